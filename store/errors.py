@@ -1,0 +1,71 @@
+"""Errors of the store, under the one root of the whole project.
+
+`RedunError` lives here because the store is the lowest layer; `redun.errors` re-exports it. Each error also inherits the
+builtin that a caller would naturally catch. Messages are lower case and say what failed, on what, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class RedunError(Exception):
+    """Root of every error that redun raises on purpose."""
+
+
+class StoreError(RedunError):
+    """The store cannot do what was asked."""
+
+
+class ObjectNotFound(StoreError, KeyError):
+    """No object has this id.
+
+    Args:
+        object_id: the 20-byte id that was looked up.
+    """
+
+    def __init__(self, object_id: bytes) -> None:
+        super().__init__(f"object {object_id.hex()} is not in the store")
+        self.object_id = object_id
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument; a message should read as a sentence.
+        return str(self.args[0])
+
+
+class DamagedObject(StoreError, ValueError):
+    """Stored bytes do not match their checksum, or cannot be an object at all."""
+
+
+class DecodeError(StoreError, ValueError):
+    """Bytes are not a canonical encoding of anything we know: truncated, hostile or of a newer version."""
+
+
+class EncodeError(StoreError, TypeError):
+    """A value has no encoding."""
+
+
+class MissingLinks(StoreError):
+    """A commit links ids that are not in the store (any more); nothing of it was written.
+
+    Args:
+        missing: the ids that must be put again before the commit can succeed.
+    """
+
+    def __init__(self, missing: frozenset[bytes]) -> None:
+        super().__init__(f"{len(missing)} linked object(s) are missing, first {min(missing).hex()}")
+        self.missing = missing
+
+
+class RefConflict(StoreError):
+    """A ref did not have the value that its compare-and-swap expected; nothing of the commit was written."""
+
+
+class StoreUnavailable(StoreError, OSError):
+    """The store's folder cannot be opened, read or written: permissions, full disk, wrong kind of file."""
+
+
+class FormatTooNew(StoreError):
+    """The store was written by a newer version of redun than this one."""
+
+
+class StoreLocked(StoreError):
+    """Another process holds the store and sharing is not possible."""

@@ -1,0 +1,221 @@
+"""The journal of an execution: what its jobs did, as a chain of immutable segments.
+
+Every commit of a running execution writes one segment: its parent (as a git commit names its parent), records of the jobs that
+were started or finished since, the eval hashes that became known and the tasks that were met. The ref `executions/<uuid>` moves
+to it in the same transaction, from the first commit on, so what a run has done is reachable while it runs and after a kill. Jobs
+are not objects of their own: a record is tens of bytes in a column, not a row with a random key.
+
+Body of a segment (canonical msgpack), a map with short keys; columns of a job table all have the same length:
+
+    e  link: the execution object          q  sequence number in the chain, from 0
+    p  link: the parent segment, or nil    t  base time of the offsets below, UTC microseconds
+    T  [link: task object]                 S  [[place in T, link or inline: source text]] for tasks whose object has none
+    J  job table: n numbers (delta to the one before, first absolute) | i job ids, 16 bytes each, joined |
+       p parents' numbers (0 for none) | t places in T | s start, offset | d duration, microseconds (-1 while running) |
+       f status | c places of calls among the links (-1 for none)
+    U  dataflow: [[number of a job, [[slot, [places of calls among the links]]]]]
+    M  memo: eval hashes, 20 bytes each, joined | c places of their calls among the links
+    X  [[key, value]] what else happened: {"status": ..., "end": ...} when the execution ends, tags, messages
+
+A job may stand in two segments: once when it was started, again, whole, when it ended; the later record wins. Numbers count the
+jobs of an execution from 1 in order of creation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import msgpack
+
+from redun.store.errors import DecodeError
+from redun.store.ids import ID_BYTES
+from redun.store.objects import Codec, Kind, LinkTable, body_ref, split, with_links
+
+JOB_ID_BYTES = 16
+
+
+class Status(IntEnum):
+    """What became of a job, or of an execution."""
+
+    PENDING = 0
+    RUNNING = 1
+    DONE = 2
+    CACHED = 3
+    FAILED = 4
+    CANCELLED = 5
+    INTERRUPTED = 6
+    """Never written: readers see it in place of RUNNING when the process is gone."""
+
+
+class JobRecord(NamedTuple):
+    """What the journal knows of one job.
+
+    Attributes:
+        number: place in the order of creation, from 1.
+        job_id: 16 random bytes (a UUID).
+        parent: number of the parent job, 0 for the root.
+        task: 20-byte id of the task object.
+        start_us, duration_us: UTC microseconds and microseconds; duration -1 while it runs.
+        status: see `Status`.
+        call: 20-byte id of its call, None while it runs or if none was recorded.
+    """
+
+    number: int
+    job_id: bytes
+    parent: int
+    task: bytes
+    start_us: int
+    duration_us: int
+    status: Status
+    call: bytes | None
+
+
+class Upstream(NamedTuple):
+    """Where one argument of a job, or its result, came from.
+
+    Attributes:
+        slot: place of a positional argument (int), name of a keyword argument (str), or None for the job's result.
+        calls: 20-byte ids of the calls whose results it was made of, in order of first mention.
+    """
+
+    slot: int | str | None
+    calls: tuple[bytes, ...]
+
+
+@dataclass(slots=True)
+class Segment:
+    """A decoded segment; see the module text for what each part means.
+
+    Attributes:
+        upstreams: number of a job -> the calls that its arguments and its result were derived from; jobs without any are absent.
+        memo: eval hash -> id of the call that it led to, in the order in which they became known.
+        sources: task id -> ref of its source text, for tasks whose object does not carry it.
+        extra: free-form facts, msgpack plain data.
+    """
+
+    execution: bytes
+    sequence: int
+    parent: bytes | None
+    jobs: list[JobRecord] = field(default_factory=list)
+    memo: list[tuple[bytes, bytes]] = field(default_factory=list)
+    upstreams: dict[int, list[Upstream]] = field(default_factory=dict)
+    sources: dict[bytes, bytes] = field(default_factory=dict)
+    extra: list[tuple[str, Any]] = field(default_factory=list)
+
+
+def encode_segment(segment: Segment) -> bytes:
+    """Return the object bytes of a segment. Its links: execution, parent, tasks, calls, source texts."""
+    table = LinkTable()
+    body: dict[str, Any] = {"e": table.place_id(segment.execution), "q": segment.sequence}
+    body["p"] = None if segment.parent is None else table.place_id(segment.parent)
+    jobs = segment.jobs
+    base = jobs[0].start_us if jobs else 0
+    tasks: dict[bytes, int] = {}
+    task_places = [tasks.setdefault(job.task, len(tasks)) for job in jobs]
+    numbers = [job.number for job in jobs]
+    for task in segment.sources:
+        tasks.setdefault(task, len(tasks))
+    body["t"] = base
+    body["T"] = [table.place_id(task) for task in tasks]
+    if segment.sources:
+        body["S"] = [[tasks[task], table.place(ref)] for task, ref in segment.sources.items()]
+    body["J"] = [
+        [number - before for number, before in zip(numbers, [0, *numbers[:-1]], strict=True)],
+        b"".join([job.job_id for job in jobs]),
+        [job.parent for job in jobs],
+        task_places,
+        [job.start_us - base for job in jobs],
+        [job.duration_us for job in jobs],
+        bytes([job.status for job in jobs]),
+        [-1 if job.call is None else table.place_id(job.call) for job in jobs],
+    ]
+    if segment.upstreams:
+        body["U"] = [
+            [number, [[up.slot, [table.place_id(call) for call in up.calls]] for up in ups]]
+            for number, ups in segment.upstreams.items()
+        ]
+    if segment.memo:
+        body["M"] = [b"".join([key for key, _ in segment.memo]), [table.place_id(call) for _, call in segment.memo]]
+    if segment.extra:
+        body["X"] = [list(pair) for pair in segment.extra]
+    packed: bytes = msgpack.packb(body, strict_types=True, unicode_errors="surrogatepass")
+    return with_links(Kind.SEGMENT, Codec.MSGPACK, 0, table.ids, packed)
+
+
+def decode_segment(data: bytes) -> Segment:
+    """Decode a segment's object bytes.
+
+    Raises:
+        DecodeError: not a segment, or its columns do not fit together.
+    """
+    kind, codec, _, links, body_bytes = split(data)
+    if kind is not Kind.SEGMENT or codec is not Codec.MSGPACK:
+        raise DecodeError(f"expected a segment, found {kind.name.lower()}")
+    try:
+        body = msgpack.unpackb(body_bytes, unicode_errors="surrogatepass", strict_map_key=False)
+        return _segment_from(body, links)
+    except (KeyError, IndexError, TypeError, ValueError, msgpack.UnpackException) as error:
+        raise DecodeError(f"segment cannot be decoded: {error!r}") from error
+
+
+def _segment_from(body: dict[str, Any], links: Sequence[bytes]) -> Segment:
+    deltas, job_ids, parents, places, starts, durations, statuses, calls = body["J"]
+    count = len(deltas)
+    if len(job_ids) != count * JOB_ID_BYTES or not all(
+        len(column) == count for column in (parents, places, starts, durations, statuses, calls)
+    ):
+        raise ValueError("columns of the job table differ in length")
+    base = body["t"]
+    tasks = [links[place] for place in body["T"]]
+    jobs = []
+    number = 0
+    for row in range(count):
+        number += deltas[row]
+        jobs.append(
+            JobRecord(
+                number,
+                job_ids[row * JOB_ID_BYTES : (row + 1) * JOB_ID_BYTES],
+                parents[row],
+                tasks[places[row]],
+                base + starts[row],
+                durations[row],
+                Status(statuses[row]),
+                None if calls[row] < 0 else links[calls[row]],
+            )
+        )
+    memo: list[tuple[bytes, bytes]] = []
+    if "M" in body:
+        keys, memo_calls = body["M"]
+        if len(keys) != len(memo_calls) * ID_BYTES:
+            raise ValueError("columns of the memo differ in length")
+        memo = [(keys[i * ID_BYTES : (i + 1) * ID_BYTES], links[call]) for i, call in enumerate(memo_calls)]
+    return Segment(
+        execution=links[body["e"]],
+        sequence=body["q"],
+        parent=None if body["p"] is None else links[body["p"]],
+        jobs=jobs,
+        memo=memo,
+        upstreams={
+            number: [Upstream(slot, tuple([links[call] for call in calls])) for slot, calls in ups]
+            for number, ups in body.get("U", [])
+        },
+        sources={tasks[place]: body_ref(item, links) for place, item in body.get("S", [])},
+        extra=[(key, value) for key, value in body.get("X", [])],
+    )
+
+
+def chain(get: Any, head: bytes) -> Iterator[Segment]:
+    """Yield the segments of an execution from its newest to its first.
+
+    Args:
+        get: `Source.get`.
+        head: id of the segment that `executions/<uuid>` names.
+    """
+    at: bytes | None = head
+    while at is not None:
+        segment = decode_segment(get(at))
+        yield segment
+        at = segment.parent

@@ -1,0 +1,158 @@
+"""The envelope of every object, and the links inside it.
+
+    kind (1) | codec (1) | version (1) | flags (1) | [count (4, big-endian) | count x 20-byte ids] | body
+
+The table of links is there only if `Flag.LINKS` is set. It holds every id that the object refers to, each once, in order of
+first mention, so gc, push and fsck can walk the graph without decoding a single body. Bodies name a link by its place in the
+table. Bytes are described in docs/format.md and held fast by golden tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum, IntFlag
+
+from redun.store.errors import DecodeError
+from redun.store.ids import ID_BYTES, LINK_MARK
+
+FORMAT_VERSION = 1
+HEADER_BYTES = 4
+
+
+class Kind(IntEnum):
+    """What an object is. 0 is never used: it marks a link (see `redun.store.ids`)."""
+
+    VALUE = 1
+    TASK = 2
+    CALL = 3
+    SEGMENT = 4
+    EXECUTION = 5
+    TAG = 6
+    HANDLE = 7
+
+
+class Codec(IntEnum):
+    """How a body is encoded."""
+
+    RAW = 0
+    MSGPACK = 1
+
+
+class Flag(IntFlag):
+    """What a reader may want to know without decoding the body."""
+
+    LINKS = 1
+    """A table of links follows the header."""
+    EXPRESSION = 2
+    """A value that holds an expression somewhere: evaluation has to look inside."""
+    SUBVALUES = 4
+    """A value that holds registered values (files, handles, ...): validity has to look inside."""
+    UNSTABLE = 8
+    """A value whose bytes may differ from process to process (a pickle)."""
+    ERROR = 16
+    """A call that ended in an error."""
+
+
+def header(kind: Kind, codec: Codec, flags: int = 0) -> bytes:
+    """Return the 4 bytes that start an object without links."""
+    return bytes((kind, codec, FORMAT_VERSION, flags))
+
+
+def with_links(kind: Kind, codec: Codec, flags: int, links: Sequence[bytes], body: bytes) -> bytes:
+    """Assemble an object.
+
+    Args:
+        links: distinct 20-byte ids; an empty table is left out.
+        body: the encoded payload.
+    """
+    if not links:
+        return bytes((kind, codec, FORMAT_VERSION, flags)) + body
+    head = bytes((kind, codec, FORMAT_VERSION, flags | Flag.LINKS))
+    return b"".join((head, len(links).to_bytes(4, "big"), *links, body))
+
+
+class LinkTable:
+    """Collects the links of an object while its body is written.
+
+    `place(ref)` gives what the body holds for a ref: the number of the link, or the inline bytes.
+    """
+
+    __slots__ = ("_places",)
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, int] = {}
+
+    def place(self, ref: bytes) -> int | bytes:
+        """Return the body's form of `ref`, adding its id to the table if it is a link."""
+        return self.place_id(ref[1:]) if ref[0] == LINK_MARK else ref
+
+    def place_id(self, oid: bytes) -> int:
+        """Return the number of the link to `oid`, adding it if it is new."""
+        return self._places.setdefault(oid, len(self._places))
+
+    @property
+    def ids(self) -> list[bytes]:
+        """The links so far, in order of first mention."""
+        return list(self._places)
+
+
+def parse_header(data: bytes | memoryview) -> tuple[Kind, Codec, int, int]:
+    """Check an object's header.
+
+    Returns:
+        kind, codec, flags, and the offset of the link table or body.
+
+    Raises:
+        DecodeError: too short, or a kind, codec or version that this release does not know.
+    """
+    if len(data) < HEADER_BYTES:
+        raise DecodeError(f"object of {len(data)} bytes is shorter than its header")
+    kind, codec, version, flags = data[0], data[1], data[2], data[3]
+    if version != FORMAT_VERSION:
+        raise DecodeError(f"object has format version {version}, this redun reads {FORMAT_VERSION}: upgrade redun to read it")
+    try:
+        return Kind(kind), Codec(codec), flags, HEADER_BYTES
+    except ValueError:
+        raise DecodeError(f"object has unknown kind {kind} or codec {codec}") from None
+
+
+def split(data: bytes | memoryview) -> tuple[Kind, Codec, int, list[bytes], memoryview]:
+    """Take an object apart.
+
+    Returns:
+        kind, codec, flags, links (20-byte ids) and a view of the body.
+
+    Raises:
+        DecodeError: not an object, or its link table is cut short.
+    """
+    kind, codec, flags, start = parse_header(data)
+    view = memoryview(data)
+    if not flags & Flag.LINKS:
+        return kind, codec, flags, [], view[start:]
+    if len(view) < start + 4:
+        raise DecodeError("object ends inside its link table")
+    count = int.from_bytes(view[start : start + 4], "big")
+    start += 4
+    end = start + count * ID_BYTES
+    if end > len(view):
+        raise DecodeError(f"object claims {count} links but ends after {(len(view) - start) // ID_BYTES}")
+    table = bytes(view[start:end])
+    return kind, codec, flags, [table[i : i + ID_BYTES] for i in range(0, len(table), ID_BYTES)], view[end:]
+
+
+def links(data: bytes | memoryview) -> list[bytes]:
+    """List the ids that an object refers to, without decoding its body."""
+    return split(data)[3]
+
+
+def body_ref(item: int | bytes, table: Sequence[bytes]) -> bytes:
+    """Turn what a body holds (`LinkTable.place`) back into a ref.
+
+    Raises:
+        DecodeError: the number is outside the table, or the inline bytes are no object.
+    """
+    if type(item) is bytes and item and item[0] != LINK_MARK:
+        return item
+    if type(item) is int and 0 <= item < len(table):
+        return b"\x00" + table[item]
+    raise DecodeError(f"body names link {item!r} of {len(table)}")

@@ -1,0 +1,132 @@
+"""What a source of objects must do: the one place where each duty is stated.
+
+A source keeps objects, refs with their reflog, the memo, and derived tables. LMDB is the source on the machine, memory the one
+for `Scheduler()` without configuration; `tests/contract` holds every source to this text.
+
+**All writing is one call, `commit(batch)`, and a batch is all or nothing.** That is where the invariants are kept: a commit
+re-checks inside its write transaction that everything it links exists, so a cache hit (which puts nothing) is safe beside gc.
+
+Threads: a source may be used by one thread at a time unless the implementation says more. Processes: any number may share one
+folder; each opens its own source, and again after a fork.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+
+class RefUpdate(NamedTuple):
+    """A compare-and-swap on a ref.
+
+    Attributes:
+        name: like `executions/<uuid>`; characters `a-z A-Z 0-9 . _ - /`, no empty part, no part `.` or `..`.
+        old: the 20-byte id that it must have now, None if it must not exist.
+        new: the 20-byte id to set, None to delete it.
+        message: one line for the reflog.
+    """
+
+    name: str
+    old: bytes | None
+    new: bytes | None
+    message: str = ""
+
+
+class ReflogEntry(NamedTuple):
+    """One movement of a ref. `seq` counts all movements of a store from 1, without gaps that a reader could see."""
+
+    seq: int
+    name: str
+    old: bytes | None
+    new: bytes | None
+    time_us: int
+    message: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one commit writes.
+
+    Attributes:
+        objects: id (20 bytes) -> object bytes. Putting an object that exists already is free and changes nothing.
+        memo: eval hash (20 bytes) -> row (opaque bytes); the newest row wins.
+        refs: compare-and-swaps, all of which must hold.
+        links: ids that must exist once `objects` are put. The links of `objects` themselves are checked by the source only if
+            they are listed here too.
+    """
+
+    objects: dict[bytes, bytes] = field(default_factory=dict)
+    memo: dict[bytes, bytes] = field(default_factory=dict)
+    refs: list[RefUpdate] = field(default_factory=list)
+    links: Collection[bytes] = ()
+
+
+class Table(Protocol):
+    """A derived, sorted bytes -> bytes mapping. Everything in a table can be rebuilt from objects, refs and the reflog."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the row at `key`, or None."""
+
+    def put_many(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Write rows, replacing what was there. Atomic for one call; any order of keys; fastest in key order."""
+
+    def scan(self, prefix: bytes = b"", *, start: bytes | None = None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows whose key begins with `prefix`, in key order (or reverse); from `start` on if given.
+
+        What is seen is a snapshot taken when iteration begins.
+        """
+
+    def clear(self) -> None:
+        """Drop every row."""
+
+
+class Source(Protocol):
+    """A place that keeps objects, refs, memo rows and derived tables."""
+
+    def get(self, oid: bytes) -> bytes:
+        """Return an object's bytes, checked against their checksum.
+
+        Raises:
+            ObjectNotFound: there is none.
+            DamagedObject: its bytes are not what was written.
+        """
+
+    def contains(self, oid: bytes) -> bool:
+        """Tell whether an object is there, without reading it."""
+
+    def memo_get(self, eval_hash: bytes) -> bytes | None:
+        """Return the memo row of an eval hash; a damaged row counts as none."""
+
+    def commit(self, batch: Batch) -> None:
+        """Write a batch: durable when this returns, and all or nothing.
+
+        Raises:
+            MissingLinks: some of `batch.links` do not exist; put them into the batch and commit again.
+            RefConflict: a ref has another value than its update expects.
+            StoreUnavailable: disk full, read-only, permissions, input/output error; the store is sound.
+        """
+
+    def refresh(self) -> None:
+        """Let later reads see what others have committed by now. Reads in between may keep one snapshot for speed."""
+
+    def read_ref(self, name: str) -> bytes | None:
+        """Return the id that a ref names, or None."""
+
+    def refs(self, prefix: str = "") -> list[tuple[str, bytes]]:
+        """List refs whose name begins with `prefix`, by name."""
+
+    def reflog(self, after: int = 0) -> Iterator[ReflogEntry]:
+        """Yield the movements of all refs with `seq` > `after`, oldest first."""
+
+    def find(self, hex_prefix: str, limit: int = 20) -> list[bytes]:
+        """List ids of stored objects that begin with a hex prefix (any length, odd ones too), in order, at most `limit`."""
+
+    def ids(self) -> Iterator[bytes]:
+        """Yield the id of every stored object, in order."""
+
+    def table(self, name: str) -> Table:
+        """Return the derived table of that name, made when first written to. Names: `a-z_`, at most 24 of them in a store."""
+
+    def close(self) -> None:
+        """Release everything. Closing twice is fine."""
