@@ -1,0 +1,424 @@
+"""Canonical msgpack: one value, one sequence of bytes, in every process.
+
+Plain msgpack (https://github.com/msgpack/msgpack/blob/master/spec.md) is nearly canonical when packed with `strict_types`; what is
+missing is fixed here:
+
+* types that msgpack does not tell apart or does not know get an extension type (`Ext`), so values of different types never share
+  bytes: tuple, set, bytearray, big integers, dates, paths, ...;
+* sets are sorted by their encoded elements, so neither hash seed nor order of insertion shows;
+* NaN has one form; -0.0 is not 0.0; a dict keeps its order; lone surrogates survive;
+* nothing in a value can be mistaken for an extension of ours.
+
+Cost is the reason for the two encoders. Nearly everything goes through msgpack's C packer in one call, whole lists at a time. Three
+things escape it: `bytearray` and friends inside lists (C packs them as bytes), NaNs with odd bits, and nesting beyond the C stack.
+They are rare, so after packing one scan (`_SUSPECT`) looks for bytes that could stem from the first two; only then the containers
+are looked through, and only if one really is there does `redun.store.codec_deep` encode again, without recursion.
+
+An extension is written as the canonical bytes of its *state*, a simpler value; only a few scalars write raw bytes. So both encoders
+and both decoders treat all extensions alike, the ones of users' types too: those come in by the hooks `extend` and `revive`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import struct
+import sys
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any
+
+import msgpack
+
+from redun.store.errors import DecodeError, EncodeError
+
+CANONICAL_NAN = b"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00"
+
+# First bytes of bin (c4-c6), ext (c7-c9, d4-d8) and float (cb) items. They occur inside strings too: a hit only asks for a look.
+_SUSPECT = re.compile(rb"[\xc4-\xc9\xcb\xd4-\xd8]").search
+
+# What msgpack's C packer writes natively although it is none of the types that share those bytes.
+_IMPOSTORS = frozenset((bytearray, memoryview, msgpack.ExtType, msgpack.Timestamp))
+_CONTAINERS = (list, dict)
+
+
+class Ext(IntEnum):
+    """Extension types of plain data. Numbers from 32 on belong to the layers above; never reuse one."""
+
+    TUPLE = 1
+    SET = 2
+    FROZENSET = 3
+    BIGINT = 4
+    COMPLEX = 5
+    BYTEARRAY = 6
+    DATE = 7
+    TIME = 8
+    DATETIME = 9
+    TIMEDELTA = 10
+    TIMEZONE = 11
+    PATH = 12
+    DECIMAL = 13
+    FRACTION = 14
+    UUID = 15
+    RANGE = 16
+    ELLIPSIS = 17
+    ZONEINFO = 18
+    SLICE = 19
+
+
+class _TooHard(Exception):
+    """Raised inside the fast encoder where it must leave the work to the deep one."""
+
+
+# Levels of extension inside extension before the iterative codec takes over: each costs a packer, or 40 KiB of C stack in the unpacker.
+_MAX_NESTING = 32
+
+Form = tuple[int, Any] | msgpack.ExtType
+
+
+class Encoder:
+    """Turns values into canonical bytes. Not safe for use by two threads at once; make one per thread.
+
+    Args:
+        extend: called with an object that this module does not know (subclasses of known types too); returns (extension code
+            from 32 on, state) or a finished `msgpack.ExtType`, or raises EncodeError.
+    """
+
+    def __init__(self, extend: Callable[[Any], Form] | None = None) -> None:
+        self._extend = extend
+        self._reset()
+
+    def _reset(self) -> None:
+        # One packer per level: a packer has one buffer, and packing inside its `default` hook would write into it.
+        self._depth = 0
+        self._packers = [self._new_packer()]
+        self._pack = self._packers[0].pack
+
+    def _new_packer(self) -> msgpack.Packer:
+        return msgpack.Packer(strict_types=True, unicode_errors="surrogatepass", default=self._extension)
+
+    def encode(self, value: Any) -> bytes:
+        """Return the canonical bytes of a value.
+
+        Raises:
+            EncodeError: it, or something inside it, has no encoding.
+        """
+        try:
+            data: bytes = self._pack(value)
+            if _SUSPECT(data) is not None:
+                _refuse_impostors(value)
+            return data
+        except BaseException as error:
+            # A packer that was left in the middle keeps what it had; the next use must start clean.
+            self._reset()
+            if isinstance(error, (_TooHard, RecursionError)) or type(error) in (ValueError, OverflowError):
+                return self._encode_deep(value)
+            raise
+
+    def _encode_deep(self, value: Any) -> bytes:
+        from redun.store.codec_deep import encode_deep
+
+        return encode_deep(self.form, value)
+
+    def _nested(self, value: Any) -> bytes:
+        self._depth = depth = self._depth + 1
+        if depth > _MAX_NESTING:
+            raise _TooHard
+        if depth == len(self._packers):
+            self._packers.append(self._new_packer())
+        data: bytes = self._packers[depth].pack(value)
+        self._depth = depth - 1
+        if _SUSPECT(data) is not None:
+            _refuse_impostors(value)
+        return data
+
+    def _extension(self, value: Any) -> msgpack.ExtType:
+        # The packer's `default` hook.
+        kind = type(value)
+        if kind is tuple:
+            return msgpack.ExtType(Ext.TUPLE, self._nested(list(value)))
+        if kind is set or kind is frozenset:
+            return msgpack.ExtType(SETS[kind], join_sorted([self._nested(item) for item in value]))
+        form = self.form(value)
+        return form if type(form) is msgpack.ExtType else msgpack.ExtType(form[0], self._nested(form[1]))
+
+    def form(self, value: Any) -> Form:
+        """Return what an extension is made of: its code and state, or its finished bytes.
+
+        Raises:
+            EncodeError: nobody knows the type.
+        """
+        writer = _WRITERS.get(type(value))
+        if writer is None and _LATE and _register_late():
+            writer = _WRITERS.get(type(value))
+        if writer is not None:
+            return writer(value)
+        if self._extend is not None:
+            return self._extend(value)
+        raise EncodeError(f"a value of type {type(value).__qualname__!r} has no encoding")
+
+
+def _refuse_impostors(value: Any) -> None:
+    """Raise _TooHard if a list or dict, at any depth, directly holds an impostor or a NaN."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        kind = type(item)
+        if kind is dict:
+            pending.append(list(item))
+            pending.append(list(item.values()))
+        elif kind is list:
+            kinds = set(map(type, item))
+            if not _IMPOSTORS.isdisjoint(kinds) or (float in kinds and any(x != x for x in item if type(x) is float)):
+                raise _TooHard
+            if list in kinds or dict in kinds:
+                pending.extend([x for x in item if type(x) in _CONTAINERS])
+        elif kind in _IMPOSTORS or (kind is float and item != item):
+            raise _TooHard
+
+
+SETS = {set: Ext.SET, frozenset: Ext.FROZENSET}
+
+
+def join_sorted(parts: list[bytes]) -> bytes:
+    """Return the msgpack array of already encoded elements, sorted: the body of a set."""
+    parts.sort()
+    return b"".join((array_header(len(parts)), *parts))
+
+
+def array_header(count: int) -> bytes:
+    """Return the msgpack header of an array of `count` elements."""
+    if count < 16:
+        return bytes((0x90 | count,))
+    return b"\xdc" + count.to_bytes(2, "big") if count < 1 << 16 else b"\xdd" + count.to_bytes(4, "big")
+
+
+def map_header(count: int) -> bytes:
+    """Return the msgpack header of a map of `count` pairs."""
+    if count < 16:
+        return bytes((0x80 | count,))
+    return b"\xde" + count.to_bytes(2, "big") if count < 1 << 16 else b"\xdf" + count.to_bytes(4, "big")
+
+
+def ext_header(code: int, size: int) -> bytes:
+    """Return the msgpack header of an extension of `size` bytes, as the C packer would write it."""
+    fixed = {1: 0xD4, 2: 0xD5, 4: 0xD6, 8: 0xD7, 16: 0xD8}.get(size)
+    if fixed is not None:
+        return bytes((fixed, code))
+    if size < 1 << 8:
+        return bytes((0xC7, size, code))
+    if size < 1 << 16:
+        return b"\xc8" + size.to_bytes(2, "big") + bytes((code,))
+    return b"\xc9" + size.to_bytes(4, "big") + bytes((code,))
+
+
+def encode_float(value: float) -> bytes:
+    """Return the msgpack bytes of a float, NaN in its one form."""
+    return CANONICAL_NAN if value != value else b"\xcb" + struct.pack(">d", value)
+
+
+def _plain(code: Ext, state: Callable[[Any], Any]) -> Callable[[Any], Form]:
+    return lambda value: (code, state(value))
+
+
+def _raw(code: Ext, data: Callable[[Any], bytes]) -> Callable[[Any], Form]:
+    return lambda value: msgpack.ExtType(code, data(value))
+
+
+def _bigint_bytes(value: int) -> bytes:
+    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+
+
+def _time_state(value: Any) -> list[Any]:
+    return [value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo]
+
+
+def _zone_name(value: dt.timezone) -> str | None:
+    # The name is the third of __getinitargs__'s facts; only an explicit one is part of the value.
+    args: tuple[Any, ...] = value.__getinitargs__()  # type: ignore[attr-defined]
+    return args[1] if len(args) > 1 else None
+
+
+_WRITERS: dict[type, Callable[[Any], Form]] = {
+    int: _raw(Ext.BIGINT, _bigint_bytes),
+    complex: _raw(Ext.COMPLEX, lambda value: encode_float(value.real) + encode_float(value.imag)),
+    bytearray: _raw(Ext.BYTEARRAY, bytes),
+    type(...): _raw(Ext.ELLIPSIS, lambda value: b""),
+    dt.date: _plain(Ext.DATE, lambda d: [d.year, d.month, d.day]),
+    dt.time: _plain(Ext.TIME, _time_state),
+    dt.datetime: _plain(Ext.DATETIME, lambda d: [d.year, d.month, d.day, *_time_state(d)]),
+    dt.timedelta: _plain(Ext.TIMEDELTA, lambda d: [d.days, d.seconds, d.microseconds]),
+    dt.timezone: _plain(Ext.TIMEZONE, lambda zone: [zone.utcoffset(None), _zone_name(zone)]),
+    range: _plain(Ext.RANGE, lambda r: [r.start, r.stop, r.step]),
+    slice: _plain(Ext.SLICE, lambda s: [s.start, s.stop, s.step]),
+}
+
+
+def _register_late() -> bool:
+    """Register types of modules that are slow to import, once somebody else has imported them; True if any was new."""
+    found = False
+    for name in [name for name in _LATE if name in sys.modules]:
+        _WRITERS.update(_LATE.pop(name)(sys.modules[name]))
+        found = True
+    return found
+
+
+_LATE: dict[str, Callable[[Any], dict[type, Callable[[Any], Form]]]] = {
+    "pathlib": lambda m: {
+        getattr(m, name): _plain(Ext.PATH, lambda path, name=name: [name, str(path)])  # type: ignore[misc]
+        for name in _PATHS
+    },
+    "decimal": lambda m: {m.Decimal: _plain(Ext.DECIMAL, str)},
+    "fractions": lambda m: {m.Fraction: _plain(Ext.FRACTION, lambda f: [f.numerator, f.denominator])},
+    "uuid": lambda m: {m.UUID: _raw(Ext.UUID, lambda value: value.bytes)},
+    "zoneinfo": lambda m: {m.ZoneInfo: _plain(Ext.ZONEINFO, _zone_key)},
+}
+_PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+
+
+def _zone_key(zone: Any) -> str:
+    if zone.key is None:
+        raise EncodeError("a ZoneInfo without key (made by from_file) has no encoding")
+    key: str = zone.key
+    return key
+
+
+def _make_path(state: Any) -> Any:
+    import pathlib
+
+    name, text = state
+    if name not in _PATHS:
+        raise DecodeError(f"{name!r} is no kind of path")
+    try:
+        return getattr(pathlib, name)(text)
+    except NotImplementedError:
+        # A path of the other system: keep its text and flavour.
+        return getattr(pathlib, f"Pure{name}")(text)
+
+
+def _make_decimal(state: Any) -> Any:
+    from decimal import Decimal
+
+    return Decimal(state)
+
+
+def _make_fraction(state: Any) -> Any:
+    from fractions import Fraction
+
+    return Fraction(*state)
+
+
+def _make_zone(state: Any) -> Any:
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(state)
+
+
+def _read_uuid(data: bytes) -> Any:
+    from uuid import UUID
+
+    return UUID(bytes=bytes(data))
+
+
+def _read_complex(data: bytes) -> complex:
+    if len(data) != 18 or data[0] != 0xCB or data[9] != 0xCB:
+        raise DecodeError(f"a complex number is two floats, found {len(data)} bytes")
+    return complex(*struct.unpack(">xdxd", data))
+
+
+_FROM_BYTES: dict[int, Callable[[bytes], Any]] = {
+    Ext.BIGINT: lambda data: int.from_bytes(data, "big", signed=True),
+    Ext.COMPLEX: _read_complex,
+    Ext.BYTEARRAY: bytearray,
+    Ext.ELLIPSIS: lambda data: ...,
+    Ext.UUID: _read_uuid,
+}
+
+_FROM_STATE: dict[int, Callable[[Any], Any]] = {
+    Ext.TUPLE: tuple,
+    Ext.SET: set,
+    Ext.FROZENSET: frozenset,
+    Ext.DATE: lambda state: dt.date(*state),
+    Ext.TIME: lambda state: dt.time(*state[:4], fold=state[4], tzinfo=state[5]),
+    Ext.DATETIME: lambda state: dt.datetime(*state[:7], fold=state[7], tzinfo=state[8]),
+    Ext.TIMEDELTA: lambda state: dt.timedelta(*state),
+    Ext.TIMEZONE: lambda state: dt.timezone(state[0]) if state[1] is None else dt.timezone(*state),
+    Ext.PATH: _make_path,
+    Ext.DECIMAL: _make_decimal,
+    Ext.FRACTION: _make_fraction,
+    Ext.RANGE: lambda state: range(*state),
+    Ext.ZONEINFO: _make_zone,
+    Ext.SLICE: lambda state: slice(*state),
+}
+
+# What hostile bytes can raise inside constructors and the unpacker.
+_BAD_BYTES = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, msgpack.UnpackException)
+
+
+class Decoder:
+    """Turns canonical bytes back into values; the mirror of `Encoder`. Safe for one thread at a time.
+
+    Args:
+        revive: code -> function that makes a value from its decoded state, for codes from 32 on.
+        revive_bytes: code -> function that makes a value from the extension's bytes, for the finished ones.
+    """
+
+    def __init__(
+        self,
+        revive: Mapping[int, Callable[[Any], Any]] | None = None,
+        revive_bytes: Mapping[int, Callable[[bytes], Any]] | None = None,
+    ) -> None:
+        self._from_state = {**_FROM_STATE, **(revive or {})}
+        self._from_bytes = {**_FROM_BYTES, **(revive_bytes or {})}
+        self._depth = 0
+
+    def decode(self, data: bytes | memoryview) -> Any:
+        """Return the value that `data` encodes.
+
+        Raises:
+            DecodeError: truncated, followed by other bytes, hostile, or of a type that nobody knows.
+        """
+        try:
+            return self._unpack(data)
+        except DecodeError:
+            raise
+        except (msgpack.exceptions.StackError, RecursionError, _TooHard):
+            from redun.store.codec_deep import decode_deep
+
+            try:
+                return decode_deep(self.maker, self._unpack, bytes(data))
+            except (*_BAD_BYTES, _TooHard, RecursionError) as error:
+                raise error if isinstance(error, DecodeError) else DecodeError(f"bytes cannot be decoded: {error}") from error
+        except _BAD_BYTES as error:
+            raise DecodeError(f"bytes cannot be decoded: {error}") from error
+        finally:
+            self._depth = 0
+
+    def _unpack(self, data: bytes | memoryview) -> Any:
+        return msgpack.unpackb(data, ext_hook=self._extension, strict_map_key=False, unicode_errors="surrogatepass")
+
+    def _extension(self, code: int, data: bytes) -> Any:
+        # The unpacker's hook.
+        from_bytes, make = self.maker(code)
+        if from_bytes:
+            return make(data)
+        self._depth = depth = self._depth + 1
+        if depth > _MAX_NESTING:
+            raise _TooHard
+        state = self._unpack(data)
+        self._depth = depth - 1
+        return make(state)
+
+    def maker(self, code: int) -> tuple[bool, Callable[[Any], Any]]:
+        """Return how extension `code` becomes a value: from its bytes (True) or its decoded state (False), and by which function.
+
+        Raises:
+            DecodeError: nobody knows the code.
+        """
+        make = self._from_state.get(code)
+        if make is not None:
+            return False, make
+        make = self._from_bytes.get(code)
+        if make is not None:
+            return True, make
+        raise DecodeError(f"extension type {code} is unknown: written by a newer redun?")
