@@ -1,0 +1,1 @@
+"""The reducer: expressions to values, one job per task call, each found again or run, and recorded."""
