@@ -1,0 +1,72 @@
+"""redun: a workflow engine inside Python, on a content-addressed store.
+
+Only what every workflow needs is imported at once; the rest when it is first asked for, so `redun --version` stays quick.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from redun.namespace import get_current_namespace, namespace
+from redun.task import PartialTask, Task, get_task_registry, task
+from redun.version import __version__
+
+if TYPE_CHECKING:
+    from redun.evaluation.current import get_current_scheduler, set_current_scheduler
+    from redun.evaluation.scheduler import Scheduler
+    from redun.executors.local import LocalExecutor
+    from redun.file import Dir, File
+    from redun.forms import catch, cond, get_context, throw
+    from redun.scripting import script
+
+version = __version__
+
+_HOMES = {
+    "Dir": "redun.file",
+    "File": "redun.file",
+    "LocalExecutor": "redun.executors.local",
+    "Scheduler": "redun.evaluation.scheduler",
+    "catch": "redun.forms",
+    "cond": "redun.forms",
+    "get_context": "redun.forms",
+    "get_current_scheduler": "redun.evaluation.current",
+    "script": "redun.scripting",
+    "set_current_scheduler": "redun.evaluation.current",
+    "throw": "redun.forms",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'redun' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
+__all__ = [
+    "Dir",
+    "File",
+    "LocalExecutor",
+    "PartialTask",
+    "Scheduler",
+    "Task",
+    "__version__",
+    "catch",
+    "cond",
+    "get_context",
+    "get_current_namespace",
+    "get_current_scheduler",
+    "get_task_registry",
+    "namespace",
+    "script",
+    "set_current_scheduler",
+    "task",
+    "throw",
+    "version",
+]

@@ -1,1 +1,1 @@
-"""Where task functions run: the protocol of an executor, and one module for each kind."""
+"""Executors: where the functions of tasks run. One file each, loaded only when a configuration or a task names it."""

@@ -1,1 +1,32 @@
-"""The read side: what ran, from what, and why; typed, read-only, and free of formatting."""
+"""The read side: what ran, from what, and why; typed, read-only, and free of formatting.
+
+`Provenance(store)` answers; the other names are what it answers with. `redun log` is written with nothing else, and notebooks may
+use the same.
+"""
+
+from redun.provenance.dataflow import Hop, Section, Step, Variable
+from redun.provenance.errors import AmbiguousId, NotRecorded
+from redun.provenance.model import Argument, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
+from redun.provenance.provenance import Provenance, StoreView
+from redun.store.journal import Status
+
+__all__ = [
+    "AmbiguousId",
+    "Argument",
+    "Call",
+    "Candidate",
+    "Execution",
+    "FailureInfo",
+    "FileUse",
+    "Hop",
+    "Job",
+    "NotRecorded",
+    "Provenance",
+    "Section",
+    "Status",
+    "Step",
+    "StoreView",
+    "Task",
+    "Value",
+    "Variable",
+]

@@ -1,0 +1,156 @@
+"""Values described for people and indexes, without trusting them: no class has to exist, no pickle is loaded, nothing fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from redun.encoding import ValueDecoder
+from redun.errors import ObjectNotFound, RedunError
+from redun.store.codec import ext_header
+from redun.store.ids import LINK_MARK, ref_id
+from redun.store.objects import Codec, Flag, Kind, header, split
+from redun.user_types import REVIVE, UserExt
+
+Get = Callable[[bytes], bytes]
+
+
+class _Gone:
+    """Stands for a value whose class or function cannot be found any more; shows what is known of it."""
+
+    def __init__(self, what: str, state: Any) -> None:
+        self.what = what
+        self.state = state
+
+    def __repr__(self) -> str:
+        return f"<{self.what} {self.state!r}>"
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def _lenient(code: int) -> Callable[[Any], Any]:
+    def revive(state: Any) -> Any:
+        try:
+            return REVIVE[code](state)
+        except Exception:
+            name = state[0] if isinstance(state, list) and state else state
+            what = ".".join(map(str, name)) if isinstance(name, list) else str(name)
+            rest = state[1:2] if isinstance(state, list) else []
+            return _Gone(what, *rest or [None])
+
+    return revive
+
+
+class _LenientTask:
+    """Stands for a task that is not defined here, so that expressions that name it can still be shown."""
+
+    nout = None
+
+    def __init__(self, fullname: str) -> None:
+        self.fullname = fullname
+
+
+def _lenient_task(fullname: str) -> Any:
+    return _LenientTask(fullname)
+
+
+def preview(ref: bytes, get: Get) -> str:
+    """Return text for a person: the value's repr, or as much as can be told of it.
+
+    Args:
+        ref: ref of the value.
+        get: `Source.get`.
+    """
+    decoder = ValueDecoder(
+        get,
+        _lenient_task,
+        {code: _lenient(code) for code in REVIVE},
+        {UserExt.PICKLE: lambda data: _Gone("pickle of", f"{len(data)} bytes")},
+    )
+    try:
+        return repr(decoder.decode(ref))
+    except Exception as error:
+        return f"<value {ref_id(ref).hex()[:8]}: {error}>"
+
+
+def type_name(ref: bytes, get: Get) -> str:
+    """Return the name of a value's type without loading its class, like `builtins.int` or `redun.File`; `?` if it is damaged."""
+    try:
+        data = get(ref[1:]) if ref[0] == LINK_MARK else ref
+        _, codec, _, _, body = split(data)
+    except RedunError:
+        return "?"
+    if codec is Codec.RAW:
+        return "builtins.bytes"
+    decoder = ValueDecoder(get, _LenientTask, _TYPE_NAMES, {UserExt.PICKLE: lambda data: _Named("pickle")})
+    try:
+        value = decoder.decode_object(data)
+    except RedunError:
+        return "?"
+    if isinstance(value, _Named):
+        return value.name
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+class _Named:
+    """Stands for a value of which only the type's name matters."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _name(state: Any) -> _Named:
+    name = state[0] if isinstance(state, list) and state else state
+    return _Named(".".join(map(str, name)) if isinstance(name, list) else str(name))
+
+
+_TYPE_NAMES: dict[int, Callable[[Any], Any]] = {code: _name for code in REVIVE}
+_TYPE_NAMES[UserExt.FUNCTION] = lambda state: _Named("builtins.function")
+_TYPE_NAMES[UserExt.CLASS] = lambda state: _Named("builtins.type")
+_TYPE_NAMES[UserExt.OBJECT] = lambda state: _Named(_object_class(state))
+
+
+def _object_class(state: Any) -> str:
+    # copyreg.__newobj__(cls, ...) names the class as the first argument, other makers are named themselves.
+    make, args = state[0], state[1]
+    return args[0].name if args and isinstance(args[0], _Named) else ".".join(map(str, make))
+
+
+def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
+    """List the registered values (files, handles, ...) inside a value's object, without loading their classes.
+
+    Args:
+        data: the value's object bytes.
+        get: `Source.get`, for large arguments of expressions.
+
+    Returns:
+        (type name, object bytes) of each, the bytes being those that it has as an object of its own, in order of appearance;
+        the value itself first if it is a registered one.
+    """
+    if len(data) < 4 or not data[3] & Flag.SUBVALUES:
+        return []
+    found: list[tuple[str, bytes]] = []
+    head = header(Kind.VALUE, Codec.MSGPACK, Flag.SUBVALUES)
+
+    def collect(content: bytes) -> _Named:
+        place = len(found)
+        found.append(("?", b""))
+        state = decoder.decoder.decode(content)
+        name = str(state[0])
+        found[place] = (name, head + ext_header(UserExt.VALUE, len(content)) + content)
+        return _Named(name)
+
+    decoder = ValueDecoder(
+        get,
+        _LenientTask,
+        {code: _name for code in REVIVE if code != UserExt.VALUE},
+        {UserExt.VALUE: collect, UserExt.PICKLE: lambda data: _Named("pickle")},
+    )
+    try:
+        decoder.decode_object(data)
+    except (RedunError, ObjectNotFound):
+        # Part of it is damaged or gone: what was seen until there is still true.
+        pass
+    return [(name, item) for name, item in found if item]

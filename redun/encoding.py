@@ -1,0 +1,270 @@
+"""Values as objects of the store, and back.
+
+`ValueEncoder.encode` turns any value into a *ref* (see `redun.store.ids`): up to 32 bytes the object itself, beyond that the link to an
+object that is handed to `put`. It is on the path of every argument and result, so scalars take the first lines and nothing else.
+
+    bytes          codec RAW: the bytes as they are
+    anything else  codec MSGPACK: canonical msgpack; with flag EXPRESSION the body is a graph (`redun.graph`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgpack
+
+from redun.errors import DecodeError, RedunError
+from redun.expression import Expression, QuotedExpression
+from redun.graph import LINK_ABOVE, GraphReader, GraphWriter, LinkTo
+from redun.store.codec import Decoder, Encoder, Form
+from redun.store.ids import INLINE_MAX, LINK_MARK, link_ref, object_id, ref_id
+from redun.store.objects import Codec, Flag, Kind, LinkTable, header, split, with_links
+from redun.user_types import REVIVE, REVIVE_BYTES, UserExt, value_form
+from redun.value import Value
+
+PLAIN = header(Kind.VALUE, Codec.MSGPACK)
+RAW = header(Kind.VALUE, Codec.RAW)
+_SCALARS = frozenset((int, str, bool, type(None)))
+
+NONE_REF = PLAIN + b"\xc0"
+
+Put = Callable[[bytes, bytes], None]
+
+
+def _discard(oid: bytes, data: bytes) -> None:
+    return None
+
+
+class ValueEncoder:
+    """Encodes values. One per thread; not reentrant.
+
+    Args:
+        put: called with id and bytes of every object that is too large to live inside what refers to it.
+        by_hash: write values whose class defines its own `get_hash` as that hash: the bytes then say what the value *counts as*,
+            not what it is, and cannot be decoded.
+
+    Attributes:
+        flags: of the value encoded last (`Flag`).
+        graph: the expressions of the value encoded last, or None.
+        counts_as: True if the value encoded last holds one whose class defines its own `get_hash`; see `key`.
+    """
+
+    def __init__(self, put: Put = _discard, by_hash: bool = False) -> None:
+        self._put = put
+        self._by_hash = by_hash
+        self._encoder = Encoder(self._extend)
+        self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass").pack
+        self._links = LinkTable()
+        self.flags = 0
+        self.graph: GraphWriter | None = None
+        self.counts_as = False
+
+    def encode(self, value: Any) -> bytes:
+        """Return the ref of a value.
+
+        Raises:
+            EncodeError: the value, or something in it, cannot be recorded; names the type.
+        """
+        if type(value) in _SCALARS:
+            self.flags = 0
+            self.graph = None
+            self.counts_as = False
+            try:
+                data: bytes = PLAIN + self._pack(value)
+            except OverflowError:
+                data = PLAIN + self._encoder.encode(value)
+        else:
+            data = self.object(value)
+        if len(data) <= INLINE_MAX:
+            return data
+        oid = object_id(data)
+        self._put(oid, data)
+        return link_ref(oid)
+
+    def key(self, value: Any, ref: bytes) -> bytes:
+        """Return what a value that was just encoded counts as in an eval hash: its ref, unless a class in it says otherwise."""
+        return ValueEncoder(by_hash=True).encode(value) if self.counts_as else ref
+
+    def object(self, value: Any) -> bytes:
+        """Return the object bytes of a value, whatever their size; what they link is handed to `put`."""
+        self.flags = 0
+        self.graph = None
+        self.counts_as = False
+        if type(value) is bytes:
+            return RAW + value
+        links = self._links = LinkTable()
+        body = self._encoder.encode(value)
+        if self.graph is not None:
+            # A graph may have been begun by an attempt that the codec had to repeat: its rows are the same, once.
+            body = self.graph.finish(body)
+            self.flags |= Flag.EXPRESSION
+        return with_links(Kind.VALUE, Codec.MSGPACK, self.flags, links.ids, body)
+
+    def _extend(self, value: Any) -> Form:
+        if isinstance(value, Expression):
+            graph = self.graph
+            if graph is None:
+                graph = self.graph = GraphWriter(self._extend_leaf, self._link)
+            return graph.place(value)
+        return self._extend_leaf(value)
+
+    def _extend_leaf(self, value: Any) -> Form:
+        if isinstance(value, Expression):
+            return self._extend(value)
+        if isinstance(value, QuotedExpression):
+            return self._quoted(value)
+        form, unstable = value_form(value)
+        if unstable:
+            self.flags |= Flag.UNSTABLE
+        if type(form) is tuple and form[0] == UserExt.VALUE:
+            self.flags |= Flag.SUBVALUES
+            if isinstance(value, Value) and type(value).get_hash is not Value.get_hash:
+                self.counts_as = True
+                if self._by_hash:
+                    return UserExt.VALUE, [type(value).type_name, value.get_hash(), None]
+        return form
+
+    def _quoted(self, value: QuotedExpression[Any]) -> msgpack.ExtType:
+        graph = GraphWriter(self._extend_leaf, self._link)
+        outer, self.graph = self.graph, graph
+        try:
+            root = Encoder(self._extend).encode(value.expr)
+        finally:
+            self.graph = outer
+        return msgpack.ExtType(UserExt.QUOTED, graph.finish(root))
+
+    def _link(self, value: Any) -> LinkTo | None:
+        """Make a large argument of an expression an object of its own."""
+        encoder = ValueEncoder(self._put)
+        data = encoder.object(value)
+        if len(data) <= LINK_ABOVE:
+            return None
+        oid = object_id(data)
+        self._put(oid, data)
+        self.flags |= encoder.flags & (Flag.SUBVALUES | Flag.UNSTABLE)
+        self.counts_as |= encoder.counts_as
+        return LinkTo(self._links.place_id(oid))
+
+
+class ValueDecoder:
+    """Decodes refs and objects back into values. One per thread.
+
+    Args:
+        get: gives the bytes of an object (`Source.get`); raises if it is missing or damaged.
+        find_task: gives the task of a fullname; the registry's by default.
+        revive, revive_bytes: what to make of extensions (`Decoder`), in place of the real types.
+    """
+
+    def __init__(
+        self,
+        get: Callable[[bytes], bytes],
+        find_task: Callable[[str], Any] | None = None,
+        revive: Mapping[int, Callable[[Any], Any]] = REVIVE,
+        revive_bytes: Mapping[int, Callable[[bytes], Any]] = REVIVE_BYTES,
+    ) -> None:
+        self._get = get
+        self._find_task = find_task
+        self._graphs: list[GraphReader] = []
+        self._links: list[bytes] = []
+        self._linked: dict[bytes, Any] = {}
+        self.decoder = Decoder(
+            revive,
+            {UserExt.NODE: self._node, UserExt.LINK: self._link, UserExt.QUOTED: self._quoted, **revive_bytes},
+        )
+
+    def decode(self, ref: bytes) -> Any:
+        """Return the value of a ref.
+
+        Raises:
+            ObjectNotFound, DamagedObject: from `get`.
+            DecodeError: the bytes have no meaning (any more); UnknownTypeError, TaskNotFound: they name what is gone.
+        """
+        return self.decode_object(ref if ref[0] != LINK_MARK else self._get(ref[1:]))
+
+    def decode_object(self, data: bytes) -> Any:
+        """Return the value of an object's bytes; see `decode`."""
+        if data[:4] == PLAIN:
+            return self.decoder.decode(memoryview(data)[4:])
+        kind, codec, flags, links, body = split(data)
+        if kind is not Kind.VALUE:
+            raise DecodeError(f"expected a value, found a {kind.name.lower()}")
+        if codec is Codec.RAW:
+            return bytes(body)
+        outer = self._links
+        self._links = links
+        try:
+            return self._graph(body) if flags & Flag.EXPRESSION else self.decoder.decode(body)
+        finally:
+            self._links = outer
+            if not outer:
+                self._linked.clear()
+
+    def _graph(self, body: bytes | memoryview) -> Any:
+        find = self._find_task
+        if find is None:
+            from redun.task import get_task_registry
+
+            find = get_task_registry().require
+        depth = len(self._graphs)
+        try:
+            rows = self.decoder.unpacker(body)
+            if rows.read_array_header() != 3:
+                raise DecodeError("an expression graph has three parts")
+            reader = GraphReader(rows.unpack(), find)
+            self._graphs.append(reader)
+            for _ in range(rows.read_array_header()):
+                reader.add(rows.unpack())
+            return rows.unpack()
+        except RedunError:
+            raise
+        except (ValueError, TypeError, LookupError, msgpack.UnpackException, RecursionError) as error:
+            raise DecodeError(f"an expression graph cannot be decoded: {error!r}") from error
+        finally:
+            del self._graphs[depth:]
+
+    def _node(self, data: bytes) -> Any:
+        return self._graphs[-1].node(data)
+
+    def _link(self, data: bytes) -> Any:
+        oid = self._links[int.from_bytes(data, "big")]
+        if oid not in self._linked:
+            self._linked[oid] = self.decode_object(self._get(oid))
+        return self._linked[oid]
+
+    def _quoted(self, data: bytes) -> QuotedExpression[Any]:
+        return QuotedExpression(self._graph(data))
+
+
+_idle_encoders: list[ValueEncoder] = []
+
+
+def value_ref(value: Any) -> bytes:
+    """Return the ref of a value without storing anything. Any thread."""
+    encoder = _idle_encoders.pop() if _idle_encoders else ValueEncoder()
+    ref = encoder.encode(value)
+    _idle_encoders.append(encoder)
+    return ref
+
+
+def value_id(value: Any) -> bytes:
+    """Return the 20-byte id that a value has as an object. Any thread.
+
+    Raises:
+        EncodeError: it cannot be recorded.
+    """
+    return ref_id(value_ref(value))
+
+
+def value_bytes(value: Any) -> bytes:
+    """Return a value as one self-contained byte string, for pickles and messages; undo with `restore`."""
+    parts: dict[bytes, bytes] = {}
+    data = ValueEncoder(parts.__setitem__).object(value)
+    packed: bytes = msgpack.packb([data, parts])
+    return packed
+
+
+def restore(data: bytes) -> Any:
+    """Return the value that `value_bytes` packed."""
+    body, parts = msgpack.unpackb(data, strict_map_key=False)
+    return ValueDecoder(parts.__getitem__).decode_object(body)

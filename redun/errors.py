@@ -1,0 +1,94 @@
+"""Errors of the engine. The root and the store's own are defined one layer below."""
+
+from __future__ import annotations
+
+from redun.store.errors import (
+    DamagedObject,
+    DecodeError,
+    EncodeError,
+    FormatTooNew,
+    MissingLinks,
+    ObjectNotFound,
+    RedunError,
+    RefConflict,
+    StoreError,
+    StoreLocked,
+    StoreUnavailable,
+)
+
+__all__ = [
+    "CircularCall",
+    "ConfigError",
+    "DamagedObject",
+    "DecodeError",
+    "DryRunResult",
+    "EncodeError",
+    "ExpressionError",
+    "FormatTooNew",
+    "InternalError",
+    "LimitError",
+    "MissingLinks",
+    "NoCurrentScheduler",
+    "ObjectNotFound",
+    "RedunError",
+    "RefConflict",
+    "SchedulerError",
+    "StoreError",
+    "StoreLocked",
+    "StoreUnavailable",
+    "TaskDefinitionError",
+    "TaskNotFound",
+    "UnknownTypeError",
+    "ValueEncodeError",
+]
+
+
+class ExpressionError(RedunError, TypeError):
+    """A lazy expression was asked for something that only its value can tell."""
+
+
+class TaskDefinitionError(RedunError, ValueError):
+    """A task was defined in a way that cannot work; names the task and the rule."""
+
+
+class TaskNotFound(RedunError, KeyError):
+    """No task of that name is registered."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class UnknownTypeError(DecodeError):
+    """Stored bytes name a class or function that cannot be found any more."""
+
+
+class ValueEncodeError(EncodeError):
+    """A job's argument or result cannot be recorded; names the job and the type."""
+
+
+class SchedulerError(RedunError):
+    """The scheduler was used in a way that cannot work."""
+
+
+class NoCurrentScheduler(SchedulerError):
+    """There is no running scheduler on this thread."""
+
+
+class LimitError(SchedulerError, ValueError):
+    """A job asks for more of a limited resource than there is at all."""
+
+
+class CircularCall(SchedulerError, RecursionError):
+    """Calls wait for one another's results in a circle: the recursion never ends."""
+
+
+class ConfigError(RedunError, ValueError):
+    """A configuration file or option is wrong; names file, section and option."""
+
+
+class DryRunResult(RedunError):
+    """A dry run stopped, because jobs would run now."""
+
+
+class InternalError(RedunError):
+    """An invariant of redun itself is broken: please report it."""

@@ -1,0 +1,150 @@
+"""The cache of earlier executions: which stored result a call may take.
+
+    full      memo[eval hash] -> single reduction. Values in it must be valid; expressions in it are evaluated again, so every call
+              below is checked against current code and data.
+    shallow   memo[key] -> call -> final value, taken at once if every task called below still has the same hash and the value is valid.
+
+A row of the memo is the id of the call (zeros while its subtree has not finished) followed by the ref of the reduction. A stored value
+that cannot be read any more is a miss, said once, never a crash.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from redun.encoding import ValueDecoder
+from redun.errors import RedunError
+from redun.nested import ATOMS, iter_leaves
+from redun.records import CallRecord, TaskRecord
+from redun.store.ids import ID_BYTES, LINK_MARK
+from redun.store.objects import Flag
+from redun.task import CacheResult, get_task_registry
+from redun.value import get_type_registry
+
+if TYPE_CHECKING:
+    from redun.evaluation.events import EventLog
+    from redun.evaluation.job import Job
+    from redun.store.sources.base import Source
+
+NO_CALL = bytes(ID_BYTES)
+
+
+def memo_row(call: bytes | None, reduction_ref: bytes) -> bytes:
+    """Return the row of the memo for a call (None: its subtree has not finished) and its single reduction."""
+    return (call or NO_CALL) + reduction_ref
+
+
+class Hit(NamedTuple):
+    """A stored result that a call may take.
+
+    Attributes:
+        value, ref, flags: the single reduction, decoded, or the final value of a shallow hit.
+        call, call_data: the call that gave it, with its object bytes; None if its subtree never finished.
+        ultimate: the call's record, for a shallow hit.
+    """
+
+    value: Any
+    ref: bytes
+    flags: int
+    call: bytes | None
+    call_data: bytes | None
+    ultimate: CallRecord | None
+
+
+class Cache:
+    """Looks results up in a source.
+
+    Args:
+        source: the store.
+        log: is told of misses that are worth a word.
+    """
+
+    def __init__(self, source: Source, log: EventLog) -> None:
+        self._source = source
+        self._log = log
+        self._decoder = ValueDecoder(source.get)
+        self._current: dict[bytes, bool] = {}
+
+    def lookup(self, job: Job) -> Hit | None:
+        """Return the result that a job may take, or None if it has to run."""
+        plan = job.plan
+        allowed = plan.allowed
+        if plan.shallow and (allowed is None or CacheResult.ULTIMATE in allowed):
+            row = self._source.memo_get(job.key)
+            if row is not None and row[:ID_BYTES] != NO_CALL:
+                hit, settled = self._shallow(job, row)
+                if settled:
+                    return hit
+        if allowed is not None and CacheResult.SINGLE not in allowed:
+            return None
+        row = self._source.memo_get(job.eval_hash)
+        return None if row is None else self._full(job, row)
+
+    def _full(self, job: Job, row: bytes) -> Hit | None:
+        call, ref = row[:ID_BYTES], row[ID_BYTES:]
+        try:
+            data = ref if ref[0] != LINK_MARK else self._source.get(ref[1:])
+            value = self._decoder.decode_object(data)
+            call_data = None if call == NO_CALL else self._source.get(call)
+        except RedunError as error:
+            self._log.miss(job, f"Cached result cannot be used: {error}")
+            return None
+        flags = data[3]
+        if flags & Flag.SUBVALUES and not self._is_valid(job, value):
+            return None
+        return Hit(value, ref, flags, None if call_data is None else call, call_data, None)
+
+    def _shallow(self, job: Job, row: bytes) -> tuple[Hit | None, bool]:
+        """Return a hit, if it is one, and whether that settles the matter: an invalid final value does, a changed task does not."""
+        call = row[:ID_BYTES]
+        try:
+            call_data = self._source.get(call)
+            record = CallRecord.decode(call_data)
+            if record.failed or not all(map(self._is_current, record.tasks)):
+                return None, False
+            ref = record.result
+            data = ref if ref[0] != LINK_MARK else self._source.get(ref[1:])
+            value = self._decoder.decode_object(data)
+        except RedunError as error:
+            self._log.miss(job, f"Cached result cannot be used: {error}")
+            return None, False
+        if data[3] & Flag.SUBVALUES and not self._is_valid(job, value):
+            return None, True
+        return Hit(value, ref, data[3], call, call_data, record), True
+
+    def _is_current(self, task_id: bytes) -> bool:
+        """True if the task with this id is the one that is registered under its name now."""
+        known = self._current.get(task_id)
+        if known is None:
+            record = TaskRecord.decode(self._source.get(task_id))
+            task = get_task_registry().get(record.fullname)
+            known = self._current[task_id] = task is not None and task.id == task_id
+        return known
+
+    def _is_valid(self, job: Job, value: Any) -> bool:
+        registry = get_type_registry()
+        for leaf in iter_leaves(value):
+            if type(leaf) not in ATOMS and not registry.is_valid(leaf):
+                self._log.invalid(job, leaf)
+                return False
+        return True
+
+    def explain_miss(self, job: Job) -> None:
+        """Say why a job would run: for dry runs."""
+        self._log.miss(job, self._why(job))
+
+    def _why(self, job: Job) -> str:
+        if job.plan.options.get("cache") is False or job.plan.options.get("cache_scope"):
+            return f"Task {job.plan.fullname!r} does not use the cache"
+        from redun.evaluation.history import earlier_task_ids
+
+        earlier = earlier_task_ids(self._source, job.plan.fullname)
+        name = job.plan.fullname
+        for task_id in earlier:
+            if task_id != job.plan.task_id and self._source.memo_get(job.plan.eval_hash(job.arg_refs, job.kwarg_refs, task_id)) is not None:
+                return f"Changed code of task {name!r} (task_hash={task_id.hex()[:8]} --> {job.plan.task_id.hex()[:8]})"
+        if job.plan.task_id in earlier:
+            return f"New arguments for task {name!r} (eval_hash={job.eval_hash.hex()[:8]})"
+        if earlier:
+            return f"Changed code and new arguments of task {name!r} (task_hash={job.plan.task_id.hex()[:8]})"
+        return f"New task {name!r} (task_hash={job.plan.task_id.hex()[:8]})"

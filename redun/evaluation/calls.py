@@ -1,0 +1,478 @@
+"""The life of a call: from arguments that are known to a result that is recorded.
+
+    start: refs of the arguments, eval hash -> equal call in this execution? -> cached in the store? -> limits -> executor
+    completed: what the function returned is its reduction; if it holds expressions they are evaluated first
+    finish: the call is recorded, the job and its twins have their value
+
+Every job passes here once, so each step does what it must and no more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from redun.encoding import ValueEncoder
+from redun.errors import EncodeError, ValueEncodeError
+from redun.evaluation.job import Column, Job
+from redun.evaluation.node import FINAL, Node, Scope, State
+from redun.nested import ATOMS, holds_expression, iter_leaves
+from redun.records import encode_call
+from redun.store.ids import LINK_MARK
+from redun.store.journal import Upstream
+from redun.store.objects import Flag
+from redun.task import CacheScope
+from redun.value import get_type_registry
+
+if TYPE_CHECKING:
+    from redun.evaluation.cache import Cache
+    from redun.evaluation.evaluation import Evaluation
+    from redun.evaluation.events import EventLog
+    from redun.evaluation.limits import Limits
+    from redun.evaluation.plans import Plans
+    from redun.evaluation.recorder import Recorder
+    from redun.executors.base import Executors
+    from redun.expression import TaskExpression
+
+
+class Outcome(NamedTuple):
+    """What is kept of a finished call for equal calls to come."""
+
+    value: Any
+    error: BaseException | None
+    result_ref: bytes
+    call: bytes | None
+    subtree: frozenset[bytes]
+
+
+_NOTHING: frozenset[bytes] = frozenset()
+
+
+class Calls:
+    """Carries calls through their life.
+
+    Args:
+        plans: gives the plan of a call.
+        cache: looks results up.
+        recorder: writes what happened.
+        executors: run functions.
+        limits: what may run at once.
+        log: tells the user.
+        use_cache: whether results of earlier executions may be used.
+
+    Attributes:
+        running: jobs that an executor has. in_flight: these and the ones that wait to be handed over or for limits.
+    """
+
+    def __init__(
+        self, plans: Plans, cache: Cache, recorder: Recorder, executors: Executors, limits: Limits, log: EventLog, use_cache: bool
+    ) -> None:
+        self.plans = plans
+        self.cache = cache
+        self.recorder = recorder
+        self.executors = executors
+        self.limits = limits
+        self.log = log
+        self.use_cache = use_cache
+        self.running = 0
+        self.in_flight = 0
+        self.evaluation: Evaluation
+        self._encoder = ValueEncoder(recorder.put)
+        self._equal: dict[bytes, Job | Outcome] = {}
+        self._twins: list[Job] = []
+        self._to_submit: list[Job] = []
+        self._numbers = 0
+        self._origins: dict[int, Node] = {}
+        self._errors: list[BaseException] = []
+
+    # Making jobs.
+
+    def new_job(self, expr: TaskExpression[Any], scope: Scope) -> Node:
+        """Make the node of a task's call."""
+        parent = scope.job
+        if expr.task_options is None and (parent is None or parent.exported is None):
+            plan = self.plans.plain(expr.task)
+        elif holds_expression(expr.task_options):
+            from redun.evaluation.forms import LazyOptions
+
+            return LazyOptions(expr, scope)
+        else:
+            plan = self.plans.merged(expr, parent)
+        return self.job_with(expr, scope, plan)
+
+    def job_with(self, expr: Any, scope: Scope, plan: Any) -> Job:
+        """Make a job whose plan is known."""
+        self._numbers += 1
+        job = Job(expr, scope, plan, self._numbers)
+        if expr.export_options:
+            self.plans.export(job, expr)
+        plan.counts[Column.PENDING] += 1
+        self.recorder.created(job)
+        return job
+
+    # From arguments to a result.
+
+    def start(self, job: Job) -> None:
+        """All arguments are known: find the call's result, or have it run."""
+        job.start_us = time.time_ns() // 1000
+        try:
+            self._take_arguments(job)
+            self.limits.check(job)
+        except Exception as error:
+            self.evaluation.fail(job, error)
+            return
+        plan = job.plan
+        if plan.scope is not CacheScope.NONE:
+            known = self._equal.get(job.key)
+            if known is not None:
+                self._join(job, known)
+                return
+            self._equal[job.key] = job
+            if plan.scope is CacheScope.BACKEND and self.use_cache and self._replay(job):
+                return
+        if self.evaluation.dryrun:
+            self.cache.explain_miss(job)
+            job.count(Column.RUNNING)
+            self.log.job("Dryrun", job)
+            job.move(State.RUNNING)
+            return
+        self.in_flight += 1
+        if not plan.limits or self.limits.take(job):
+            self._launch(job)
+        else:
+            job.move(State.LIMITED)
+
+    def _take_arguments(self, job: Job) -> None:
+        """Make the arguments concrete and compute the eval hash."""
+        plan, encode = job.plan, self._encoder.encode
+        args, kwargs = job.args, job.kwargs
+        if job.lazy_args:
+            job.upstreams = self._upstreams(job.scope, args, kwargs)
+            value_of = job.scope.value
+            args = tuple([value_of(arg) for arg in args])
+            kwargs = {name: value_of(arg) for name, arg in kwargs.items()}
+        if kwargs or not ATOMS.issuperset(map(type, args)):
+            args, kwargs = self._preprocess(job, args, kwargs)
+        job.args, job.kwargs = args, kwargs
+        keys: list[bytes] = []
+        refs = job.arg_refs
+        arg: Any = None
+        try:
+            for arg in args:
+                ref = encode(arg)
+                refs.append(ref)
+                keys.append(self._key(arg, ref))
+            if kwargs:
+                kwarg_keys = {}
+                for name, arg in kwargs.items():
+                    ref = job.kwarg_refs[name] = encode(arg)
+                    kwarg_keys[name] = self._key(arg, ref)
+            else:
+                kwarg_keys = kwargs
+        except EncodeError as error:
+            raise ValueEncodeError(f"{self._slot(job, len(refs))} of {plan.fullname} cannot be recorded: {error}") from error
+        job.eval_hash = job.key = plan.eval_hash(keys, kwarg_keys)
+        if job.context:
+            job.key = self.plans.key_in_context(job)
+
+    def _key(self, value: Any, ref: bytes) -> bytes:
+        if ref[0] == LINK_MARK:
+            self.recorder.needs_value(ref, value)
+        return self._encoder.key(value, ref) if self._encoder.counts_as else ref
+
+    def _slot(self, job: Job, place: int) -> str:
+        names = [*job.plan.names[: len(job.args)], *job.kwargs]
+        place += len(job.kwarg_refs)
+        return f"argument {names[place]!r}" if place < len(names) else "an argument"
+
+    def _upstreams(self, scope: Scope, args: Iterable[Any], kwargs: dict[str, Any]) -> list[Upstream] | None:
+        slots: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
+        found = [Upstream(slot, calls) for slot, arg in slots if type(arg) not in ATOMS and (calls := scope.calls(arg))]
+        return found or None
+
+    def _preprocess(self, job: Job, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Give values that want it a say before they become arguments (`Value.preprocess`)."""
+        registry = get_type_registry()
+        if not any(registry.has_preprocess(type(leaf)) for leaf in iter_leaves([args, kwargs])):
+            return args, kwargs
+        from redun.nested import map_leaves
+
+        def prepare(leaf: Any) -> Any:
+            return registry.preprocess(leaf, {"job": job}) if registry.has_preprocess(type(leaf)) else leaf
+
+        return map_leaves(prepare, args), map_leaves(prepare, kwargs)
+
+    def _join(self, job: Job, known: Job | Outcome) -> None:
+        """An equal call has been made in this execution: share what it gives."""
+        if type(known) is Outcome:
+            self._share(job, known)
+            return
+        assert isinstance(known, Job)
+        job.move(State.TWIN)
+        if known.twins is None:
+            known.twins = []
+        known.twins.append(job)
+        self._twins.append(job)
+
+    def _share(self, job: Job, known: Outcome) -> None:
+        job.replayed = True
+        if known.error is not None:
+            job.call = known.call
+            job.result_ref = known.result_ref
+            self.evaluation.fail(job, known.error)
+            return
+        self.log.cached(job)
+        job.result_ref = known.result_ref
+        self._settle(job, State.CACHED, known.value, known.call, known.subtree)
+
+    def _replay(self, job: Job) -> bool:
+        """Take the result of an earlier execution, if there is a valid one."""
+        hit = self.cache.lookup(job)
+        if hit is None:
+            return False
+        job.replayed = True
+        job.known_call, job.known_data = hit.call, hit.call_data
+        self.log.cached(job)
+        if hit.ultimate is not None:
+            call, job.result_ref = hit.ultimate, hit.ultimate.result
+            job.reduction_ref = call.reduction
+            self._settle(job, State.CACHED, hit.value, hit.call, frozenset(call.tasks))
+            self._remember(job, hit.value, frozenset(call.tasks))
+            return True
+        self._reduce(job, hit.value, hit.ref, hit.flags)
+        return True
+
+    def _launch(self, job: Job) -> None:
+        job.move(State.RUNNING)
+        job.holds_limits = bool(job.plan.limits)
+        job.count(Column.RUNNING)
+        self.log.run(job)
+        self._to_submit.append(job)
+
+    def submit(self) -> None:
+        """Hand the jobs that have come up to their executors, in one go."""
+        jobs = self._to_submit
+        if jobs:
+            self._to_submit = []
+            self.running += len(jobs)
+            self.executors.submit(jobs)
+
+    def grow_after_s(self) -> float | None:
+        """Seconds after which executors want to be asked to grow, or None."""
+        return self.executors.grow_after_s() if self.running else None
+
+    def grow(self) -> None:
+        """Nothing came back for a while: let executors start more workers."""
+        self.executors.grow()
+
+    # From a function's result to the call's.
+
+    def completed(self, job: Job, ok: bool, result: Any) -> None:
+        """An executor hands a job back.
+
+        Args:
+            result: what the function returned, or its exception.
+        """
+        self.running -= 1
+        self.in_flight -= 1
+        if job.holds_limits:
+            job.holds_limits = False
+            for admitted in self.limits.release(job):
+                self._launch(admitted)
+        if job.state >= FINAL:
+            return
+        if not ok:
+            self.evaluation.fail(job, result)
+            return
+        try:
+            result = self._postprocess(job, result)
+            ref = self._encoder.encode(result)
+        except EncodeError as error:
+            self.evaluation.fail(
+                job, ValueEncodeError(f"the result of {job.plan.fullname} (job {job.short_id}) cannot be recorded: {error}")
+            )
+            return
+        except Exception as error:
+            self.evaluation.fail(job, error)
+            return
+        flags = self._encoder.flags
+        if ref[0] == LINK_MARK:
+            self.recorder.needs_value(ref, result)
+        if flags & Flag.EXPRESSION:
+            # Known from now on, whatever becomes of the subtree: a killed run goes on below it, not above.
+            self.recorder.reduction(job, ref)
+            result = self._only_canonical(job, result)
+        self._reduce(job, result, ref, flags)
+
+    def _postprocess(self, job: Job, result: Any) -> Any:
+        if type(result) in ATOMS:
+            return result
+        registry = get_type_registry()
+        if not any(registry.has_postprocess(type(leaf)) for leaf in iter_leaves(result)):
+            return result
+        from redun.nested import map_leaves
+
+        counter = iter(range(1 << 62))
+        return map_leaves(
+            lambda leaf: (
+                registry.postprocess(leaf, {"job": job, "pre_call_hash": job.eval_hash.hex(), "call_order": next(counter)})
+                if registry.has_postprocess(type(leaf))
+                else leaf
+            ),
+            result,
+        )
+
+    def _only_canonical(self, job: Job, result: Any) -> Any:
+        """Let equal expressions of a result be one: the encoder has just found out which they are."""
+        graph = self._encoder.graph
+        if graph is not None:
+            aliases = graph.aliases()
+            if aliases:
+                job.inner = Scope(job)
+                job.inner.aliases = aliases
+        return result
+
+    def _reduce(self, job: Job, value: Any, ref: bytes, flags: int) -> None:
+        """A call's reduction is known: evaluate the expressions in it, or finish."""
+        job.reduction_ref = ref
+        if not flags & Flag.EXPRESSION:
+            job.result_ref = ref
+            self._finish(job, value)
+            return
+        job.reduction = value
+        if job.inner is None:
+            job.inner = Scope(job)
+        job.count(Column.RUNNING)
+        job.move(State.REDUCING)
+        self.evaluation.demand(job, [value], job.inner)
+
+    def reduced(self, job: Job) -> None:
+        """All expressions in a job's reduction have values: its result is known."""
+        scope = job.inner
+        assert scope is not None
+        value = scope.value(job.reduction)
+        calls = scope.calls(job.reduction)
+        if calls:
+            job.upstreams = [*(job.upstreams or ()), Upstream(None, calls)]
+        try:
+            job.result_ref = ref = self._encoder.encode(value)
+        except EncodeError as error:
+            self.evaluation.fail(job, ValueEncodeError(f"the result of {job.plan.fullname} cannot be recorded: {error}"))
+            return
+        if ref[0] == LINK_MARK:
+            self.recorder.needs_value(ref, value)
+        self._finish(job, value)
+
+    def _finish(self, job: Job, value: Any) -> None:
+        subtree = frozenset(job.subtree) if job.subtree else _NOTHING
+        call = self._record_call(job, job.result_ref, subtree, False)
+        self._settle(job, State.CACHED if job.replayed else State.DONE, value, call, subtree)
+        self._remember(job, value, subtree)
+
+    def _record_call(self, job: Job, result_ref: bytes, subtree: frozenset[bytes], failed: bool) -> bytes | None:
+        """Have the call's object written, unless it is the one that the cache named."""
+        recorder = self.recorder
+        if job.known_call is not None and job.inner is None and not failed:
+            assert job.known_data is not None
+            recorder.needs_object(job.known_call, job.known_data)
+            return job.known_call
+        reduction = job.reduction_ref
+        call, data = encode_call(
+            job.plan.task_id,
+            job.arg_refs,
+            job.kwarg_refs.items(),
+            None if reduction == result_ref else reduction,
+            result_ref,
+            job.child_calls or (),
+            subtree,
+            failed,
+        )
+        if call == job.known_call:
+            recorder.needs_object(call, data)
+        else:
+            recorder.put(call, data)
+            if not failed:
+                recorder.memo(job, call, reduction or result_ref)
+        return call
+
+    def _remember(self, job: Job, value: Any, subtree: frozenset[bytes]) -> None:
+        """Keep an outcome for equal calls, and give it to those that have been waiting."""
+        if job.plan.scope is not CacheScope.NONE:
+            outcome = Outcome(value, job.error, job.result_ref, job.call, subtree)
+            self._equal[job.key] = outcome
+            for twin in job.twins or ():
+                if twin.state is State.TWIN:
+                    self._share(twin, outcome)
+        job.release()
+
+    def _settle(self, job: Job, state: State, value: Any, call: bytes | None, subtree: frozenset[bytes]) -> None:
+        """Give a job its value, and its parent what it needs to know of it."""
+        job.end_us = time.time_ns() // 1000
+        job.call = call
+        job.move(state)
+        job.count(Column.CACHED if state is State.CACHED else Column.DONE)
+        self._tell_parent(job, call, subtree)
+        self.recorder.finished(job)
+        if call is not None:
+            job.calls = (call,)
+        self.evaluation.succeed(job, value)
+
+    def _tell_parent(self, job: Job, call: bytes | None, subtree: frozenset[bytes]) -> None:
+        parent = job.scope.job
+        if parent is None or call is None:
+            return
+        if parent.child_calls is None:
+            parent.child_calls = []
+        parent.child_calls.append(call)
+        if parent.subtree is None:
+            parent.subtree = set()
+        parent.subtree.add(job.plan.task_id)
+        if subtree:
+            parent.subtree |= subtree
+
+    # Failure.
+
+    def fail(self, job: Job, error: BaseException) -> None:
+        """Record that a job failed; `Evaluation.fail` tells those who wait for it."""
+        job.count(Column.FAILED)
+        self.note_origin(job, error)
+        job.end_us = time.time_ns() // 1000
+        if not job.start_us:
+            job.start_us = job.end_us
+        knows_arguments = bool(job.eval_hash)
+        if knows_arguments and job.call is None:
+            from redun.evaluation.failure import ErrorValue
+
+            job.result_ref = self._encoder.encode(ErrorValue.from_error(error))
+            if job.result_ref[0] == LINK_MARK:
+                self.recorder.needs_value(job.result_ref, ErrorValue.from_error(error))
+            subtree = frozenset(job.subtree) if job.subtree else _NOTHING
+            job.call = self._record_call(job, job.result_ref, subtree, True)
+        job.move(State.FAILED)
+        job.error = error
+        self.log.rejected(job)
+        self._tell_parent(job, job.call, _NOTHING)
+        self.recorder.finished(job)
+        if knows_arguments and self._equal.get(job.key) is job:
+            job.calls = () if job.call is None else (job.call,)
+            outcome = Outcome(None, error, job.result_ref, job.call, _NOTHING)
+            self._equal[job.key] = outcome
+            for twin in job.twins or ():
+                if twin.state is State.TWIN:
+                    self._share(twin, outcome)
+
+    def note_origin(self, node: Node, error: BaseException) -> None:
+        """Remember where an error came up first."""
+        if id(error) not in self._origins:
+            self._origins[id(error)] = node
+            self._errors.append(error)
+
+    def origin(self, error: BaseException) -> Node | None:
+        """Return the node where an error came up first."""
+        return self._origins.get(id(error))
+
+    def any_twin(self) -> Job | None:
+        """Return a job that waits for an equal call in flight, if there is any."""
+        self._twins = [job for job in self._twins if job.state is State.TWIN]
+        return self._twins[0] if self._twins else None

@@ -1,0 +1,291 @@
+"""One run of the reducer: the only loop there is.
+
+Expressions become nodes, nodes wait for one another by counters, and what can go on stands in a queue. Nothing recurses, so a chain of
+100,000 lazy calls and a recursion 10,000 jobs deep are ordinary. All of this happens on one thread; executors hand results back through
+one queue.
+
+A value with a million expressions is not turned into nodes at once: a *walk* names the inputs of a node a few at a time, only while fewer
+than `WINDOW` jobs are in flight, the newest walk first. So subtrees finish, and are released, before new ones are begun.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from redun.errors import CircularCall, DryRunResult, InternalError
+from redun.evaluation.job import Job
+from redun.evaluation.node import FINAL, Node, Operation, Root, Scope, State
+from redun.expression import Expression, SchedulerExpression, SimpleExpression, TaskExpression, ValueExpression
+from redun.nested import find_expressions
+
+if TYPE_CHECKING:
+    from redun.evaluation.calls import Calls
+
+WINDOW = 2000
+"""Jobs that may be in flight before walks pause."""
+
+_CHUNK = 64
+_BURST = 512
+
+Completion = tuple[Job, bool, Any]
+"""What an executor hands back: the job, whether it succeeded, and its result or error."""
+
+Walk = tuple[Node, Scope, Iterator[Expression[Any]]]
+
+
+class Evaluation:
+    """The state of one run.
+
+    Args:
+        calls: the life of calls: cache, executors, recording.
+        dryrun: stop, with a report, where jobs would run.
+        context: what `get_context` sees at the root.
+    """
+
+    def __init__(self, calls: Calls, dryrun: bool = False, context: dict[str, Any] | None = None) -> None:
+        self.calls = calls
+        self.dryrun = dryrun
+        self.context = context
+        self.completions: SimpleQueue[Completion | None] = SimpleQueue()
+        self._ready: deque[Node] = deque()
+        self._failures: deque[tuple[Node, Node]] = deque()
+        self._walks: list[Walk] = []
+
+    # What nodes call.
+
+    def demand(self, node: Node, values: Iterable[Any], scope: Scope) -> bool:
+        """Let a node wait for every expression in nested values; False if there was none and it is ready."""
+        expressions = find_expressions(list(values))
+        if not expressions:
+            self.ready_now(node)
+            return False
+        if node.state is not State.REDUCING:
+            node.move(State.WAITING)
+        # One more than there are inputs known: the walk itself, which lets go when it is through.
+        node.missing = 1
+        self._walks.append((node, scope, iter(expressions)))
+        return True
+
+    def ready_now(self, node: Node) -> None:
+        """Put a node into the queue of those that can go on."""
+        if node.state is not State.REDUCING:
+            node.move(State.READY)
+        self._ready.append(node)
+
+    def succeed(self, node: Node, value: Any) -> None:
+        """Give a node its value. Jobs come here through `Calls`, in a final state already."""
+        if node.state < FINAL:
+            node.move(State.DONE)
+        scope, key = node.scope, id(node.expr)
+        scope.settled[key] = (value, node.calls)
+        scope.nodes.pop(key, None)
+        waiters = node.waiters
+        if waiters:
+            node.waiters = []
+            for waiter in waiters:
+                self.input_done(waiter)
+
+    def fail(self, node: Node, error: BaseException) -> None:
+        """Fail a node; its waiters hear of it in their turn."""
+        if node.state >= FINAL:
+            return
+        if isinstance(node, Job):
+            self.calls.fail(node, error)
+        else:
+            node.move(State.FAILED)
+        self.failed(node, error)
+
+    def failed(self, node: Node, error: BaseException) -> None:
+        """Tell the waiters of a node in state FAILED."""
+        node.error = error
+        self.calls.note_origin(node, error)
+        self._failures.extend([(waiter, node) for waiter in node.waiters])
+        node.waiters = []
+
+    def become(self, node: Node, value: Any) -> None:
+        """Give a node a value that may hold expressions: they are evaluated first, in the node's scope."""
+        if find_expressions(value):
+            node.scope.keep.append(value)
+            node.value = value
+            node.move(State.REDUCING)
+            self.demand(node, [value], node.scope)
+        else:
+            self.succeed(node, value)
+
+    def input_done(self, waiter: Node) -> None:
+        """One input less to wait for."""
+        waiter.missing -= 1
+        if waiter.missing == 0 and waiter.state < FINAL:
+            self.ready_now(waiter)
+
+    # Expressions become nodes.
+
+    def _walk(self) -> None:
+        """Name a few more inputs of the node whose walk is the newest."""
+        walk = self._walks.pop()
+        waiter, scope, expressions = walk
+        place = len(self._walks)
+        if waiter.state >= FINAL:
+            return
+        for expr in islice(expressions, _CHUNK):
+            self._input(waiter, scope, expr)
+            if len(self._walks) != place:
+                break
+        else:
+            # islice cannot tell whether it ended by itself; the next turn will.
+            following = next(expressions, None)
+            if following is None:
+                self.input_done(waiter)
+                return
+            self._input(waiter, scope, following)
+        self._walks.insert(place, walk)
+
+    def _input(self, waiter: Node, scope: Scope, expr: Expression[Any]) -> None:
+        expr = scope.canonical(expr)
+        key = id(expr)
+        if key in scope.settled:
+            return
+        node = scope.nodes.get(key)
+        if node is None:
+            node = self._new_node(expr, scope)
+            scope.nodes[key] = node
+            node.waiters.append(waiter)
+            waiter.missing += 1
+            node.begin(self)
+        elif node.state is State.FAILED or node.state is State.CANCELLED:
+            waiter.missing += 1
+            self._failures.append((waiter, node))
+        else:
+            node.waiters.append(waiter)
+            waiter.missing += 1
+
+    def _new_node(self, expr: Expression[Any], scope: Scope) -> Node:
+        kind = type(expr)
+        if kind is TaskExpression:
+            return self.calls.new_job(expr, scope)  # type: ignore[arg-type]
+        if kind is SimpleExpression:
+            return Operation(expr, scope)
+        if kind is SchedulerExpression:
+            return self._new_form(expr, scope)  # type: ignore[arg-type]
+        if kind is ValueExpression:
+            return _Known(expr, scope)
+        raise InternalError(f"expression of type {kind.__qualname__!r} cannot be evaluated")
+
+    def _new_form(self, expr: SchedulerExpression[Any], scope: Scope) -> Node:
+        from redun.evaluation.forms import form_for
+
+        return form_for(expr, scope)
+
+    # The loop.
+
+    def run(self, expr: Any, scope: Scope) -> Root:
+        """Evaluate an expression to the end.
+
+        Returns:
+            The root node, in state DONE or FAILED.
+        """
+        root = Root(expr, scope)
+        root.begin(self)
+        while root.state < FINAL:
+            busy = self._burst()
+            self.calls.submit()
+            received = self._receive()
+            self.calls.recorder.tick()
+            if not (busy or received) and root.state < FINAL and not self._wait(root):
+                break
+        return root
+
+    def finish_running(self) -> None:
+        """Wait for the jobs that are running and record what they give; start nothing new."""
+        self._walks.clear()
+        self._ready.clear()
+        self._failures.clear()
+        while self.calls.running:
+            self._take(self.completions.get())
+            # What follows from a result is not pursued: only the result itself is kept.
+            self._walks.clear()
+            self._ready.clear()
+            self._failures.clear()
+
+    def _burst(self) -> bool:
+        """Let nodes go on for a while; True if there may be more to do."""
+        ready, walks, failures, calls = self._ready, self._walks, self._failures, self.calls
+        for _ in range(_BURST):
+            if failures:
+                waiter, source = failures.popleft()
+                if waiter.state < FINAL:
+                    waiter.input_failed(self, source)
+            elif ready:
+                node = ready.popleft()
+                if node.state < FINAL:
+                    node.step(self)
+            elif walks and calls.in_flight < WINDOW:
+                self._walk()
+            else:
+                return False
+        return True
+
+    def _receive(self) -> bool:
+        """Take what executors have handed back by now."""
+        received = False
+        try:
+            while True:
+                self._take(self.completions.get_nowait())
+                received = True
+        except Empty:
+            return received
+
+    def _take(self, completion: Completion | None) -> None:
+        if completion is not None:
+            self.calls.completed(*completion)
+
+    def _wait(self, root: Node) -> bool:
+        """Nothing can go on: wait for an executor. False if nothing ever will (a dry run's end)."""
+        calls = self.calls
+        calls.log.flush()
+        if calls.running == 0 and self.completions.empty():
+            if self.dryrun:
+                root.move(State.FAILED)
+                root.error = DryRunResult("dry run: additional jobs would run")
+                return False
+            self._break_circle()
+            return True
+        timeout_s = calls.recorder.before_wait()
+        growing = calls.grow_after_s()
+        if growing is not None:
+            timeout_s = growing if timeout_s is None else min(growing, timeout_s)
+        try:
+            self._take(self.completions.get(timeout=timeout_s))
+        except Empty:
+            calls.grow()
+        return True
+
+    def _break_circle(self) -> None:
+        """Everything waits for everything: some call waits, through others, for an equal call."""
+        job = self.calls.any_twin()
+        if job is None:
+            raise InternalError("evaluation cannot go on, though nothing is running: an input was lost")
+        self.fail(
+            job,
+            CircularCall(
+                f"{job.plan.fullname} calls itself with the same arguments, directly or through others: the recursion never ends"
+            ),
+        )
+
+
+class _Known(Node):
+    """A `ValueExpression`: its value may itself hold expressions."""
+
+    __slots__ = ()
+
+    def begin(self, run: Evaluation) -> None:
+        """Wait for the expressions in the value."""
+        run.demand(self, [self.expr.value], self.scope)
+
+    def step(self, run: Evaluation) -> None:
+        """Take over the value."""
+        run.succeed(self, self.scope.value(self.expr.value))

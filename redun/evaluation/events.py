@@ -1,0 +1,84 @@
+"""What a run tells its user while it goes on: one line per event, on standard error.
+
+Lines are collected and written many at a time: a system call per line would cost more than the job it tells of. They go through the
+logger `redun`, so whoever configures logging gets them; with only our own handler there, they are written directly.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from redun.evaluation.text import format_call
+
+if TYPE_CHECKING:
+    from redun.evaluation.job import Job
+
+PREFIX = "[redun] "
+
+
+class EventLog:
+    """Collects lines and writes them in batches.
+
+    Args:
+        stream: where to; standard error as it is at the time of writing if None.
+        enabled: False drops everything.
+    """
+
+    def __init__(self, stream: Any = None, enabled: bool = True) -> None:
+        self._stream = stream
+        self.enabled = enabled
+        self._lines: list[str] = []
+
+    def line(self, text: str = "") -> None:
+        """Add a line; one of several lines gets the prefix on each."""
+        if self.enabled:
+            self._lines.extend([PREFIX + part for part in text.split("\n")])
+
+    def job(self, action: str, job: Job, rest: str = "") -> None:
+        """Add a line about a job, like `Run    Job 1a2b3c4d:  ns.main(greet='Hello') on default`."""
+        if self.enabled:
+            plan = job.plan
+            call = format_call(plan.fullname, plan.names, job.args, job.kwargs)
+            self._lines.append(f"{PREFIX}{action:<6} Job {job.job_id[:4].hex()}:  {call}{rest}")
+            if len(self._lines) >= 500:
+                self.flush()
+
+    def run(self, job: Job) -> None:
+        """A job is handed to its executor."""
+        if self.enabled:
+            self.job("Run", job, f" on {job.plan.executor}")
+
+    def cached(self, job: Job) -> None:
+        """A job takes a known result."""
+        if self.enabled:
+            self.job("Cached", job, f" (eval_hash={job.eval_hash[:4].hex()})")
+
+    def miss(self, job: Job, reason: str) -> None:
+        """A stored result was not taken, for a reason worth telling."""
+        if self.enabled:
+            self._lines.append(f"{PREFIX}Miss   Job {job.job_id[:4].hex()}:  {reason}.")
+
+    def invalid(self, job: Job, value: Any) -> None:
+        """A stored result holds a value that is not valid any more."""
+        self.miss(job, f"Cached result is no longer valid (result={value!r}, eval_hash={job.eval_hash[:4].hex()})")
+
+    def rejected(self, job: Job) -> None:
+        """A job failed."""
+        if self.enabled:
+            plan = job.plan
+            call = format_call(plan.fullname, plan.names, job.args, job.kwargs)
+            self._lines.append(f"{PREFIX}*** Reject Job {job.job_id[:4].hex()}:  {call}:")
+
+    def flush(self) -> None:
+        """Write what has been collected."""
+        if self._lines:
+            text = "\n".join(self._lines) + "\n"
+            self._lines.clear()
+            stream = self._stream if self._stream is not None else sys.stderr
+            try:
+                stream.write(text)
+                stream.flush()
+            except (OSError, ValueError):
+                # A log that nobody can read any more (closed pipe) must not stop the run.
+                self.enabled = False

@@ -1,0 +1,120 @@
+"""Errors as values, and the traceback of jobs: how a failure is recorded and told."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from redun.evaluation.job import Job
+from redun.evaluation.text import format_value
+from redun.value import Value
+
+if TYPE_CHECKING:
+    from redun.evaluation.node import Node
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_MOST_JOBS = 40
+
+
+class ErrorValue(Value):
+    """A recorded error: what is kept of an exception, for those who read the journal.
+
+    Args:
+        error_type: full name of the exception's class.
+        message: its text.
+        traceback: lines of its Python traceback, frames of redun itself left out.
+    """
+
+    type_name = "redun.ErrorValue"
+
+    def __init__(self, error_type: str, message: str, traceback: list[str]) -> None:
+        self.error_type = error_type
+        self.message = message
+        self.traceback = traceback
+
+    @classmethod
+    def from_error(cls, error: BaseException) -> ErrorValue:
+        """Make the record of an exception."""
+        kind = type(error)
+        try:
+            message = str(error)
+        except Exception as second:
+            message = f"<text of the error cannot be had: {second!r}>"
+        return cls(f"{kind.__module__}.{kind.__qualname__}", message, python_traceback(error))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"type": self.error_type, "message": self.message, "traceback": self.traceback}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.error_type = state["type"]
+        self.message = state["message"]
+        self.traceback = state["traceback"]
+
+    def __repr__(self) -> str:
+        return f"ErrorValue({self.error_type}: {self.message})"
+
+
+def _is_ours(filename: str) -> bool:
+    return os.path.abspath(filename).startswith(_PACKAGE + os.sep)
+
+
+def python_traceback(error: BaseException) -> list[str]:
+    """Return the lines of an exception's traceback from the user's own code on, ending with the exception itself."""
+    frames = list(traceback.extract_tb(error.__traceback__))
+    users = [frame for frame in frames if not _is_ours(frame.filename)]
+    lines: list[str] = []
+    for text in [*traceback.format_list(users), *traceback.format_exception_only(type(error), error)]:
+        lines.extend(text.rstrip("\n").split("\n"))
+    return lines
+
+
+def job_traceback(origin: Node | None, error: BaseException) -> list[str]:
+    """Return the lines that lead from the root job to the line of Python that failed.
+
+    Args:
+        origin: the node where the error came up.
+    """
+    jobs: list[Job] = []
+    job = origin if isinstance(origin, Job) else origin.parent if origin is not None else None
+    while job is not None:
+        jobs.append(job)
+        job = job.parent
+    jobs.reverse()
+    lines: list[str] = []
+    if len(jobs) > _MOST_JOBS:
+        half = _MOST_JOBS // 2
+        for job in jobs[:half]:
+            lines.extend(_job_lines(job))
+        lines.append(f"  ... {len(jobs) - 2 * half} more jobs ...")
+        jobs = jobs[-half:]
+    for job in jobs:
+        lines.extend(_job_lines(job))
+    lines.extend(python_traceback(error))
+    return lines
+
+
+def _job_lines(job: Job) -> list[str]:
+    task = job.plan.task
+    code = getattr(task.func, "__code__", None)
+    definition = next((line for line in task.source.splitlines() if line.startswith(("def ", "async def "))), "")
+    where = f'File "{code.co_filename}", line {_definition_line(code, task.source)}' if code is not None else f"Task {job.plan.fullname}"
+    lines = [f"  Job {job.short_id}: {where}, in {task.name}"]
+    if definition:
+        lines.append(f"    {definition}")
+    names = job.plan.names
+    shown = [*zip([*names, *["..."] * len(job.args)], job.args, strict=False), *job.kwargs.items()]
+    lines.extend([f"    {name} = {format_value(value, 100)}" for name, value in shown])
+    return lines
+
+
+def _definition_line(code: Any, source: str) -> int:
+    """The line of `def`: the code object's first line is that of the first decorator."""
+    import linecache
+
+    line: int = code.co_firstlineno
+    for offset in range(50):
+        text = linecache.getline(code.co_filename, line + offset).lstrip()
+        if text.startswith(("def ", "async def ")):
+            return line + offset
+    return line

@@ -1,0 +1,329 @@
+"""Special forms: expressions that decide themselves what is evaluated when.
+
+Each form is a node with a few steps; like every node it only names inputs and goes on when they have values, so forms nest to any depth.
+The tasks that make their expressions (`cond`, `catch`, ...) are defined in `redun.forms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from redun.errors import SchedulerError
+from redun.evaluation.node import FINAL, Node, Scope, State
+from redun.expression import SchedulerExpression, TaskExpression
+from redun.nested import map_leaves
+
+if TYPE_CHECKING:
+    from redun.evaluation.evaluation import Evaluation
+
+
+def form_for(expr: SchedulerExpression[Any], scope: Scope) -> Node:
+    """Return the node that evaluates a special form.
+
+    Raises:
+        SchedulerError: the task names no form.
+    """
+    form = getattr(expr.task, "form", None)
+    if form is None:
+        raise SchedulerError(f"{expr.task.fullname!r} is no special form that this scheduler knows")
+    node: Node = form(expr, scope)
+    return node
+
+
+class Form(Node):
+    """A special form. `turn` is called each time the inputs demanded last have values."""
+
+    __slots__ = ("stage",)
+
+    expr: SchedulerExpression[Any]
+
+    def __init__(self, expr: Any, scope: Scope) -> None:
+        super().__init__(expr, scope)
+        self.stage = 0
+
+    def begin(self, run: Evaluation) -> None:
+        """Take the first turn."""
+        self.move(State.READY)
+        self.move(State.REDUCING)
+        self.turn(run)
+
+    def step(self, run: Evaluation) -> None:
+        """Take the next turn."""
+        self.turn(run)
+
+    def turn(self, run: Evaluation) -> None:
+        """Demand inputs, or finish."""
+        raise NotImplementedError
+
+    def follow(self, run: Evaluation, value: Any, also: Any = None) -> None:
+        """Finish with a value that may hold expressions, once those have values.
+
+        Args:
+            also: what the outcome derives from besides, like a condition.
+        """
+        self.scope.keep.append(value)
+        self.value = value
+        self.stage = _FOLLOW
+        if not run.demand(self, [value], self.scope):
+            # Ready: the next step finishes.
+            return
+
+    def followed(self, run: Evaluation) -> bool:
+        """Finish if the value that `follow` named is there; True if so."""
+        if self.stage != _FOLLOW:
+            return False
+        value = self.value
+        self.calls = self.scope.calls([value, *self.derives_from()])
+        run.succeed(self, self.scope.value(value))
+        return True
+
+    def derives_from(self) -> list[Any]:
+        """What the outcome derives from besides its value."""
+        return []
+
+
+_FOLLOW = -1
+
+
+class Cond(Form):
+    """`cond(test, then, [test, then, ...], otherwise)`: evaluates one branch only."""
+
+    __slots__ = ()
+
+    def turn(self, run: Evaluation) -> None:
+        """Evaluate the next test; take its branch or go on."""
+        if self.followed(run):
+            return
+        args = self.expr.args
+        place = self.stage - 1
+        if place >= 0:
+            try:
+                holds = bool(self.scope.value(args[place]))
+            except Exception as error:
+                run.fail(self, error)
+                return
+            if holds:
+                self.follow(run, args[place + 1])
+                return
+            place += 2
+        else:
+            place = 0
+        if place + 1 < len(args):
+            self.stage = place + 1
+            run.demand(self, [args[place]], self.scope)
+        else:
+            self.follow(run, args[place] if place < len(args) else None)
+
+    def derives_from(self) -> list[Any]:
+        """The tests that have been evaluated."""
+        return [test for test in self.expr.args[:-1:2] if id(test) in self.scope.settled]
+
+
+class Seq(Form):
+    """`seq(expressions)`: evaluates one after the other."""
+
+    __slots__ = ()
+
+    def turn(self, run: Evaluation) -> None:
+        """Evaluate the next one."""
+        items = self.expr.args[0]
+        if self.stage == 0 and not isinstance(items, list | tuple):
+            # The list itself is an expression: its value decides.
+            self.stage = _FOLLOW
+            self.value = items
+            run.demand(self, [items], self.scope)
+            return
+        if self.stage == _FOLLOW:
+            self.followed(run)
+            return
+        if self.stage < len(items):
+            self.stage += 1
+            run.demand(self, [items[self.stage - 1]], self.scope)
+            return
+        self.calls = self.scope.calls(items)
+        run.succeed(self, [self.scope.value(item) for item in items])
+
+
+class Catch(Form):
+    """`catch(expr, error class(es), handler, ...)`: the value of `expr`, or what a handler makes of its error."""
+
+    __slots__ = ()
+
+    def turn(self, run: Evaluation) -> None:
+        """Evaluate the expression, or what the handler returned."""
+        if self.followed(run):
+            return
+        expr = self.expr.args[0]
+        if self.stage == 0:
+            self.stage = 1
+            run.demand(self, [expr], self.scope)
+            return
+        self.calls = self.scope.calls(expr)
+        run.succeed(self, self.scope.value(expr))
+
+    def input_failed(self, run: Evaluation, source: Node) -> None:
+        """The expression failed: find the first handler whose class matches."""
+        error = source.error
+        assert error is not None
+        if self.state >= FINAL:
+            return
+        if self.stage == _FOLLOW:
+            run.fail(self, error)
+            return
+        pairs = self.expr.args[1:]
+        for classes, handler in zip(pairs[::2], pairs[1::2], strict=False):
+            if isinstance(error, tuple(classes) if isinstance(classes, list | tuple) else classes):
+                self._recover(run, handler, error)
+                return
+        run.fail(self, error)
+
+    def _recover(self, run: Evaluation, handler: Callable[[BaseException], Any], error: BaseException) -> None:
+        try:
+            value = handler(error)
+        except Exception as second:
+            run.fail(self, second)
+            return
+        self.follow(run, value)
+
+
+class CatchAll(Form):
+    """`catch_all(nested, classes, handler)`: waits for every term; the handler gets the structure with errors in place."""
+
+    __slots__ = ("errors",)
+
+    def __init__(self, expr: Any, scope: Scope) -> None:
+        super().__init__(expr, scope)
+        self.errors: dict[int, BaseException] = {}
+
+    def turn(self, run: Evaluation) -> None:
+        """All terms have a value or an error."""
+        if self.followed(run):
+            return
+        terms = self.expr.args[0]
+        if self.stage == 0:
+            self.stage = 1
+            run.demand(self, [terms], self.scope)
+            return
+        if not self.errors:
+            self.calls = self.scope.calls(terms)
+            run.succeed(self, self.scope.value(terms))
+            return
+        classes, handler = (*self.expr.args[1:], None, None)[:2]
+        matched = tuple(classes) if isinstance(classes, list | tuple) else classes or Exception
+        for error in self.errors.values():
+            if not isinstance(error, matched) or handler is None:
+                run.fail(self, error)
+                return
+        try:
+            value = handler(map_leaves(self._outcome, terms))
+        except Exception as second:
+            run.fail(self, second)
+            return
+        self.follow(run, value)
+
+    def _outcome(self, leaf: Any) -> Any:
+        key = id(self.scope.canonical(leaf)) if id(leaf) not in self.errors else id(leaf)
+        if key in self.errors:
+            return self.errors[key]
+        settled = self.scope.settled.get(key)
+        return leaf if settled is None else settled[0]
+
+    def input_failed(self, run: Evaluation, source: Node) -> None:
+        """A term failed: keep its error, wait for the others."""
+        assert source.error is not None
+        if self.stage == _FOLLOW:
+            run.fail(self, source.error)
+            return
+        self.errors[id(source.expr)] = source.error
+        run.input_done(self)
+
+
+class Throw(Form):
+    """`throw(error)`: fails with an error that may itself be computed."""
+
+    __slots__ = ()
+
+    def turn(self, run: Evaluation) -> None:
+        """Evaluate the error, then raise it."""
+        if self.stage == 0:
+            self.stage = 1
+            run.demand(self, [self.expr.args[0]], self.scope)
+            return
+        error = self.scope.value(self.expr.args[0])
+        if isinstance(error, type) and issubclass(error, BaseException):
+            error = error()
+        run.fail(self, error if isinstance(error, BaseException) else TypeError(f"throw needs an exception, found {error!r}"))
+
+
+class Rewrite(Form):
+    """A form that evaluates its arguments and goes on with what a function makes of them: `map_`, `flatten`, `force`, ..."""
+
+    __slots__ = ()
+
+    def turn(self, run: Evaluation) -> None:
+        """Evaluate the arguments, then what they become."""
+        if self.followed(run):
+            return
+        expr = self.expr
+        if self.stage == 0:
+            self.stage = 1
+            run.demand(self, [expr.args, expr.kwargs], self.scope)
+            return
+        value_of = self.scope.value
+        try:
+            value = expr.task.func(*value_of(expr.args), **value_of(expr.kwargs))
+        except Exception as error:
+            run.fail(self, error)
+            return
+        self.follow(run, value)
+
+    def derives_from(self) -> list[Any]:
+        """The arguments."""
+        return [self.expr.args, self.expr.kwargs]
+
+
+class GetContext(Form):
+    """`get_context(path, default)`: a value of the context of the job in whose result it stands."""
+
+    __slots__ = ()
+
+    def turn(self, run: Evaluation) -> None:
+        """Look the value up; it may be an expression."""
+        from redun.context import lookup
+
+        if self.followed(run):
+            return
+        if self.stage == 0:
+            self.stage = 1
+            run.demand(self, [self.expr.args, self.expr.kwargs], self.scope)
+            return
+        args, kwargs = self.scope.value(self.expr.args), self.scope.value(self.expr.kwargs)
+        path = args[0] if args else kwargs["var_path"]
+        default = args[1] if len(args) > 1 else kwargs.get("default")
+        job = self.scope.job
+        context = (job.context if job is not None else run.context) or {}
+        self.follow(run, lookup(context, path, default))
+
+
+class LazyOptions(Node):
+    """A task's call whose options hold expressions: these come first, then the job is made."""
+
+    __slots__ = ()
+
+    expr: TaskExpression[Any]
+
+    def begin(self, run: Evaluation) -> None:
+        """Wait for the options."""
+        run.demand(self, [self.expr.task_options], self.scope)
+
+    def step(self, run: Evaluation) -> None:
+        """Make the call with concrete options; take over its value."""
+        if self.state is State.REDUCING:
+            self.calls = self.scope.calls(self.value)
+            run.succeed(self, self.scope.value(self.value))
+            return
+        expr = self.expr
+        options = self.scope.value(expr.task_options)
+        concrete = TaskExpression(expr.task, expr.args, expr.kwargs, options, expr.export_options, expr.length)
+        run.become(self, concrete)

@@ -1,0 +1,200 @@
+"""A job: one evaluation of one call of a task in one execution."""
+
+from __future__ import annotations
+
+import os
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from redun.evaluation.node import Node, Scope, State
+from redun.nested import ATOMS
+
+if TYPE_CHECKING:
+    from redun.evaluation.evaluation import Evaluation
+    from redun.evaluation.plan import Plan
+    from redun.expression import TaskExpression
+    from redun.task import Task
+
+
+
+class Column(IntEnum):
+    """Columns of the status table, and what a job is counted as."""
+
+    PENDING = 0
+    RUNNING = 1
+    FAILED = 2
+    CACHED = 3
+    DONE = 4
+
+
+_random = b""
+_random_at = 0
+
+
+def new_job_id() -> bytes:
+    """Return 16 random bytes, drawn from the system many at a time. Each process draws its own."""
+    global _random, _random_at
+    if _random_at >= len(_random):
+        _random = os.urandom(16 * 256)
+        _random_at = 0
+    _random_at += 16
+    return _random[_random_at - 16 : _random_at]
+
+
+def _forget_random() -> None:
+    global _random
+    _random = b""
+
+
+# A forked child must not hand out the ids that its parent will.
+os.register_at_fork(after_in_child=_forget_random)
+
+
+class Job(Node):
+    """One evaluation of a task's call.
+
+    Attributes:
+        number: place in the order of creation in the execution, from 1.
+        job_id: 16 random bytes.
+        plan: how calls of this task are run.
+        args, kwargs: concrete arguments, defaults filled in.
+        arg_refs, kwarg_refs: refs of the arguments as recorded.
+        eval_hash: 20-byte cache key. key: the same, joined by the context's hash.
+        inner: the scope of the expressions in its reduction.
+        child_calls: ids of the calls of child jobs. subtree: ids of the tasks called below.
+        reduction, reduction_ref: what the function returned, and its ref.
+        call: id of the call, once recorded.
+        known_call: the call that the cache names for this eval hash.
+        twins: jobs that make an equal call and wait for this one.
+    """
+
+    __slots__ = (
+        "number",
+        "job_id",
+        "plan",
+        "args",
+        "kwargs",
+        "lazy_args",
+        "arg_refs",
+        "kwarg_refs",
+        "eval_hash",
+        "key",
+        "inner",
+        "child_calls",
+        "subtree",
+        "reduction",
+        "reduction_ref",
+        "result_ref",
+        "call",
+        "known_call",
+        "twins",
+        "context",
+        "exported",
+        "start_us",
+        "end_us",
+        "replayed",
+        "holds_limits",
+        "column",
+        "upstreams",
+        "known_data",
+    )
+
+    expr: TaskExpression[Any]
+
+    def __init__(self, expr: Any, scope: Scope, plan: Plan, number: int) -> None:
+        super().__init__(expr, scope)
+        parent = scope.job
+        self.number = number
+        self.job_id = new_job_id()
+        self.plan = plan
+        self.args: tuple[Any, ...] = expr.args
+        self.kwargs: dict[str, Any] = expr.kwargs
+        self.lazy_args = False
+        self.arg_refs: list[bytes] = []
+        self.kwarg_refs: dict[str, bytes] = {}
+        self.eval_hash = b""
+        self.key = b""
+        self.inner: Scope | None = None
+        self.child_calls: list[bytes] | None = None
+        self.subtree: set[bytes] | None = None
+        self.reduction: Any = None
+        self.reduction_ref: bytes | None = None
+        self.result_ref = b""
+        self.call: bytes | None = None
+        self.known_call: bytes | None = None
+        self.twins: list[Job] | None = None
+        self.context: Any = parent.context if parent is not None else None
+        self.exported: dict[str, Any] | None = parent.exported if parent is not None else None
+        self.start_us = 0
+        self.end_us = 0
+        self.replayed = False
+        self.holds_limits = False
+        self.column = Column.PENDING
+        self.upstreams: list[Any] | None = None
+        self.known_data: bytes | None = None
+
+    @property
+    def id(self) -> str:
+        """The job's id as a UUID string."""
+        digits = self.job_id.hex()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    @property
+    def short_id(self) -> str:
+        """The first 8 digits of the id."""
+        return self.job_id[:4].hex()
+
+    @property
+    def task(self) -> Task[Any, Any]:
+        """The task that is called."""
+        return self.plan.task
+
+    @property
+    def task_name(self) -> str:
+        """Fullname of the task."""
+        return self.plan.fullname
+
+    @property
+    def parent_job(self) -> Job | None:
+        """The job in whose result this call stands."""
+        return self.parent
+
+    def get_options(self) -> dict[str, Any]:
+        """Return the merged options of this job."""
+        return dict(self.plan.options)
+
+    def get_option(self, name: str, default: Any = None) -> Any:
+        """Return one merged option."""
+        return self.plan.options.get(name, default)
+
+    def count(self, column: Column) -> None:
+        """Move the job to another column of its task's row in the status table."""
+        counts = self.plan.counts
+        counts[self.column] -= 1
+        counts[column] += 1
+        self.column = column
+
+    def begin(self, run: Evaluation) -> None:
+        """Fill in defaults and wait for arguments that are expressions."""
+        plan = self.plan
+        if plan.has_defaults:
+            self.kwargs = plan.shape.fill(self.args, self.kwargs)
+        if not self.kwargs and ATOMS.issuperset(map(type, self.args)):
+            run.ready_now(self)
+            return
+        self.lazy_args = run.demand(self, [*self.args, *self.kwargs.values()], self.scope)
+
+    def step(self, run: Evaluation) -> None:
+        """Arguments are known: look the call up or run it. Or its reduction is evaluated: finish."""
+        if self.state is State.REDUCING:
+            run.calls.reduced(self)
+        else:
+            run.calls.start(self)
+
+    def release(self) -> None:
+        """Let go of what only evaluation needed; memory should grow with live jobs, not with all jobs."""
+        self.inner = None
+        self.reduction = None
+        self.waiters = []
+        self.twins = None
+        self.child_calls = None

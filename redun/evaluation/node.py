@@ -1,0 +1,210 @@
+"""Nodes: expressions while they are being evaluated, and the states that they go through.
+
+A node waits for a number of inputs (other nodes), then takes a step, then has an outcome that its waiters hear of. Calls of tasks are
+`redun.evaluation.job.Job`, lazy operators `Operation`, special forms live in `redun.evaluation.forms`. The scheduler's loop is the only
+one that moves nodes.
+
+    NEW ──> WAITING ──> READY ──> LIMITED ──> RUNNING ──> REDUCING ──> DONE
+                          │  └───────────────────┘  ^          │  └──> FAILED
+                          │     (no limits)         │          └──> CACHED
+                          ├──> REDUCING (replayed) ─┘
+                          ├──> TWIN (an equal call is in flight) ──> CACHED | FAILED
+                          └──> CACHED | DONE | FAILED
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from redun.errors import InternalError
+from redun.expression import Expression, SimpleExpression, get_lazy_operation
+from redun.nested import ATOMS, find_expressions, map_leaves
+
+if TYPE_CHECKING:
+    from redun.evaluation.evaluation import Evaluation
+    from redun.evaluation.job import Job
+
+
+class State(IntEnum):
+    """Where a node stands."""
+
+    NEW = 0
+    WAITING = 1
+    READY = 2
+    LIMITED = 3
+    RUNNING = 4
+    REDUCING = 5
+    TWIN = 6
+    DONE = 7
+    CACHED = 8
+    FAILED = 9
+    CANCELLED = 10
+
+
+FINAL = State.DONE  # this state and all after it are final
+
+_END = frozenset((State.DONE, State.CACHED, State.FAILED, State.CANCELLED))
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.NEW: frozenset((State.WAITING, State.READY)) | _END,
+    State.WAITING: frozenset((State.READY, State.FAILED, State.CANCELLED)),
+    State.READY: frozenset((State.WAITING, State.LIMITED, State.RUNNING, State.REDUCING, State.TWIN)) | _END,
+    State.LIMITED: frozenset((State.RUNNING, State.FAILED, State.CANCELLED)),
+    State.RUNNING: frozenset((State.REDUCING,)) | _END,
+    State.REDUCING: frozenset((State.REDUCING,)) | _END,
+    State.TWIN: frozenset((State.CACHED, State.FAILED, State.CANCELLED)),
+    State.DONE: frozenset(),
+    State.CACHED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+_LEGAL = frozenset((before, after) for before, afters in TRANSITIONS.items() for after in afters)
+
+
+class Scope:
+    """The expressions that are evaluated on behalf of one job, each exactly once.
+
+    An expression is known by the `id` of its object, so everything here must stay alive as long as the scope: results of tasks and
+    arguments are held by their jobs, what comes up on the way is put into `keep`.
+
+    Attributes:
+        job: the job, None for the root of a run.
+        nodes: id of an expression -> its node, while it has no value. Failed ones stay.
+        settled: id of an expression -> (value, ids of the calls that it derives from, or None: look at its inputs).
+        aliases: id of an expression -> the equal one that stands for it, where a result holds several equal ones.
+    """
+
+    __slots__ = ("job", "nodes", "settled", "aliases", "keep")
+
+    def __init__(self, job: Job | None) -> None:
+        self.job = job
+        self.nodes: dict[int, Node] = {}
+        self.settled: dict[int, tuple[Any, tuple[bytes, ...] | None]] = {}
+        self.aliases: dict[int, Expression[Any]] | None = None
+        self.keep: list[Any] = []
+
+    def canonical(self, expr: Expression[Any]) -> Expression[Any]:
+        """Return the expression that stands for all equal ones."""
+        return expr if self.aliases is None else self.aliases.get(id(expr), expr)
+
+    def value(self, nested: Any) -> Any:
+        """Return a nested value with every expression replaced by its value."""
+        if type(nested) in ATOMS:
+            return nested
+        settled, aliases = self.settled, self.aliases
+        if aliases is not None:
+            canonical = aliases.get
+            return map_leaves(
+                lambda leaf: settled[id(canonical(id(leaf), leaf))][0] if isinstance(leaf, Expression) else leaf, nested
+            )
+        return map_leaves(lambda leaf: settled[id(leaf)][0] if isinstance(leaf, Expression) else leaf, nested)
+
+    def calls(self, nested: Any) -> tuple[bytes, ...]:
+        """List the calls that a nested value derives from, through lazy operators, in order of first mention."""
+        found: dict[bytes, None] = {}
+        seen: set[int] = set()
+        pending: list[Any] = list(reversed(find_expressions(nested)))
+        while pending:
+            expr = self.canonical(pending.pop())
+            if id(expr) in seen:
+                continue
+            seen.add(id(expr))
+            _, calls = self.settled.get(id(expr), (None, ()))
+            if calls is not None:
+                found.update(dict.fromkeys(calls))
+            elif isinstance(expr, SimpleExpression):
+                pending.extend(reversed(find_expressions([*expr.args, *expr.kwargs.values()])))
+        return tuple(found)
+
+
+class Node:
+    """An expression being evaluated in a scope.
+
+    Attributes:
+        expr: the expression.
+        scope: where it is known; `scope.job` is the job on whose behalf it is evaluated.
+        missing: inputs that have no outcome yet; the node is ready at 0.
+        waiters: nodes that this one is an input of.
+        value, error: the outcome.
+        calls: ids of the calls that the outcome derives from; None if that is found by looking at the expression's inputs.
+    """
+
+    __slots__ = ("expr", "scope", "state", "missing", "waiters", "value", "error", "calls")
+
+    def __init__(self, expr: Any, scope: Scope) -> None:
+        self.expr = expr
+        self.scope = scope
+        self.state = State.NEW
+        self.missing = 0
+        self.waiters: list[Node] = []
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.calls: tuple[bytes, ...] | None = None
+
+    @property
+    def parent(self) -> Job | None:
+        """The job on whose behalf this is evaluated."""
+        return self.scope.job
+
+    def move(self, state: State) -> None:
+        """Change the state, by the table only."""
+        if (self.state, state) not in _LEGAL:
+            raise InternalError(f"{type(self).__name__} cannot go from {self.state.name} to {state.name}")
+        self.state = state
+
+    def begin(self, run: Evaluation) -> None:
+        """Name the inputs; called once, when the node is made."""
+        raise NotImplementedError
+
+    def step(self, run: Evaluation) -> None:
+        """Go on, all inputs having a value."""
+        raise NotImplementedError
+
+    def input_failed(self, run: Evaluation, source: Node) -> None:
+        """An input failed. By default that fails this node as well, at once."""
+        assert source.error is not None
+        run.fail(self, source.error)
+
+
+class Operation(Node):
+    """A lazy operator: getitem, add, a call of a plain value, ..."""
+
+    __slots__ = ()
+
+    expr: SimpleExpression[Any]
+
+    def begin(self, run: Evaluation) -> None:
+        """Wait for the operands."""
+        expr = self.expr
+        run.demand(self, [*expr.args, *expr.kwargs.values()] if expr.kwargs else expr.args, self.scope)
+
+    def step(self, run: Evaluation) -> None:
+        """Apply the operator. What it returns may again be an expression (a task called lazily, say)."""
+        if self.state is State.REDUCING:
+            run.succeed(self, self.scope.value(self.value))
+            return
+        expr, value_of = self.expr, self.scope.value
+        function = get_lazy_operation(expr.func_name)
+        if function is None:
+            raise InternalError(f"lazy operation {expr.func_name!r} is unknown")
+        try:
+            value = function(*[value_of(arg) for arg in expr.args], **{name: value_of(arg) for name, arg in expr.kwargs.items()})
+        except Exception as error:
+            run.fail(self, error)
+            return
+        run.become(self, value)
+
+
+class Root(Node):
+    """What a run waits for."""
+
+    __slots__ = ()
+
+    def begin(self, run: Evaluation) -> None:
+        """Wait for the expression."""
+        run.demand(self, [self.expr], self.scope)
+
+    def step(self, run: Evaluation) -> None:
+        """Take over its value."""
+        self.value = self.scope.value(self.expr)
+        self.move(State.DONE)

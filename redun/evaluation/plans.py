@@ -1,0 +1,98 @@
+"""Options merged into plans.
+
+Precedence, later wins: executor config, definition, options inherited from exporting ancestors, call-time options, the scheduler's
+(command line). `prov=False` cannot be turned on again below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from redun.encoding import value_id
+from redun.evaluation.plan import Plan
+from redun.store.ids import ID_BYTES
+
+if TYPE_CHECKING:
+    from redun.evaluation.job import Job
+    from redun.expression import TaskExpression
+    from redun.task import Task
+
+_CONTEXT = "_context_update"
+
+
+class Plans:
+    """Makes plans, and keeps the ones that calls with plain options share.
+
+    Args:
+        overrides: options that beat all others.
+        executor_options: gives the configured options of an executor by name; raises SchedulerError for an unknown one.
+        on_new_task: called with each task when its first plan is made.
+    """
+
+    def __init__(
+        self,
+        overrides: Mapping[str, Any],
+        executor_options: Callable[[str], Mapping[str, Any]],
+        on_new_task: Callable[[Task[Any, Any]], None],
+    ) -> None:
+        self._overrides = dict(overrides)
+        self._executor_options = executor_options
+        self._on_new_task = on_new_task
+        self._plain: dict[int, Plan] = {}
+        self._tasks: dict[str, Any] = {}
+        self.counts: dict[str, list[int]] = {}
+
+    def plain(self, task: Task[Any, Any]) -> Plan:
+        """Return the plan of a call without options of its own."""
+        plan = self._plain.get(id(task))
+        # The id may have been reused if a task was defined anew; its plan keeps the task alive, so identity settles it.
+        if plan is None or plan.task is not task:
+            plan = self._plain[id(task)] = self._make(task, {})
+        return plan
+
+    def merged(self, expr: TaskExpression[Any], parent: Job | None) -> Plan:
+        """Return the plan of a call with call-time or inherited options, none of which is an expression."""
+        inherited = parent.exported if parent is not None and parent.exported else {}
+        options = {**inherited, **(expr.task_options or {})}
+        if inherited.get("prov") is False:
+            options["prov"] = False
+        return self._make(expr.task, options)
+
+    def export(self, job: Job, expr: TaskExpression[Any]) -> None:
+        """Note what the jobs below a job inherit."""
+        exported = {name: job.plan.options[name] for name in expr.export_options or () if name in job.plan.options}
+        # Inner beats outer.
+        job.exported = {**(job.exported or {}), **exported}
+
+    def _make(self, task: Task[Any, Any], update: Mapping[str, Any]) -> Plan:
+        registered = self._registered(task)
+        options = {**registered.task_options_base, **update, **self._overrides}
+        executor = str(options.get("executor") or "default")
+        options = {**self._executor_options(executor), **options}
+        counts = self.counts.setdefault(registered.fullname, [0, 0, 0, 0, 0])
+        return Plan(registered, options, executor, counts)
+
+    def _registered(self, task: Task[Any, Any]) -> Task[Any, Any]:
+        # Options at call time do not change what a call computes: its hash is that of the task as defined.
+        from redun.task import get_task_registry
+
+        registered = get_task_registry().get(task.fullname) if task.task_options_override else task
+        registered = registered or task
+        if registered.fullname not in self._tasks:
+            self._tasks[registered.fullname] = registered
+            self._on_new_task(registered)
+        return registered
+
+    def update_context(self, job: Job) -> None:
+        """Apply `Task.update_context` of a call to its job."""
+        update = job.plan.options.get(_CONTEXT)
+        if update:
+            from redun.context import merge
+
+            job.context = merge(job.context or {}, update)
+
+    def key_in_context(self, job: Job) -> bytes:
+        """Return what identifies a call in its context, 20 bytes."""
+        return sha256(job.eval_hash + value_id(job.context)).digest()[:ID_BYTES]

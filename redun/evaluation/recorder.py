@@ -1,0 +1,257 @@
+"""The recorder: what a run did, written in groups.
+
+Objects, memo rows and job records are collected and committed together: at once before the scheduler has to wait for something that ran
+long, after `QUIET_S` when little happens, after `BUSY_S` under load. A synced commit costs milliseconds, so it is shared by hundreds of
+jobs. Nobody waits for a commit but the end of the run: dependants go on with values that are in memory.
+
+Each commit lists the objects that it relies on without having written them (values and calls that the cache named). If one is gone, swept
+by a gc that ran beside us, it is put again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from redun.encoding import ValueEncoder
+from redun.errors import MissingLinks
+from redun.evaluation.cache import memo_row
+from redun.evaluation.job import Column
+from redun.store.ids import object_id
+from redun.store.journal import JobRecord, Segment, Status, Upstream, encode_segment
+from redun.store.sources.base import Batch, RefUpdate
+
+if TYPE_CHECKING:
+    from redun.evaluation.job import Job
+    from redun.records import ExecutionRecord
+    from redun.store.sources.base import Source
+    from redun.task import Task
+
+QUIET_S = 0.020
+BUSY_S = 0.100
+LONG_US = 50_000
+_MOST_RECORDS = 20_000
+
+_STATUS = {
+    Column.PENDING: Status.PENDING,
+    Column.RUNNING: Status.RUNNING,
+    Column.FAILED: Status.FAILED,
+    Column.CACHED: Status.CACHED,
+    Column.DONE: Status.DONE,
+}
+
+
+class Recorder:
+    """Writes the journal of one execution.
+
+    Args:
+        source: the store.
+        execution: what is known of the execution when it begins.
+        records_provenance: False for `prov=False`: results are written, but no execution, jobs or calls.
+    """
+
+    def __init__(self, source: Source, execution: ExecutionRecord, records_provenance: bool = True) -> None:
+        self._source = source
+        self._provenance = records_provenance
+        self._execution_data = execution.encode()
+        self._execution = object_id(self._execution_data)
+        self.ref = f"executions/{_uuid_text(execution.id)}"
+        self._head: bytes | None = None
+        self._sequence = 0
+        self._objects: dict[bytes, bytes] = {}
+        self._memo: dict[bytes, bytes] = {}
+        self._memo_calls: list[tuple[bytes, bytes]] = []
+        self._reductions: list[tuple[bytes, bytes]] = []
+        self._created: list[Job] = []
+        self._jobs: list[JobRecord] = []
+        self._upstreams: dict[int, list[Upstream]] = {}
+        self._sources: dict[bytes, bytes] = {}
+        self._extra: list[tuple[str, Any]] = []
+        self._needed_objects: dict[bytes, bytes] = {}
+        self._needed_values: dict[bytes, Any] = {}
+        self._encoder = ValueEncoder(self.put)
+        self._since: float | None = None
+        self._last = time.monotonic()
+        self._urgent = False
+
+    # What the run tells.
+
+    def put(self, oid: bytes, data: bytes) -> None:
+        """Have an object written."""
+        self._objects[oid] = data
+
+    def needs_object(self, oid: bytes, data: bytes) -> None:
+        """Rely on an object that should be in the store; `data` is put if it is not."""
+        self._needed_objects[oid] = data
+
+    def needs_value(self, ref: bytes, value: Any) -> None:
+        """Rely on a stored value; it is encoded again if it is gone when the commit comes."""
+        self._needed_values[ref[1:]] = value
+
+    def new_task(self, task: Task[Any, Any]) -> None:
+        """Have a task's object written, and its source where the object does not carry it."""
+        self.put(task.id, task.record.encode())
+        if task.version is not None:
+            self._sources[task.id] = self._encoder.encode(task.source)
+
+    def created(self, job: Job) -> None:
+        """A job exists: it is written as running if a commit comes before its end."""
+        self._created.append(job)
+
+    def reduction(self, job: Job, ref: bytes) -> None:
+        """A function returned an expression: remember that before its subtree is evaluated."""
+        row = memo_row(None, ref)
+        self._memo[job.eval_hash] = row
+        self._reductions.append((job.eval_hash, ref))
+        if job.key != job.eval_hash:
+            self._memo[job.key] = row
+        self._note(job.start_us)
+
+    def memo(self, job: Job, call: bytes, reduction_ref: bytes) -> None:
+        """A call is complete: its eval hash leads to it from now on."""
+        row = memo_row(call, reduction_ref)
+        self._memo[job.eval_hash] = row
+        self._memo_calls.append((job.eval_hash, call))
+        if job.key != job.eval_hash:
+            self._memo[job.key] = row
+            self._memo_calls.append((job.key, call))
+
+    def finished(self, job: Job) -> None:
+        """A job has ended, well or not."""
+        parent = job.scope.job
+        self._jobs.append(
+            JobRecord(
+                job.number,
+                job.job_id,
+                0 if parent is None else parent.number,
+                job.plan.task_id,
+                job.start_us,
+                job.end_us - job.start_us,
+                _STATUS[job.column],
+                job.call,
+            )
+        )
+        if job.upstreams:
+            self._upstreams[job.number] = job.upstreams
+        self._note(job.start_us if not job.replayed else job.end_us, job.end_us)
+
+    def note(self, key: str, value: Any) -> None:
+        """Add a fact to the journal (`Segment.extra`)."""
+        self._extra.append((key, value))
+
+    def _note(self, start_us: int, end_us: int | None = None) -> None:
+        if self._since is None:
+            self._since = time.monotonic()
+        if end_us is not None and end_us - start_us > LONG_US:
+            self._urgent = True
+
+    # When to commit.
+
+    def tick(self) -> None:
+        """Commit if it is time, the scheduler being busy."""
+        if self._since is None:
+            return
+        now = time.monotonic()
+        if now - self._since >= BUSY_S or len(self._jobs) >= _MOST_RECORDS:
+            self.commit()
+
+    def before_wait(self) -> float | None:
+        """The scheduler is about to wait: commit if it is time, else return the seconds after which it will be."""
+        if self._since is None:
+            return None
+        left_s = self._since + QUIET_S - time.monotonic()
+        if self._urgent or left_s <= 0:
+            self.commit()
+            return None
+        return left_s
+
+    # Committing.
+
+    def commit(self) -> None:
+        """Write what has been collected; durable when this returns.
+
+        Raises:
+            StoreUnavailable: disk full, read-only, ...; nothing is forgotten, so a later commit may succeed.
+        """
+        batch = Batch(self._objects, self._memo, [], [])
+        links = {**dict.fromkeys(self._needed_objects), **dict.fromkeys(self._needed_values)}
+        if self._provenance:
+            segment_id = self._add_segment(batch)
+        batch.links = links.keys() - batch.objects.keys()
+        try:
+            self._source.commit(batch)
+        except MissingLinks as error:
+            self._put_again(error.missing)
+            batch.objects.update(self._objects)
+            batch.links = links.keys() - batch.objects.keys()
+            self._source.commit(batch)
+        if self._provenance:
+            self._head = segment_id
+            self._sequence += 1
+        self._forget()
+
+    def _add_segment(self, batch: Batch) -> bytes:
+        started = [_started(job) for job in self._created if job.start_us and job.column <= Column.RUNNING]
+        segment = Segment(
+            execution=self._execution,
+            sequence=self._sequence,
+            parent=self._head,
+            jobs=[*started, *self._jobs],
+            memo=self._memo_calls,
+            reductions=self._reductions,
+            upstreams=self._upstreams,
+            sources=self._sources,
+            extra=self._extra,
+        )
+        data = encode_segment(segment)
+        segment_id = object_id(data)
+        objects = dict(self._objects)
+        objects[segment_id] = data
+        if self._head is None:
+            objects[self._execution] = self._execution_data
+        batch.objects = objects
+        batch.refs = [RefUpdate(self.ref, self._head, segment_id, f"commit {self._sequence}")]
+        return segment_id
+
+    def _put_again(self, missing: Iterable[bytes]) -> None:
+        for oid in missing:
+            data = self._needed_objects.get(oid)
+            if data is not None:
+                self.put(oid, data)
+            else:
+                self._encoder.encode(self._needed_values[oid])
+
+    def _forget(self) -> None:
+        self._objects = {}
+        self._memo = {}
+        self._memo_calls = []
+        self._reductions = []
+        # Jobs that have not begun yet are written once they have; those that run were written now.
+        self._created = [job for job in self._created if not job.start_us]
+        self._jobs = []
+        self._upstreams = {}
+        self._sources = {}
+        self._extra = []
+        self._needed_objects = {}
+        self._needed_values = {}
+        self._since = None
+        self._urgent = False
+        self._source.refresh()
+
+    def end(self, status: Status, error: str | None = None) -> None:
+        """Write the end of the execution and all that is left."""
+        self.note("end", {"status": int(status), "time": time.time_ns() // 1000, **({"error": error} if error else {})})
+        self.commit()
+
+
+def _started(job: Job) -> JobRecord:
+    parent = job.scope.job
+    return JobRecord(
+        job.number, job.job_id, 0 if parent is None else parent.number, job.plan.task_id, job.start_us, -1, Status.RUNNING, None
+    )
+
+
+def _uuid_text(data: bytes) -> str:
+    digits = data.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -1,0 +1,260 @@
+"""The scheduler: what runs need that outlasts a single one (configuration, store, executors), and `run`."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from redun.errors import DryRunResult, SchedulerError
+from redun.evaluation.cache import Cache
+from redun.evaluation.calls import Calls
+from redun.evaluation.current import get_current_scheduler, set_current_scheduler
+from redun.evaluation.evaluation import Evaluation
+from redun.evaluation.events import EventLog
+from redun.evaluation.failure import job_traceback
+from redun.evaluation.limits import Limits
+from redun.evaluation.node import Node, Scope, State
+from redun.evaluation.plans import Plans
+from redun.evaluation.recorder import Recorder
+from redun.evaluation.status import format_status_table
+from redun.executors.base import Executor, Executors
+from redun.records import ExecutionRecord
+from redun.root import as_root
+from redun.store.journal import Status
+from redun.version import __version__
+
+if TYPE_CHECKING:
+    from redun.config import Config
+    from redun.store.repository import Store
+
+_COLUMNS = (Status.PENDING, Status.RUNNING, Status.FAILED, Status.CACHED, Status.DONE)
+
+
+class Scheduler:
+    """Runs expressions.
+
+    Args:
+        config: the configuration (`[limits]`, `[executors.*]`, ...); none means defaults.
+        store: where results are kept; a store in memory if None.
+        executor: the executor to use under the name "default".
+        logger: None logs to standard error, False not at all.
+    """
+
+    def __init__(
+        self,
+        config: Config | Mapping[str, Any] | None = None,
+        store: Store | None = None,
+        executor: Executor | None = None,
+        logger: Any = None,
+    ) -> None:
+        if store is None:
+            from redun.store.repository import Store
+
+            store = Store.in_memory()
+        self.store = store
+        self.config = config if config is not None else {}
+        self._logging = logger is not False
+        self._executors = Executors(self._executor_makers())
+        if executor is not None:
+            self.add_executor(executor)
+        self._total_limits = self._limits()
+        self._running = False
+
+    def _section(self, name: str) -> Mapping[str, Any]:
+        config: Any = self.config
+        section = config.get(name) if hasattr(config, "get") else None
+        return section or {}
+
+    def _limits(self) -> dict[str, int]:
+        from redun.errors import ConfigError
+
+        limits = {}
+        for name, count in self._section("limits").items():
+            try:
+                limits[name] = int(count)
+            except (TypeError, ValueError):
+                raise ConfigError(f"limit {name!r} in section [limits] must be an integer, found {count!r}") from None
+        return limits
+
+    def _executor_makers(self) -> dict[str, Any]:
+        from redun.executors.registry import make_executor
+
+        sections = {"default": {"type": "local"}, **self._section("executors")}
+        return {name: lambda name=name, section=section: make_executor(name, section, self) for name, section in sections.items()}
+
+    def add_executor(self, executor: Executor) -> None:
+        """Add an executor under its own name."""
+        executor.scheduler = self
+        self._executors.add(executor)
+
+    @property
+    def is_running(self) -> bool:
+        """True while `run` is."""
+        return self._running
+
+    def run(
+        self,
+        expr: Any,
+        exec_argv: list[str] | None = None,
+        dryrun: bool = False,
+        cache: bool = True,
+        tags: Iterable[tuple[str, Any]] = (),
+        context: Mapping[str, Any] | None = None,
+        execution_id: str | None = None,
+        option_overrides: Mapping[str, Any] | None = None,
+        provenance: bool = True,
+    ) -> Any:
+        """Evaluate an expression and return its value.
+
+        Args:
+            expr: the expression; any other value is returned as it is, after one root job.
+            exec_argv: command line to record.
+            dryrun: only say what would run, and why.
+            cache: False to run everything again; results are still written.
+            tags: (key, JSON value) pairs of the execution.
+            context: laid over the configured context.
+            execution_id: UUID to record it under; a new one by default.
+            option_overrides: task options that beat all others.
+            provenance: False to keep results but record no execution.
+
+        Raises:
+            DryRunResult: `dryrun` is set and jobs would run.
+            StoreError: the store fails; what had been committed is safe.
+            Exception: whatever the workflow's failing task raised, the traceback of jobs having been logged.
+        """
+        if self._running:
+            raise SchedulerError("this scheduler is running already: return the expression from a task instead, or use another scheduler")
+        execution = self._execution(exec_argv, tags, execution_id)
+        log = EventLog(enabled=self._logging)
+        records = provenance and not dryrun
+        recorder = Recorder(self.store.source, execution, records) if not dryrun else _Silent(self.store.source, execution, False)
+        plans = Plans(option_overrides or {}, self._executors.options, recorder.new_task)
+        calls = Calls(plans, Cache(self.store.source, log), recorder, self._executors, Limits(self._total_limits), log, cache)
+        evaluation = Evaluation(calls, dryrun, dict(context or {}))
+        calls.evaluation = evaluation
+        log.line(f"Start Execution {uuid.UUID(bytes=execution.id)}:  {' '.join(execution.argv)}")
+        return self._run(evaluation, recorder, log, expr, execution, records)
+
+    def _run(
+        self, evaluation: Evaluation, recorder: Recorder, log: EventLog, expr: Any, execution: ExecutionRecord, records: bool
+    ) -> Any:
+        calls = evaluation.calls
+        before = get_current_scheduler(required=False)
+        set_current_scheduler(self)
+        self._running = True
+        self._executors.start(evaluation.completions)
+        started = time.monotonic()
+        lease = self.store.lease(str(uuid.UUID(bytes=execution.id))) if records else _NoLease()
+        try:
+            with lease, _raised_thresholds():
+                if records:
+                    recorder.commit()
+                root = evaluation.run(as_root(expr), Scope(None))
+                if root.error is not None:
+                    evaluation.finish_running()
+                self._close(recorder, root)
+            self._report(calls, log, time.monotonic() - started)
+            return self._outcome(calls, root, log)
+        finally:
+            log.flush()
+            self._executors.stop()
+            self._running = False
+            set_current_scheduler(before)
+
+    def _close(self, recorder: Recorder, root: Node) -> None:
+        if root.error is None:
+            recorder.end(Status.DONE)
+        else:
+            recorder.end(Status.FAILED, f"{type(root.error).__qualname__}: {root.error}")
+
+    def _report(self, calls: Calls, log: EventLog, duration_s: float) -> None:
+        log.line()
+        counts = {name: dict(zip(_COLUMNS, row, strict=True)) for name, row in calls.plans.counts.items()}
+        for line in format_status_table(counts, time.time()):
+            log.line(line)
+        log.line()
+        log.line()
+        log.line(f"Execution duration: {duration_s:.2f} seconds")
+
+    def _outcome(self, calls: Calls, root: Node, log: EventLog) -> Any:
+        error = root.error
+        if error is None:
+            return root.value
+        if isinstance(error, DryRunResult):
+            log.line("Dryrun: Additional jobs would run.")
+            raise error
+        log.line("*** Execution failed. Traceback (most recent task last):")
+        for line in job_traceback(calls.origin(error), error):
+            log.line(line)
+        raise error
+
+    def _execution(self, argv: list[str] | None, tags: Iterable[tuple[str, Any]], execution_id: str | None) -> ExecutionRecord:
+        try:
+            identity = uuid.UUID(execution_id) if execution_id else uuid.uuid4()
+        except ValueError:
+            raise SchedulerError(f"execution id {execution_id!r} must be a UUID") from None
+        if execution_id and self.store.source.read_ref(f"executions/{identity}") is not None:
+            raise SchedulerError(f"execution id {execution_id!r} has been used already: give another one")
+        return ExecutionRecord(
+            id=identity.bytes,
+            argv=list(argv) if argv is not None else ["scheduler.run", os.path.basename(sys.argv[0] or "python")],
+            start_us=time.time_ns() // 1000,
+            host=socket.gethostname(),
+            user=_user(),
+            pid=os.getpid(),
+            cwd=os.getcwd(),
+            version=__version__,
+            tags=list(tags),
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a user id that has no name.
+        return str(os.getuid())
+
+
+class _Silent(Recorder):
+    """The recorder of a dry run: writes nothing."""
+
+    def commit(self) -> None:
+        """Forget what was collected."""
+        self._forget()
+
+
+class _NoLease:
+    """Stands where a run that is not recorded needs no lease."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+
+class _raised_thresholds:
+    """Collect cyclic garbage less often: a run makes millions of objects that live on for good reason, and few cycles."""
+
+    def __enter__(self) -> None:
+        import gc
+
+        self._before = gc.get_threshold()
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 100)
+
+    def __exit__(self, *exc: object) -> None:
+        import gc
+
+        gc.set_threshold(*self._before)
+        gc.unfreeze()
+
+
+__all__ = ["Scheduler", "State"]

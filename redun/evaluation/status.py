@@ -1,0 +1,48 @@
+"""The table of jobs by task and status, as a run prints it now and then and `redun log` shows it for an execution."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from redun.store.journal import Status
+
+COLUMNS = (Status.PENDING, Status.RUNNING, Status.FAILED, Status.CACHED, Status.DONE)
+_RARE = (Status.CANCELLED, Status.INTERRUPTED)
+_WIDTH = 7
+
+Counts = Mapping[str, Mapping["Status | str", int]]
+
+
+def format_status_table(counts: Counts, when: float | None = None) -> list[str]:
+    """Return the lines of the table.
+
+    Columns for cancelled and interrupted jobs appear only if there are any; the total counts every job.
+
+    Args:
+        counts: full name of a task -> status -> number of jobs; statuses may be given by name.
+        when: seconds since the epoch, shown local; now by default.
+    """
+    rows = {name: _by_status(counts[name]) for name in sorted(counts)}
+    columns = [*COLUMNS, *[status for status in _RARE if any(row.get(status) for row in rows.values())]]
+    all_tasks: dict[Status, int] = {}
+    for row in rows.values():
+        for status, count in row.items():
+            all_tasks[status] = all_tasks.get(status, 0) + count
+    widths = [max(_WIDTH, len(status.name)) for status in columns]
+    name_width = max([len("TASK"), len("ALL"), *map(len, rows)])
+    stamp = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(when))
+    heads = " ".join([status.name.rjust(width) for status, width in zip(columns, widths, strict=True)])
+    lines = [f"| JOB STATUS {stamp}", f"| {'TASK':<{name_width}} {heads} {'TOTAL':>{_WIDTH}}", "|"]
+    for name, row in (("ALL", all_tasks), *rows.items()):
+        cells = " ".join([str(row.get(status, 0)).rjust(width) for status, width in zip(columns, widths, strict=True)])
+        lines.append(f"| {name:<{name_width}} {cells} {sum(row.values()):>{_WIDTH}}")
+    return lines
+
+
+def _by_status(row: Mapping[Status | str, int]) -> dict[Status, int]:
+    found: dict[Status, int] = {}
+    for key, count in row.items():
+        status = Status[key] if isinstance(key, str) else Status(key)
+        found[status] = found.get(status, 0) + count
+    return found

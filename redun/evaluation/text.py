@@ -1,0 +1,50 @@
+"""Values and calls as short text for lines of the log: bounded in length and in work, whatever the value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redun.nested import ATOMS
+
+MAX_LENGTH = 200
+_FEW = 50
+
+
+def format_value(value: Any, max_length: int = MAX_LENGTH) -> str:
+    """Return the repr of a value, cut in the middle of nowhere with `...` if it is longer than `max_length` characters.
+
+    Large strings and containers are cut before they are formatted; a repr that raises gives the type's name.
+    """
+    kind = type(value)
+    if kind is int and value.bit_length() > 4000:
+        return f"<int of {value.bit_length()} bits>"
+    if kind in ATOMS and not (kind in (str, bytes) and len(value) > max_length):
+        return repr(value)
+    try:
+        text = repr(_shortened(value, max_length))
+    except Exception as error:
+        text = f"<{kind.__qualname__}: repr failed: {error}>"
+    return text if len(text) <= max_length else text[: max_length - 3] + "..."
+
+
+def _shortened(value: Any, most: int) -> Any:
+    kind = type(value)
+    if kind in (str, bytes, list, tuple) and len(value) > most:
+        return value[:most]
+    if kind is dict and len(value) > _FEW:
+        return dict(list(value.items())[:_FEW])
+    if kind in (set, frozenset) and len(value) > _FEW:
+        return kind(list(value)[:_FEW])
+    return value
+
+
+def format_call(fullname: str, names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Return `ns.name(a=1, b='x')`: a call with its positional arguments named after their parameters."""
+    shown = []
+    for place, arg in enumerate(args):
+        text = repr(arg) if type(arg) is int else format_value(arg)
+        shown.append(f"{names[place]}={text}" if place < len(names) else text)
+    for name, arg in kwargs.items():
+        shown.append(f"{name}={format_value(arg)}")
+    return f"{fullname}({', '.join(shown)})"

@@ -1,0 +1,103 @@
+"""The local executor: jobs on threads of this process.
+
+Workers take jobs from one C queue and put results into another; a Python-level lock or future per job would cost more than a small
+task. One worker is enough while tasks take microseconds, so the pool starts small: the scheduler, when nothing has come back for a
+millisecond though jobs wait, lets it grow, doubling each time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from redun.errors import ConfigError
+from redun.executors.base import Executor, run_job
+
+if TYPE_CHECKING:
+    from redun.evaluation.job import Job
+
+DEFAULT_MAX_WORKERS = 20
+_GROW_AFTER_S = 0.001
+
+
+class LocalExecutor(Executor):
+    """Runs jobs on threads.
+
+    Args:
+        name: under which tasks ask for it.
+        scheduler: the scheduler that it belongs to.
+        config: `max_workers`, the most threads there may be.
+
+    Raises:
+        ConfigError: `max_workers` is no positive integer.
+    """
+
+    def __init__(self, name: str = "default", scheduler: Any = None, config: Mapping[str, Any] | None = None) -> None:
+        super().__init__(name, scheduler, config)
+        self._max_workers = _positive(name, self.config.get("max_workers", DEFAULT_MAX_WORKERS))
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Take jobs; the first one ever starts the first worker."""
+        put = self._jobs.put
+        for job in jobs:
+            put(job)
+        if not self._threads:
+            self._start_worker()
+
+    def grow_after_s(self) -> float | None:
+        """A millisecond, as long as jobs wait and there may be more workers."""
+        return _GROW_AFTER_S if len(self._threads) < self._max_workers and not self._jobs.empty() else None
+
+    def grow(self) -> None:
+        """Double the workers, no further than jobs wait and the limit allows."""
+        more = min(len(self._threads), self._max_workers - len(self._threads), self._jobs.qsize())
+        for _ in range(more):
+            self._start_worker()
+
+    def stop(self) -> None:
+        """Let workers end when they have finished what they run; jobs not begun are dropped."""
+        while not self._jobs.empty():
+            self._jobs.get_nowait()
+        for _ in self._threads:
+            self._jobs.put(None)
+        self._threads = []
+
+    def _start_worker(self) -> None:
+        number = len(self._threads)
+        # Daemons: a task that never ends must not keep the process from leaving.
+        thread = threading.Thread(target=self._work, name=f"redun-{self.name}-{number}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        from redun.evaluation.current import set_current_scheduler
+
+        set_current_scheduler(self.scheduler)
+        completions = self._completions
+        if completions is None:
+            raise RuntimeError("executor was not started")
+        get, put = self._jobs.get, completions.put
+        while (job := get()) is not None:
+            try:
+                result = run_job(job)
+            except BaseException as error:
+                put((job, False, error))
+            else:
+                put((job, True, result))
+                # A worker that waits must not keep a large result alive.
+                del result
+            del job
+
+
+def _positive(name: str, value: Any) -> int:
+    try:
+        count = int(value)
+    except (TypeError, ValueError):
+        count = 0
+    if count < 1:
+        raise ConfigError(f"max_workers of executor {name!r} must be a positive integer, found {value!r}")
+    return count

@@ -1,0 +1,126 @@
+"""Higher-order functions over tasks and lazy values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from redun.evaluation.forms import Rewrite
+from redun.forms import seq, special_form
+from redun.task import PartialTask, Task, task
+
+__all__ = [
+    "apply_func",
+    "as_task",
+    "compose",
+    "const",
+    "delay",
+    "eval_",
+    "flat_map",
+    "flatten",
+    "force",
+    "identity",
+    "map_",
+    "seq",
+    "starmap",
+    "zip_",
+]
+
+_NAMESPACE = "redun"
+
+
+@special_form(Rewrite, _NAMESPACE)
+def map_(a_task: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+    """Return `[a_task(value) for value in values]`, where the list may be lazy."""
+    return [a_task(value) for value in values]
+
+
+@special_form(Rewrite, _NAMESPACE)
+def flatten(list_of_lists: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return one list of the items of several."""
+    return [item for items in list_of_lists for item in items]
+
+
+@special_form(Rewrite, _NAMESPACE)
+def flat_map(a_task: Callable[[Any], Any], values: Sequence[Any]) -> Any:
+    """Map, then flatten the lists that the task returns."""
+    return flatten([a_task(value) for value in values])
+
+
+@special_form(Rewrite, _NAMESPACE)
+def starmap(a_task: Callable[..., Any], kwargs: Sequence[dict[str, Any]] = ()) -> list[Any]:
+    """Return `[a_task(**kw) for kw in kwargs]`, where the list of keyword arguments may be lazy."""
+    return [a_task(**keywords) for keywords in kwargs]
+
+
+@special_form(Rewrite, _NAMESPACE)
+def zip_(*lists: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return the list of tuples that `zip` makes of lists that may be lazy."""
+    return list(zip(*lists, strict=False))
+
+
+@special_form(Rewrite, _NAMESPACE)
+def identity(x: Any) -> Any:
+    """Return the argument."""
+    return x
+
+
+@special_form(Rewrite, _NAMESPACE)
+def const(x: Any, _: Any) -> Any:
+    """Return the first argument, once the second has been evaluated."""
+    return x
+
+
+@special_form(Rewrite, _NAMESPACE)
+def force(x: Callable[[], Any]) -> Any:
+    """Call a delayed value (see `delay`)."""
+    return x()
+
+
+@special_form(Rewrite, _NAMESPACE)
+def apply_func(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a plain function with evaluated arguments, in the scheduler itself."""
+    return func(*args, **kwargs)
+
+
+@task(namespace=_NAMESPACE, version="1")
+def eval_(code: str, *args: Any, **kwargs: Any) -> Any:
+    """Evaluate Python code with lazy arguments: positional ones are names, values in turn, keywords are names to values."""
+    names = {**dict(zip(args[::2], args[1::2], strict=True)), **kwargs}
+    return eval(code, {}, names)
+
+
+def delay(x: Any) -> PartialTask[Any, Any]:
+    """Return a task of no arguments whose call gives `x`; an expression `x` is evaluated only then (see `force`)."""
+    from redun.expression import quote
+
+    return _undelay.partial(quote(x))
+
+
+@task(namespace=_NAMESPACE, version="1")
+def _undelay(quoted: Any) -> Any:
+    return quoted.eval()
+
+
+@task(namespace=_NAMESPACE, version="1")
+def _composed(tasks: list[Any], *args: Any, **kwargs: Any) -> Any:
+    *outer, inner = tasks
+    value = inner(*args, **kwargs)
+    for one in reversed(outer):
+        value = one(value)
+    return value
+
+
+def compose(*tasks: Task[Any, Any]) -> PartialTask[Any, Any]:
+    """Return the composition of tasks: `compose(f, g)(x)` is `f(g(x))`."""
+    return _composed.partial(list(tasks))
+
+
+@task(namespace=_NAMESPACE, version="1")
+def _applied(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return func(*args, **kwargs)
+
+
+def as_task(func: Callable[..., Any]) -> PartialTask[Any, Any]:
+    """Return a task that calls a plain function."""
+    return _applied.partial(func)

@@ -1,0 +1,6 @@
+"""Everything that registers tasks of redun's own, for code that meets their names in stored expressions."""
+
+import redun.forms
+import redun.functools
+import redun.root
+import redun.scripting  # noqa: F401

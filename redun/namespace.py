@@ -1,0 +1,32 @@
+"""Namespaces of tasks: the part of a fullname before the last dot."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+_current: list[str | None] = [None]
+
+
+def namespace(_namespace: str | None = None) -> None:
+    """Set the namespace of the tasks that are defined from here on; without argument, none.
+
+    The `namespace` option of a task beats it, and so does the module's `redun_namespace`.
+    """
+    _current[0] = _namespace
+
+
+def get_current_namespace() -> str | None:
+    """Return the namespace that `namespace` set last."""
+    return _current[0]
+
+
+def compute_namespace(obj: Any, namespace: str | None = None) -> str | None:
+    """Return the namespace of a function or class: the one given, its module's `redun_namespace`, or the current one."""
+    if namespace is not None:
+        return namespace or None
+    scope = getattr(obj, "__globals__", None)
+    if scope is None:
+        module = sys.modules.get(getattr(obj, "__module__", None) or "")
+        scope = vars(module) if module is not None else {}
+    return scope.get("redun_namespace") or get_current_namespace()

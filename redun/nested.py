@@ -1,0 +1,143 @@
+"""Nested values: lists, tuples, sets, dicts, namedtuples and dataclasses, searched for expressions and sub-values.
+
+Only exact builtin containers, namedtuples and dataclass instances are looked into; other subclasses are opaque, as they may
+mean something else. Nothing here recurses: depth costs memory, not stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from redun.expression import Expression
+
+ATOMS = frozenset((int, str, float, bool, type(None), bytes, complex))
+"""Types that hold nothing: most arguments are of these, and a look at the type settles them."""
+
+_SEQUENCES = frozenset((list, tuple, set, frozenset))
+
+_other_kinds: dict[type, str] = {}
+"""What a class that is no builtin container is: "leaf", "namedtuple" or "dataclass"; asked once per class."""
+
+
+def _other_kind(kind: type) -> str:
+    found = _other_kinds.get(kind)
+    if found is None:
+        if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+            found = "namedtuple"
+        elif hasattr(kind, "__dataclass_fields__") and not issubclass(kind, Expression):
+            found = "dataclass"
+        else:
+            found = "leaf"
+        _other_kinds[kind] = found
+    return found
+
+
+def children(value: Any) -> list[Any] | None:
+    """List the items directly inside a container (keys of a dict as well), or None for a leaf."""
+    kind = type(value)
+    if kind in ATOMS:
+        return None
+    if kind in _SEQUENCES:
+        return list(value)
+    if kind is dict:
+        return [item for pair in value.items() for item in pair]
+    other = _other_kind(kind)
+    if other == "namedtuple":
+        return list(value)
+    if other == "dataclass":
+        return [getattr(value, name) for name in value.__dataclass_fields__ if hasattr(value, name)]
+    return None
+
+
+def iter_leaves(value: Any) -> Iterator[Any]:
+    """Yield what a nested value holds and is no container itself, in order; the value itself if it is a leaf."""
+    items = children(value)
+    if items is None:
+        yield value
+        return
+    stack = [iter(items)]
+    while stack:
+        for item in stack[-1]:
+            inside = children(item)
+            if inside is not None:
+                stack.append(iter(inside))
+                break
+            yield item
+        else:
+            stack.pop()
+
+
+def find_expressions(value: Any) -> list[Expression[Any]]:
+    """List the expressions in a nested value, in order, repeats included; those inside other expressions are not listed."""
+    kind = type(value)
+    if kind in ATOMS:
+        return []
+    if kind in _SEQUENCES and ATOMS.issuperset(map(type, value)):
+        return []
+    return [leaf for leaf in iter_leaves(value) if isinstance(leaf, Expression)]
+
+
+def holds_expression(value: Any) -> bool:
+    """True if there is an expression anywhere in a nested value."""
+    kind = type(value)
+    if kind in ATOMS:
+        return False
+    if kind in _SEQUENCES and ATOMS.issuperset(map(type, value)):
+        return False
+    return any(isinstance(leaf, Expression) for leaf in iter_leaves(value))
+
+
+def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
+    """Return a nested value of the same shape with `function` applied to every leaf.
+
+    Containers are rebuilt; a dataclass is copied without running its `__init__` or `__post_init__`.
+    """
+    if type(value) is list:
+        # The shape of nearly all fan-outs: spare it the stack.
+        if not any(map(_is_container, value)):
+            return [function(item) for item in value]
+    elif not _is_container(value):
+        return function(value)
+    root: list[Any] = []
+    # A frame: items still to do, items done, the container to rebuild.
+    stack: list[tuple[Iterator[Any], list[Any], Any]] = [(iter((value,)), root, None)]
+    while stack:
+        todo, done, container = stack[-1]
+        for item in todo:
+            inside = children(item)
+            if inside is not None:
+                stack.append((iter(inside), [], item))
+                break
+            done.append(function(item))
+        else:
+            stack.pop()
+            if stack:
+                stack[-1][1].append(_rebuild(container, done))
+    return root[0]
+
+
+def _is_container(value: Any) -> bool:
+    kind = type(value)
+    if kind in ATOMS:
+        return False
+    return kind in _SEQUENCES or kind is dict or _other_kind(kind) != "leaf"
+
+
+def _rebuild(container: Any, items: list[Any]) -> Any:
+    kind = type(container)
+    if kind is list:
+        return items
+    if kind is dict:
+        return dict(zip(items[::2], items[1::2], strict=True))
+    if kind in _SEQUENCES:
+        return kind(items)
+    if _other_kind(kind) == "namedtuple":
+        return kind._make(items)  # type: ignore[attr-defined]
+    copy = object.__new__(kind)
+    for name, item in (getattr(container, "__dict__", None) or {}).items():
+        object.__setattr__(copy, name, item)
+    present = [name for name in container.__dataclass_fields__ if hasattr(container, name)]
+    for name, item in zip(present, items, strict=True):
+        object.__setattr__(copy, name, item)
+    return copy

@@ -1,0 +1,221 @@
+"""Executions read straight from refs and segments: what `redun log` and `redun log -` show needs no index.
+
+The status of an execution stands in its last segment; its jobs in the whole chain, where a later record of a job replaces an
+earlier one. A record that still says RUNNING when nobody is left to run it is read as INTERRUPTED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from redun.provenance.model import Execution
+from redun.records import ExecutionRecord
+from redun.store.errors import RedunError
+from redun.store.journal import JobRecord, Segment, Status, decode_extra, decode_segment
+from redun.store.objects import split
+from redun.store.sources.base import Source
+
+REF_PREFIX = "executions/"
+_ENDED = frozenset((Status.DONE, Status.CACHED, Status.FAILED, Status.CANCELLED))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An execution's ref: where its story ends for now.
+
+    Attributes:
+        id: UUID, 16 bytes.
+        segment: 20-byte id of the newest segment.
+    """
+
+    id: bytes
+    segment: bytes
+
+    @property
+    def uuid(self) -> str:
+        """The id as text."""
+        return str(UUID(bytes=self.id))
+
+
+def read_heads(source: Source, hex_prefix: str = "") -> list[Head]:
+    """List the refs of executions whose UUID (dashes left out) begins with a hex prefix, in no useful order."""
+    found = []
+    # Whether ref names carry dashes is up to the writer; the first 8 digits have none in either form.
+    for name, segment in source.refs(REF_PREFIX + hex_prefix[:8]):
+        digits = name[len(REF_PREFIX) :].replace("-", "")
+        if len(digits) == 32 and digits.startswith(hex_prefix):
+            try:
+                found.append(Head(bytes.fromhex(digits), segment))
+            except ValueError:
+                continue
+    return found
+
+
+def read_record(source: Source, head: Head) -> ExecutionRecord:
+    """Read an execution's object through its newest segment.
+
+    Raises:
+        StoreError: it is gone or damaged.
+    """
+    links = split(source.get(head.segment))[3]
+    try:
+        # A segment names its execution first.
+        return ExecutionRecord.decode(source.get(links[0]))
+    except (RedunError, IndexError):
+        return ExecutionRecord.decode(source.get(decode_segment(source.get(head.segment)).execution))
+
+
+def read_execution(source: Source, head: Head, is_alive: Callable[[str], bool]) -> Execution:
+    """Read what is known of an execution; costs its last segment only.
+
+    Raises:
+        StoreError: its object or segment is gone or damaged.
+    """
+    record = read_record(source, head)
+    return make_execution(head, record, decode_extra(source.get(head.segment)), is_alive)
+
+
+def make_execution(
+    head: Head, record: ExecutionRecord, extra: list[tuple[str, Any]], is_alive: Callable[[str], bool]
+) -> Execution:
+    """Put together an execution from its object and the facts of its newest segment."""
+    status, end_us = _read_end(extra)
+    if status is None:
+        status = Status.RUNNING if is_alive(head.uuid) else Status.INTERRUPTED
+    return Execution(
+        id=head.uuid,
+        argv=tuple(record.argv),
+        status=status,
+        start_us=record.start_us,
+        end_us=end_us,
+        host=record.host,
+        user=record.user,
+        pid=record.pid,
+        cwd=record.cwd,
+        version=record.version,
+        tags=tuple(record.tags),
+    )
+
+
+def _read_end(extra: list[tuple[str, Any]]) -> tuple[Status | None, int | None]:
+    for key, fact in reversed(extra):
+        if key == "end" and isinstance(fact, dict):
+            try:
+                return Status(fact["status"]), int(fact["time"])
+            except (KeyError, ValueError, TypeError):
+                continue
+    return None, None
+
+
+@dataclass(slots=True)
+class History:
+    """All jobs of one execution.
+
+    Attributes:
+        jobs: number -> newest record.
+        upstreams: number -> slot -> ids of calls that an argument (or, under None, the result) was derived from.
+        sources: task id -> ref of its text, where the task object has none.
+        extra: what else happened, oldest first.
+        damaged: ids of segments that could not be read; what lies before the first of them is unknown.
+    """
+
+    head: Head
+    execution: Execution
+    jobs: dict[int, JobRecord] = field(default_factory=dict)
+    upstreams: dict[int, dict[int | str | None, tuple[bytes, ...]]] = field(default_factory=dict)
+    sources: dict[bytes, bytes] = field(default_factory=dict)
+    extra: list[tuple[str, Any]] = field(default_factory=list)
+    damaged: list[bytes] = field(default_factory=list)
+    _children: dict[int, list[int]] | None = None
+    _by_call: dict[bytes, list[int]] | None = None
+    _by_id: dict[bytes, int] | None = None
+
+    def children(self, number: int) -> list[int]:
+        """List the numbers of a job's children (of the roots for 0), by start time, then number."""
+        if self._children is None:
+            table: dict[int, list[int]] = {}
+            for job in sorted(self.jobs.values(), key=_by_start):
+                # A parent whose record was lost must not hide its children.
+                parent = job.parent if job.parent in self.jobs and job.parent != job.number else 0
+                table.setdefault(parent, []).append(job.number)
+            self._children = table
+        return self._children.get(number, [])
+
+    def jobs_of_call(self, call: bytes) -> list[int]:
+        """List the numbers of the jobs that made a call, in order of creation."""
+        if self._by_call is None:
+            table: dict[bytes, list[int]] = {}
+            for number in sorted(self.jobs):
+                made = self.jobs[number].call
+                if made is not None:
+                    table.setdefault(made, []).append(number)
+            self._by_call = table
+        return self._by_call.get(call, [])
+
+    def number_of(self, job_id: bytes) -> int | None:
+        """Return the number of the job with this 16-byte id."""
+        if self._by_id is None:
+            self._by_id = {job.job_id: number for number, job in self.jobs.items()}
+        return self._by_id.get(job_id)
+
+    def status(self, job: JobRecord) -> Status:
+        """Return a job's status as of now."""
+        if job.status in _ENDED or self.execution.status is Status.RUNNING:
+            return job.status
+        return Status.INTERRUPTED
+
+    def ancestors(self, number: int) -> list[int]:
+        """List the numbers from the root down to a job, itself included."""
+        path: list[int] = []
+        seen: set[int] = set()
+        while number in self.jobs and number not in seen:
+            seen.add(number)
+            path.append(number)
+            number = self.jobs[number].parent
+        return path[::-1]
+
+
+def _by_start(job: JobRecord) -> tuple[int, int]:
+    return job.start_us, job.number
+
+
+def read_history(source: Source, head: Head, is_alive: Callable[[str], bool]) -> History:
+    """Read an execution's whole chain of segments. Time and memory grow with its jobs.
+
+    Raises:
+        StoreError: the newest segment, or the execution's object, is gone or damaged.
+    """
+    record = read_record(source, head)
+    newest = decode_segment(source.get(head.segment))
+    history = History(head, make_execution(head, record, newest.extra, is_alive))
+    segment: Segment | None = newest
+    seen = {head.segment}
+    while segment is not None:
+        _merge_older(history, segment)
+        at = segment.parent
+        if at is None or at in seen:
+            break
+        seen.add(at)
+        try:
+            segment = decode_segment(source.get(at))
+        except RedunError:
+            history.damaged.append(at)
+            segment = None
+    history.extra.reverse()
+    return history
+
+
+def _merge_older(history: History, segment: Segment) -> None:
+    jobs = history.jobs
+    for job in reversed(segment.jobs):
+        jobs.setdefault(job.number, job)
+    for number, ups in segment.upstreams.items():
+        slots = history.upstreams.setdefault(number, {})
+        for up in ups:
+            slots.setdefault(up.slot, up.calls)
+    for task, ref in segment.sources.items():
+        history.sources.setdefault(task, ref)
+    history.extra.extend(reversed(segment.extra))

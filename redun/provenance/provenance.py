@@ -1,0 +1,523 @@
+"""`Provenance`: every question about what ran, answered from the store.
+
+    from redun.provenance import Provenance
+
+    provenance = Provenance(store)
+    for execution in provenance.executions():
+        for depth, job in provenance.job_tree(execution):
+            print("  " * depth, job.task_name, job.status.name)
+
+Executions and their jobs are read from refs and segments. Everything that crosses executions (an id prefix, a file, the calls that
+used a value) goes through the derived index, which is brought up to date once per `Provenance`, when it is first needed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Collection, Iterator
+from typing import Protocol
+from uuid import UUID
+
+from redun.provenance.dataflow import Dataflow, Section, Site
+from redun.provenance.errors import AmbiguousId, NotRecorded
+from redun.provenance.history import Head, History, read_execution, read_heads, read_history, read_record
+from redun.provenance.index import ARGUMENT, RESULT, Index, split_file_row
+from redun.provenance.lookup import KINDS, Lookup, is_id_prefix, keys_from
+from redun.provenance.model import Argument, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
+from redun.provenance.objects import ObjectReader
+from redun.provenance.places import CallPlaces, JobPlace
+from redun.provenance.values import ValueReader
+from redun.store.errors import RedunError
+from redun.store.ids import ID_BYTES
+from redun.store.journal import JobRecord, Status
+from redun.store.sources.base import Source
+
+_HISTORIES_KEPT = 8
+_PRODUCERS_COMPARED = 2000
+
+
+class StoreView(Protocol):
+    """What the read side needs of `redun.store.repository.Store`."""
+
+    @property
+    def source(self) -> Source:
+        """Where objects, refs and the reflog are."""
+
+    def index_source(self) -> Source:
+        """Where derived tables are."""
+
+    def is_alive(self, execution: str) -> bool:
+        """Tell whether the process that runs an execution (UUID) is still there."""
+
+
+class Provenance:
+    """The read side of one store: typed, read-only, free of formatting. For one thread at a time.
+
+    What is seen stays as it was when it was first read; make a new `Provenance` to see what happened since.
+    """
+
+    def __init__(self, store: StoreView) -> None:
+        self._store = store
+        self._source = store.source
+        self._values = ValueReader(self._source.get)
+        self._objects = ObjectReader(self._source, self._values)
+        self._lookup = Lookup(self._source, self._updated_index, self._values)
+        self._index: Index | None = None
+        self._heads: dict[bytes, Head] | None = None
+        self._alive: dict[str, bool] = {}
+        self._histories: dict[bytes, History | None] = {}
+        self._places = CallPlaces(self._updated_index, self._history_of, self._objects)
+
+    # -- executions and jobs: no index needed
+
+    def executions(self, statuses: Collection[Status] = (), prefix: str = "") -> Iterator[Execution]:
+        """Yield executions, newest first.
+
+        Args:
+            statuses: only those in one of these, if any are given.
+            prefix: only those whose id begins so.
+        """
+        for head in self._newest_heads(prefix):
+            try:
+                execution = read_execution(self._source, head, self._is_alive)
+            except RedunError:
+                continue
+            if not statuses or execution.status in statuses:
+                yield execution
+
+    def execution(self, name: str) -> Execution:
+        """Return an execution by id prefix, `-` for the newest, `~1` for the one before it, and so on.
+
+        Raises:
+            NotRecorded, AmbiguousId.
+        """
+        if name == "-" or name.startswith("~"):
+            return self._recent(name)
+        return self._execution(UUID(self._one(name, "execution").id).bytes)
+
+    def _recent(self, name: str) -> Execution:
+        try:
+            back = int(name[1:]) if name != "-" else 0
+        except ValueError:
+            raise NotRecorded(f"{name!r} does not name an execution: '-' is the newest, '~1' the one before it") from None
+        for place, execution in enumerate(self.executions()):
+            if place == back:
+                return execution
+        count = place + 1 if (place := sum(1 for _ in self.executions()) - 1) >= 0 else 0
+        raise NotRecorded(f"there is no execution {name!r}: the store holds {count}")
+
+    def history(self, execution: Execution) -> History:
+        """Return all jobs of an execution as raw records; see `History`.
+
+        Raises:
+            NotRecorded: it is gone or damaged.
+        """
+        found = self._history_of(UUID(execution.id).bytes)
+        if found is None:
+            raise NotRecorded(f"execution {execution.id} cannot be read any more: run 'redun fsck'")
+        return found
+
+    def jobs(self, execution: Execution) -> Iterator[Job]:
+        """Yield the jobs of an execution, newest first."""
+        history = self.history(execution)
+        for number in sorted(history.jobs, reverse=True):
+            yield self.make_job(history, history.jobs[number])
+
+    def job_tree(self, execution: Execution) -> Iterator[tuple[int, Job]]:
+        """Yield the jobs of an execution with their depth (0 for the root), each before its children."""
+        history = self.history(execution)
+        stack = [(0, number) for number in reversed(history.children(0))]
+        while stack:
+            depth, number = stack.pop()
+            yield depth, self.make_job(history, history.jobs[number])
+            stack.extend([(depth + 1, child) for child in reversed(history.children(number))])
+
+    def make_job(self, history: History, record: JobRecord) -> Job:
+        """Return a job of a history as a fact."""
+        return Job(
+            id=str(UUID(bytes=record.job_id)),
+            execution=history.execution.id,
+            number=record.number,
+            parent=record.parent,
+            task_hash=record.task.hex(),
+            task_name=self._objects.task_name(record.task),
+            call=None if record.call is None else record.call.hex(),
+            status=history.status(record),
+            start_us=record.start_us,
+            duration_us=None if record.duration_us < 0 else record.duration_us,
+        )
+
+    def ancestors(self, job: Job) -> list[Job]:
+        """List the jobs from the root of its execution down to a job, itself included."""
+        history = self._history_of(UUID(job.execution).bytes)
+        if history is None:
+            return [job]
+        return [self.make_job(history, history.jobs[number]) for number in history.ancestors(job.number)]
+
+    def children(self, job: Job) -> list[Job]:
+        """List the child jobs of a job, by start time."""
+        history = self._history_of(UUID(job.execution).bytes)
+        if history is None:
+            return []
+        return [self.make_job(history, history.jobs[number]) for number in history.children(job.number)]
+
+    # -- anything by its id
+
+    def find(self, prefix: str, kinds: Collection[str] = KINDS, limit: int = 20) -> list[Candidate]:
+        """List what an id prefix may mean, at most `limit` things. Kinds: execution, job, call, task, value."""
+        return self._lookup.find(prefix, kinds, limit)
+
+    def job(self, prefix: str) -> Job:
+        """Return a job by id prefix. Raises NotRecorded, AmbiguousId."""
+        return self._job(bytes.fromhex(self._one(prefix, "job").id.replace("-", "")))
+
+    def call(self, prefix: str) -> Call:
+        """Return a call by id prefix. Raises NotRecorded, AmbiguousId."""
+        found = self.get_call(self._one(prefix, "call").id)
+        if found is None:
+            raise NotRecorded(f"call {prefix!r} cannot be read: run 'redun fsck'")
+        return found
+
+    def task(self, prefix: str) -> Task:
+        """Return a task by prefix of its hash. Raises NotRecorded, AmbiguousId."""
+        return self.get_task(self._one(prefix, "task").id)
+
+    def value(self, prefix: str) -> Value:
+        """Return a value (or file) by prefix of its hash. Raises NotRecorded, AmbiguousId."""
+        found = self._lookup.value(bytes.fromhex(self._one(prefix, "value").id))
+        if found is None:
+            raise NotRecorded(f"value {prefix!r} is not in the store any more")
+        return found
+
+    def get_call(self, call_id: str) -> Call | None:
+        """Return a call by its whole id, None if it is gone."""
+        return self._objects.call(bytes.fromhex(call_id))
+
+    def get_task(self, task_hash: str) -> Task:
+        """Return a task by its whole hash, with its source wherever that was recorded.
+
+        Raises:
+            NotRecorded: it is gone.
+        """
+        oid = bytes.fromhex(task_hash)
+        found = self._objects.task(oid)
+        if found is not None and found.source is None:
+            for history in self._places.histories_of_task(oid):
+                if oid in history.sources:
+                    found = self._objects.task(oid, history.sources[oid])
+                    break
+        if found is None:
+            raise NotRecorded(f"task {task_hash} is not in the store")
+        return found
+
+    def _one(self, prefix: str, kind: str) -> Candidate:
+        found = self.find(prefix, (kind,))
+        if not found:
+            raise NotRecorded(f"no {kind} has an id that begins with {prefix!r}")
+        if len(found) > 1:
+            raise AmbiguousId(prefix, found, more=len(found) >= 20)
+        return found[0]
+
+    # -- across executions: through the index
+
+    def all_jobs(self) -> Iterator[Job]:
+        """Yield the jobs of all executions, newest execution first."""
+        for execution in self.executions():
+            try:
+                yield from self.jobs(execution)
+            except NotRecorded:
+                continue
+
+    def calls(self) -> Iterator[Call]:
+        """Yield every call, in order of ids."""
+        for call in keys_from(self._updated_index().calls, "", ID_BYTES):
+            found = self._objects.call(call)
+            if found is not None:
+                yield found
+
+    def tasks(self, name: str = "") -> Iterator[Task]:
+        """Yield every task, each version of it, by name.
+
+        Args:
+            name: only those of this name, full or without namespace.
+        """
+        for key, _ in self._updated_index().tasks.scan():
+            fullname = key[: -ID_BYTES - 1].decode("utf-8", "surrogatepass")
+            if name and not matches_name(fullname, name):
+                continue
+            found = self._objects.task(key[-ID_BYTES:])
+            if found is not None:
+                yield found
+
+    def values(self) -> Iterator[Value]:
+        """Yield every value that was, or was inside, an argument or a result, in order of ids."""
+        for value_id in keys_from(self._updated_index().values, "", ID_BYTES):
+            found = self._lookup.value(value_id)
+            if found is not None:
+                yield found
+
+    def executions_of_task(self, task_hash: str) -> set[str]:
+        """Return the UUIDs of the executions in which a task had jobs."""
+        return {str(UUID(bytes=execution)) for execution in self._places.executions_of_task(bytes.fromhex(task_hash))}
+
+    def jobs_of_task(self, task_hash: str) -> Iterator[Job]:
+        """Yield the jobs of a task, newest execution first."""
+        task = bytes.fromhex(task_hash)
+        for history in self._places.histories_of_task(task):
+            for number in sorted(history.jobs, reverse=True):
+                if history.jobs[number].task == task:
+                    yield self.make_job(history, history.jobs[number])
+
+    def jobs_of_call(self, call_id: str) -> Iterator[Job]:
+        """Yield the jobs that made a call, newest first."""
+        for place in self._places.newest(bytes.fromhex(call_id)):
+            job = self._job_at(place)
+            if job is not None:
+                yield job
+
+    def job_of_call(self, call_id: str) -> Job | None:
+        """Return the job that best stands for a call: the newest that really ran, else the newest."""
+        for place in self._places.best(bytes.fromhex(call_id)):
+            job = self._job_at(place)
+            if job is not None:
+                return job
+        return None
+
+    def parents_of_call(self, call_id: str) -> list[str]:
+        """List the ids of the calls that made this one directly."""
+        call = bytes.fromhex(call_id)
+        return [key[ID_BYTES:].hex() for key, _ in self._updated_index().parents.scan(call)]
+
+    def producing(self, value: Value) -> list[str]:
+        """List the ids of calls whose result is, or holds, a value."""
+        return self._calls_of(value, RESULT)
+
+    def consuming(self, value: Value) -> list[str]:
+        """List the ids of calls of which an argument is, or holds, a value."""
+        return self._calls_of(value, ARGUMENT)
+
+    def _calls_of(self, value: Value, role: bytes) -> list[str]:
+        prefix = bytes.fromhex(value.id) + role
+        return [key[-ID_BYTES:].hex() for key, _ in self._updated_index().values.scan(prefix)]
+
+    def producer(self, value: Value) -> str | None:
+        """Return the id of the call whose own function made a value: not of the parents that pass it on.
+
+        Of several, the one with the newest job.
+        """
+        calls = [bytes.fromhex(call) for call in self.producing(value)[:_PRODUCERS_COMPARED]]
+        candidates = set(calls)
+        deepest = []
+        for call in calls:
+            record = self._objects.call_record(call)
+            if record is not None and candidates.isdisjoint(record.children):
+                deepest.append(call)
+        return self._newest_call(deepest)
+
+    def consumer(self, value: Value) -> str | None:
+        """Return the id of the call that used a value last: the innermost of calls that passed it on."""
+        calls = [bytes.fromhex(call) for call in self.consuming(value)[:_PRODUCERS_COMPARED]]
+        candidates = set(calls)
+        records = [(call, self._objects.call_record(call)) for call in calls]
+        deepest = [call for call, record in records if record is not None and candidates.isdisjoint(record.children)]
+        return self._newest_call(deepest)
+
+    def _newest_call(self, calls: list[bytes]) -> str | None:
+        if not calls:
+            return None
+        return max(calls, key=lambda call: (self._places.last_start(call), call)).hex()
+
+    # -- files
+
+    def files(self) -> list[FileUse]:
+        """List all files at all their states, newest use first."""
+        found = []
+        for key, row in self._updated_index().files.scan():
+            path, value_id = split_file_row(key, row)
+            use = self.file_use(path, value_id)
+            if use is not None:
+                found.append(use)
+        return sorted(found, key=lambda use: (-use.time_us, use.path, use.value.id))
+
+    def file(self, path: str) -> list[FileUse]:
+        """List the states of a file, newest use first; the path as the workflow wrote it, or one that leads to the same."""
+        found = []
+        for value_id in self._lookup.file_states(path):
+            value = self._lookup.value(value_id)
+            name = self._values.file_path(value.ref) if value is not None else None
+            use = self.file_use(name or path, value_id)
+            if use is not None:
+                found.append(use)
+        return sorted(found, key=lambda use: (-use.time_us, use.value.id))
+
+    def file_use(self, path: str, value_id: bytes) -> FileUse | None:
+        """Return how a file at one state was used."""
+        value = self._lookup.value(value_id)
+        if value is None:
+            return None
+        reads, writes = self.consuming(value), self.producing(value)
+        times = [self._places.last_start(bytes.fromhex(call)) for call in {*reads, *writes}]
+        return FileUse(path, value, bool(reads), bool(writes), max(times, default=0))
+
+    def file_path(self, value: Value) -> str | None:
+        """Return the path of a File value, None if it is something else."""
+        return self._values.file_path(value.ref)
+
+    # -- what values say
+
+    def text(self, value: Value) -> str:
+        """Return a value's repr, or as much as can be told of it. Never fails."""
+        return self._values.text(value.ref)
+
+    def type_name(self, value: Value) -> str:
+        """Return the name of a value's type, like `builtins.int`."""
+        return self._values.type_name(value.ref)
+
+    def subvalues(self, value: Value) -> list[tuple[str, Value]]:
+        """List (type name, value) of the registered values inside a value: the Files in a list."""
+        return [(name, Value(data)) for name, data in self._values.inside(value.ref) if data != value.ref]
+
+    def failure(self, call: Call) -> FailureInfo | None:
+        """Return the error of a failed call."""
+        return self._values.failure(call.result.ref) if call.failed else None
+
+    def arguments(self, job: Job) -> tuple[Argument, ...] | None:
+        """Return the arguments of a job's call, None if none was recorded."""
+        record = self._objects.call_record(bytes.fromhex(job.call)) if job.call is not None else None
+        return None if record is None else self._objects.arguments(record)
+
+    # -- dataflow
+
+    def dataflow(self, of: Job | Call | Value) -> Iterator[Section]:
+        """Yield where the result of a job or call, or a value, came from; see `redun.provenance.dataflow`.
+
+        Nothing is yielded for a job without a call and a value that no call returned.
+        """
+        flow = Dataflow(self._objects, self._values, self._places)
+        if isinstance(of, Job):
+            history = self._history_of(UUID(of.execution).bytes)
+            if of.call is not None:
+                yield from flow.sections(Site(bytes.fromhex(of.call), history, of.number))
+        elif isinstance(of, Call):
+            yield from flow.sections(self._places.site(bytes.fromhex(of.id), None))
+        else:
+            call = self.producer(of)
+            if call is not None:
+                yield from flow.sections(self._places.site(bytes.fromhex(call), None), None, "value", of)
+
+    def upstream(self, of: Job | Call | Value) -> Iterator[Value]:
+        """Yield the values that a value, or the result of a job or call, was made of, each once, nearest first."""
+        seen: set[str] = set()
+        for section in self.dataflow(of):
+            for variable in section.variables:
+                if variable.value is not None and variable.value.id not in seen:
+                    seen.add(variable.value.id)
+                    yield variable.value
+
+    def downstream(self, of: Value) -> Iterator[Value]:
+        """Yield the results of the calls that used a value, of those that used those, and so on, each once, nearest first."""
+        seen = {of.id}
+        waiting = [of]
+        while waiting:
+            reached = []
+            for value in waiting:
+                for call in self.consuming(value):
+                    record = self._objects.call_record(bytes.fromhex(call))
+                    if record is None or record.failed:
+                        continue
+                    result = Value(record.result)
+                    for item in (result, *[inside for _, inside in self.subvalues(result)]):
+                        if item.id not in seen:
+                            seen.add(item.id)
+                            reached.append(item)
+                            yield item
+            waiting = reached
+
+    # -- the store behind it
+
+    def _updated_index(self) -> Index:
+        if self._index is None:
+            index = Index(self._source, self._store.index_source(), self._values)
+            index.update()
+            self._index = index
+        return self._index
+
+    def _is_alive(self, execution: str) -> bool:
+        if execution not in self._alive:
+            self._alive[execution] = self._store.is_alive(execution)
+        return self._alive[execution]
+
+    def _all_heads(self) -> dict[bytes, Head]:
+        if self._heads is None:
+            self._heads = {head.id: head for head in read_heads(self._source)}
+        return self._heads
+
+    def _newest_heads(self, prefix: str) -> Iterator[Head]:
+        digits = prefix.lower().replace("-", "")
+        if prefix and not is_id_prefix(prefix):
+            return
+        started = []
+        for head in self._all_heads().values():
+            if not head.id.hex().startswith(digits):
+                continue
+            try:
+                start_us = read_record(self._source, head).start_us
+            except RedunError:
+                continue
+            started.append((-start_us, head.id))
+        # A heap, since mostly the first few are wanted.
+        heapq.heapify(started)
+        heads = self._all_heads()
+        while started:
+            yield heads[heapq.heappop(started)[1]]
+
+    def _execution(self, execution: bytes) -> Execution:
+        head = self._all_heads().get(execution)
+        try:
+            if head is not None:
+                return read_execution(self._source, head, self._is_alive)
+        except RedunError as error:
+            raise NotRecorded(f"execution {head.uuid if head else execution.hex()} cannot be read: {error}") from error
+        raise NotRecorded(f"execution {UUID(bytes=execution)} is not in the store any more")
+
+    def _history_of(self, execution: bytes) -> History | None:
+        if execution in self._histories:
+            found = self._histories.pop(execution)
+        else:
+            found = self._read_history(execution)
+        # The newest use stands last; the oldest goes first.
+        self._histories[execution] = found
+        if len(self._histories) > _HISTORIES_KEPT:
+            del self._histories[next(iter(self._histories))]
+        return found
+
+    def _read_history(self, execution: bytes) -> History | None:
+        head = self._all_heads().get(execution)
+        if head is None:
+            return None
+        try:
+            return read_history(self._source, head, self._is_alive)
+        except RedunError:
+            return None
+
+    def _job(self, job_id: bytes) -> Job:
+        row = self._updated_index().jobs.get(job_id)
+        if row is not None:
+            job = self._job_at(JobPlace(row[:16], int.from_bytes(row[16:20], "big"), job_id, Status.DONE))
+            if job is not None:
+                return job
+        raise NotRecorded(f"job {UUID(bytes=job_id)} is not in the store any more")
+
+    def _job_at(self, place: JobPlace) -> Job | None:
+        history = self._history_of(place.execution)
+        if history is None or place.number not in history.jobs:
+            return None
+        return self.make_job(history, history.jobs[place.number])
+
+
+def matches_name(fullname: str, name: str) -> bool:
+    """True if `name` is a task's full name, or the part without its namespace."""
+    return fullname == name or fullname.rpartition(".")[2] == name
+
+
+__all__ = ["Callable", "Provenance", "StoreView", "matches_name"]

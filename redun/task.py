@@ -1,0 +1,551 @@
+"""Tasks: Python functions whose calls are lazy, cached and recorded.
+
+`@task` turns a function into a `Task`; calling it returns a `TaskExpression` at once. A task is a value: it may be passed to tasks and
+returned from them. Its hash stands for its code, so a changed task means other eval hashes.
+
+What has to be found out about a task (signature, source, hash) is found out once, when first needed, never per call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from redun.errors import TaskDefinitionError, TaskNotFound
+from redun.expression import SchedulerExpression, TaskExpression
+from redun.namespace import compute_namespace
+from redun.records import TaskRecord
+from redun.signature import CallShape
+from redun.store.ids import object_id
+from redun.value import Value
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
+_NAMESPACE = re.compile(r"[A-Za-z_][A-Za-z_0-9]*(\.[A-Za-z_][A-Za-z_0-9]*)*\Z")
+
+
+class CacheScope(Enum):
+    """Where results may be looked up: nowhere, in this execution, or in the store as well."""
+
+    NONE = "NONE"
+    CSE = "CSE"
+    BACKEND = "BACKEND"
+
+
+class CacheCheckValid(Enum):
+    """How a cached result is checked: by replaying its expression, or at once."""
+
+    FULL = "full"
+    SHALLOW = "shallow"
+
+
+class CacheResult(Enum):
+    """Which lookup gave a job its result."""
+
+    CSE = "CSE"
+    SINGLE = "SINGLE"
+    ULTIMATE = "ULTIMATE"
+    MISS = "MISS"
+
+
+class Task(Value, Generic[P, R]):
+    """A function whose calls are expressions.
+
+    Args:
+        func: the function.
+        name, namespace: see `task`.
+        version: stands for the source in the hash.
+        script: the function returns a shell script, whose output is the result.
+        hash_includes: functions, tasks and values that join in the hash; their order does not count.
+        source: text that stands for the function's own.
+        task_options_base: options of the definition.
+        task_options_override: options of `options(...)`.
+        export_options: names of options that children inherit.
+    """
+
+    type_name = "redun.Task"
+
+    expression_class: type[TaskExpression[Any]] = TaskExpression
+
+    def __init__(
+        self,
+        func: Callable[P, R],
+        name: str | None = None,
+        namespace: str | None = None,
+        version: str | None = None,
+        compat: list[str] | None = None,
+        script: bool = False,
+        task_options_base: dict[str, Any] | None = None,
+        task_options_override: dict[str, Any] | None = None,
+        export_options: Iterable[str] | None = None,
+        hash_includes: list[Any] | None = None,
+        source: str | None = None,
+    ) -> None:
+        self.func = func
+        self.name = name if name is not None else func.__name__
+        self.namespace = compute_namespace(func, namespace)
+        self.fullname = f"{self.namespace}.{self.name}" if self.namespace else self.name
+        self.version = version
+        self.compat = compat or []
+        self.script = script
+        self.task_options_base = task_options_base or {}
+        self.task_options_override = task_options_override or {}
+        self.exported = frozenset(export_options or ())
+        self.hash_includes = hash_includes or []
+        self._source = source
+        self._shape: CallShape | None = None
+        self._record: TaskRecord | None = None
+        self._id: bytes | None = None
+        self._nout: int | None = None
+        self._check_definition()
+
+    def _check_definition(self) -> None:
+        if not callable(self.func):
+            raise TaskDefinitionError(f"@task needs a function, found {type(self.func).__qualname__!r}")
+        if not _NAME.match(self.name):
+            raise TaskDefinitionError(
+                f"task name {self.name!r} must be letters, digits and underscores, not starting with a digit: give @task(name=...)"
+            )
+        if self.namespace and not _NAMESPACE.match(self.namespace):
+            raise TaskDefinitionError(
+                f"namespace {self.namespace!r} of task {self.name!r} must be names joined by dots, each of letters, digits and underscores"
+            )
+        check_options(self.fullname, self.task_options_base)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        shape = self._shape
+        if shape is None:
+            shape = self._look()
+        if kwargs or not shape.simple or not shape.required <= len(args) <= shape.most:
+            shape.check(self.name, args, kwargs)
+        return self.expression_class(  # type: ignore[return-value]
+            self, args, kwargs or None, self.task_options_override or None, self.exported or None, self._nout
+        )
+
+    def _look(self) -> CallShape:
+        """Find out what calls need to know; once per task."""
+        shape = self._shape = CallShape(self.func)
+        self._nout = self._find_nout()
+        return shape
+
+    def _find_nout(self) -> int | None:
+        nout = self.get_task_option("nout")
+        if nout is not None:
+            if type(nout) is not int or nout < 0:
+                raise TaskDefinitionError(f"nout of task {self.fullname!r} must be an integer of at least 0, found {nout!r}")
+            return nout
+        return get_tuple_type_length(_return_annotation(self.func))
+
+    @property
+    def shape(self) -> CallShape:
+        """What arguments the task takes, prepared for quick checks."""
+        return self._shape or self._look()
+
+    @property
+    def nout(self) -> int | None:
+        """Number of items of the result, if it is a sequence of known length."""
+        if self._shape is None:
+            self._look()
+        return self._nout
+
+    @property
+    def signature(self) -> Any:
+        """The function's `inspect.Signature`."""
+        return self.shape.signature
+
+    @property
+    def load_module(self) -> str:
+        """Name of the module that defines the task, for those who must import it elsewhere."""
+        return str(self.get_task_option("load_module") or self.func.__module__)
+
+    @property
+    def source(self) -> str:
+        """The function's text, dedented and without decorators."""
+        if self._source is None:
+            from redun.source import function_source
+
+            self._source = function_source(self.func)
+        return self._source
+
+    @property
+    def record(self) -> TaskRecord:
+        """What is stored of the task and hashed."""
+        if self._record is None:
+            self._record = TaskRecord(
+                self.fullname,
+                None if self.version is not None else self.source,
+                None if self.version is None else str(self.version),
+                tuple(sorted([_include_hash(item) for item in self.hash_includes])),
+                _plain_overrides(self.task_options_override),
+            )
+        return self._record
+
+    @property
+    def id(self) -> bytes:
+        """The 20-byte id of the task's object."""
+        if self._id is None:
+            self._id = object_id(self.record.encode())
+        return self._id
+
+    @property
+    def hash(self) -> str:
+        """The task's hash, 40 hex digits."""
+        return self.id.hex()
+
+    def recompute_hash(self) -> None:
+        """Forget the hash, to be found again from what is current."""
+        self._record = None
+        self._id = None
+
+    def get_hash(self, data: bytes | None = None) -> str:
+        """Return the task's hash, 40 hex digits."""
+        return self.hash
+
+    def is_valid(self) -> bool:
+        """True while the registered task of this name has this hash."""
+        current = get_task_registry().get(self.fullname)
+        return current is not None and (current is self or current.options(**self.task_options_override).id == self.id)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"name": self.fullname, "hash": self.hash}
+        if self.task_options_override:
+            state["options"] = self.task_options_override
+            state["exported"] = sorted(self.exported)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        current = get_task_registry().require(state["name"])
+        self.__dict__.update(current.__dict__)
+        if state.get("options"):
+            self.task_options_override = dict(state["options"])
+            self.exported = frozenset(state.get("exported", ()))
+        # The hash is the one of then: if the code has changed, the value is not valid any more.
+        self._id = bytes.fromhex(state["hash"])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(fullname={self.fullname}, hash={self.hash[:8]})"
+
+    # Options.
+
+    def get_task_option(self, option_name: str, default: Any = None) -> Any:
+        """Return an option as set by `options(...)`, else by the definition, else `default`."""
+        if option_name in self.task_options_override:
+            return self.task_options_override[option_name]
+        return self.task_options_base.get(option_name, default)
+
+    def get_task_options(self) -> dict[str, Any]:
+        """Return all options of definition and `options(...)`."""
+        return {**self.task_options_base, **self.task_options_override}
+
+    def has_task_option(self, option_name: str) -> bool:
+        """Tell whether an option is set."""
+        return option_name in self.task_options_override or option_name in self.task_options_base
+
+    def options(self, **task_options_update: Any) -> Task[P, R]:
+        """Return the same task with other options for the calls made through it."""
+        return self._with(task_options_update, ())
+
+    def export_options(self, **task_options_update: Any) -> Task[P, R]:
+        """Return the same task with options that the jobs below its calls inherit as well."""
+        return self._with(task_options_update, task_options_update)
+
+    def _with(self, update: dict[str, Any], exported: Iterable[str]) -> Task[P, R]:
+        check_options(self.fullname, update)
+        clone: Task[P, R] = type(self).__new__(type(self))
+        clone.__dict__.update(self.__dict__)
+        clone.task_options_override = {**self.task_options_override, **update}
+        clone.exported = self.exported | frozenset(exported)
+        clone._record = clone._id = None
+        if "nout" in update:
+            clone._look()
+        return clone
+
+    def update_context(self, context: dict[str, Any] | None = None, **updates: Any) -> Task[P, R]:
+        """Return the same task with its calls, and what they call, seeing an updated context."""
+        before = self.get_task_option("_context_update") or {}
+        return self.options(_context_update={**before, **(context or {}), **updates})
+
+    def partial(self, *args: Any, **kwargs: Any) -> PartialTask[Any, R]:
+        """Return a task that has some of its arguments already; more may follow, by call or by `partial`."""
+        return PartialTask(self, args, kwargs)
+
+
+class SchedulerTask(Task[P, R]):
+    """A special form: a function of the scheduler itself, which decides how its arguments are evaluated."""
+
+    type_name = "redun.SchedulerTask"
+
+    expression_class = SchedulerExpression
+
+    def _look(self) -> CallShape:
+        # What a caller gives comes after (scheduler, parent_job, sexpr).
+        shape = self._shape = CallShape(_without_leading(self.func, 3))
+        self._nout = self._find_nout()
+        return shape
+
+
+class PartialTask(Task[P, R]):
+    """A task together with some of its arguments.
+
+    Args:
+        task: the task.
+        args, kwargs: the arguments so far; keyword arguments given later replace earlier ones.
+    """
+
+    type_name = "redun.PartialTask"
+
+    def __init__(self, task: Task[Any, R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.__dict__.update({name: value for name, value in task.__dict__.items() if name not in ("task", "args", "kwargs")})
+        self.task = task
+        self.args = args
+        self.kwargs = kwargs
+
+    def __call__(self, *args: Any, **kwargs: Any) -> R:
+        # The task checks the signature when all arguments are together, which is now.
+        return self.task(*self.args, *args, **{**self.kwargs, **kwargs})
+
+    def partial(self, *args: Any, **kwargs: Any) -> PartialTask[Any, R]:
+        """Return the task with more arguments."""
+        return PartialTask(self.task, (*self.args, *args), {**self.kwargs, **kwargs})
+
+    def options(self, **task_options_update: Any) -> PartialTask[P, R]:
+        """Return the same closure over the task with other options."""
+        return PartialTask(self.task.options(**task_options_update), self.args, self.kwargs)
+
+    def is_valid(self) -> bool:
+        """True while the task itself is."""
+        return self.task.is_valid()
+
+    @property
+    def hash(self) -> str:
+        """Hash of task and arguments, 40 hex digits."""
+        from redun.encoding import value_id
+
+        return value_id(self).hex()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"task": self.task, "args": list(self.args), "kwargs": self.kwargs}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        PartialTask.__init__(self, state["task"], tuple(state["args"]), state["kwargs"])
+
+    def __repr__(self) -> str:
+        return f"PartialTask(fullname={self.fullname}, hash={self.hash[:8]}, args={self.args!r}, kwargs={self.kwargs!r})"
+
+
+def check_options(fullname: str, options: dict[str, Any]) -> None:
+    """Refuse option values that cannot work; expressions are checked when they are known.
+
+    Raises:
+        TaskDefinitionError: names task, option and what is expected.
+    """
+    for name, enum in (("check_valid", CacheCheckValid), ("cache_scope", CacheScope)):
+        value = options.get(name)
+        if value is not None and isinstance(value, str | Enum):
+            try:
+                enum(value)
+            except ValueError:
+                expected = ", ".join(repr(member.value) for member in enum)
+                raise TaskDefinitionError(f"option {name}={value!r} of task {fullname!r} is unknown: expected one of {expected}") from None
+
+
+def _include_hash(item: Any) -> str:
+    if isinstance(item, Task):
+        return item.hash
+    from redun.encoding import value_id
+
+    return value_id(item).hex()
+
+
+def _plain_overrides(options: dict[str, Any]) -> Any:
+    """Options as plain data for the task's record: nothing if there are none, else the id of their value."""
+    if not options:
+        return None
+    from redun.encoding import value_id
+
+    return value_id(dict(sorted(options.items()))).hex()
+
+
+def _return_annotation(function: Callable[..., Any]) -> Any:
+    annotation = getattr(function, "__annotations__", {}).get("return")
+    if isinstance(annotation, str):
+        if "tuple" not in annotation.lower():
+            return None
+        import typing
+
+        try:
+            return typing.get_type_hints(function).get("return")
+        except Exception:
+            return None
+    return annotation
+
+
+def get_tuple_type_length(tuple_type: Any) -> int | None:
+    """Return the number of items of a fixed tuple type (`tuple[int, str]` -> 2), or None for any other annotation."""
+    if getattr(tuple_type, "__origin__", None) is not tuple:
+        return None
+    args = tuple_type.__args__
+    if args == ((),):
+        return 0
+    return None if Ellipsis in args else len(args)
+
+
+def _without_leading(function: Callable[..., Any], count: int) -> Callable[..., Any]:
+    import inspect
+
+    def shape(*args: Any, **kwargs: Any) -> None:
+        return None
+
+    signature = inspect.signature(function)
+    shape.__signature__ = signature.replace(parameters=list(signature.parameters.values())[count:])  # type: ignore[attr-defined]
+    return shape
+
+
+def split_task_fullname(task_fullname: str) -> tuple[str, str]:
+    """Split a fullname into namespace ("" if none) and name."""
+    namespace, _, name = task_fullname.rpartition(".")
+    return namespace, name
+
+
+class TaskRegistry:
+    """All tasks of this process, by fullname; a later definition replaces an earlier one."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task[Any, Any]] = {}
+
+    def add(self, task: Task[Any, Any]) -> None:
+        """Register a task under its fullname."""
+        self._tasks[task.fullname] = task
+
+    def get(self, task_name: str | None = None, hash: str | None = None) -> Task[Any, Any] | None:
+        """Return the task of a fullname, or of a hash, or None."""
+        if task_name is not None:
+            return self._tasks.get(task_name)
+        return next((task for task in self._tasks.values() if task.hash == hash), None)
+
+    def require(self, task_name: str) -> Task[Any, Any]:
+        """Return the task of a fullname.
+
+        Raises:
+            TaskNotFound: there is none.
+        """
+        task = self._tasks.get(task_name)
+        if task is None:
+            # Special forms and functools register themselves when first imported.
+            import redun.library  # noqa: F401
+
+            task = self._tasks.get(task_name)
+        if task is None:
+            raise TaskNotFound(f"task {task_name!r} is not defined any more")
+        return task
+
+    def rename(self, old_name: str, new_namespace: str, new_name: str) -> Task[Any, Any]:
+        """Move a task to another fullname and return it."""
+        task = self._tasks.pop(old_name)
+        task.namespace, task.name = new_namespace, new_name
+        task.fullname = f"{new_namespace}.{new_name}" if new_namespace else new_name
+        task.recompute_hash()
+        self._tasks[task.fullname] = task
+        return task
+
+    @property
+    def task_hashes(self) -> set[str]:
+        """Hashes of all registered tasks."""
+        return {task.hash for task in self._tasks.values()}
+
+    def __iter__(self) -> Iterator[Task[Any, Any]]:
+        return iter(list(self._tasks.values()))
+
+
+_registry = TaskRegistry()
+
+
+def get_task_registry() -> TaskRegistry:
+    """Return the registry of this process."""
+    return _registry
+
+
+@overload
+def task(func: Callable[P, R]) -> Task[P, R]: ...
+
+
+@overload
+def task(
+    func: None = None,
+    *,
+    name: str | None = None,
+    namespace: str | None = None,
+    version: str | None = None,
+    compat: list[str] | None = None,
+    script: bool = False,
+    hash_includes: list[Any] | None = None,
+    source: str | None = None,
+    export_options: dict[str, Any] | None = None,
+    **task_options_base: Any,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+
+def task(
+    func: Callable[P, R] | None = None,
+    *,
+    name: str | None = None,
+    namespace: str | None = None,
+    version: str | None = None,
+    compat: list[str] | None = None,
+    script: bool = False,
+    hash_includes: list[Any] | None = None,
+    source: str | None = None,
+    export_options: dict[str, Any] | None = None,
+    **task_options_base: Any,
+) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
+    """Turn a function into a task; used as `@task` or `@task(...)`.
+
+    Args:
+        name, namespace: the fullname is `namespace.name`; by default the function's name and the module's `redun_namespace`.
+        version: stands for the source in the hash, so that edits that change nothing need no new run.
+        script: the function returns a shell script; its standard output (or what `outputs` says) is the result.
+        hash_includes: functions and values that join in the hash.
+        source: text that stands for the function's own.
+        export_options: options that jobs below inherit.
+        task_options_base: any other option: `executor`, `cache`, `check_valid`, `limits`, `nout`, `memory`, ...
+
+    Raises:
+        TaskDefinitionError: a name, namespace or option that cannot work.
+    """
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        made = Task(
+            function,
+            name=name,
+            namespace=namespace,
+            version=version,
+            compat=compat,
+            script=script,
+            task_options_base={**task_options_base, **(export_options or {})},
+            export_options=export_options,
+            hash_includes=hash_includes,
+            source=source,
+        )
+        _registry.add(made)
+        return made
+
+    return decorate if func is None else decorate(func)
+
+
+def scheduler_task(
+    name: str | None = None, namespace: str | None = None, version: str = "1", **task_options_base: Any
+) -> Callable[[Callable[..., Any]], SchedulerTask[Any, Any]]:
+    """Define a special form: a function of (scheduler, parent_job, sexpr, *unevaluated arguments)."""
+
+    def decorate(function: Callable[..., Any]) -> SchedulerTask[Any, Any]:
+        made: SchedulerTask[Any, Any] = SchedulerTask(
+            function, name=name, namespace=namespace, version=version, task_options_base=task_options_base
+        )
+        _registry.add(made)
+        return made
+
+    return decorate

@@ -1,0 +1,260 @@
+"""How values of users' types become canonical bytes: the extensions of `redun.store.codec` that name a class or function.
+
+    VALUE       [type name, state, serialized?]    a `redun.value.Value`: its `__getstate__`, or its own `serialize()` bytes
+    NAMEDTUPLE  [class, items]                     DATACLASS  [class, {field: value}]        ENUM  [class, member name, value]
+    FUNCTION    [module, qualified name, hash of its source]     CLASS  [module, qualified name]
+    OBJECT      [callable, args, state, list items, dict items]  the `__reduce_ex__` form of any other object
+    PICKLE      bytes                              the last resort; such ids may differ between processes (unstable)
+
+A class is resolved by name when bytes are decoded, so bytes must come from a store that is trusted. No `__init__` or
+`__post_init__` runs for namedtuples, dataclasses and enums.
+"""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import sys
+from collections.abc import Callable
+from enum import Enum, IntEnum
+from hashlib import sha256
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import msgpack
+
+from redun.errors import EncodeError, UnknownTypeError
+from redun.store.codec import Form
+from redun.value import ProxyValue, Value, get_type_registry
+
+
+class UserExt(IntEnum):
+    """Extension types of the language layer; see also `redun.store.codec.Ext`."""
+
+    NODE = 32
+    LINK = 33
+    QUOTED = 34
+    VALUE = 35
+    NAMEDTUPLE = 37
+    DATACLASS = 38
+    ENUM = 39
+    FUNCTION = 40
+    CLASS = 41
+    OBJECT = 42
+    PICKLE = 43
+
+
+def resolve(module: str, qualname: str) -> Any:
+    """Find a class or function by name, importing its module if need be.
+
+    Raises:
+        UnknownTypeError: the module or the name in it is gone.
+    """
+    found = sys.modules.get(module)
+    try:
+        if found is None:
+            __import__(module)
+            found = sys.modules[module]
+        for part in qualname.split("."):
+            found = getattr(found, part)
+    except Exception as error:
+        raise UnknownTypeError(f"{module}.{qualname} cannot be found any more: {error}") from error
+    return found
+
+
+def _class_name(cls: type) -> list[str]:
+    return [cls.__module__, cls.__qualname__]
+
+
+def value_form(value: Any) -> tuple[Form, bool]:
+    """Return the extension that stands for a value of a user's type, and whether its id is unstable.
+
+    Raises:
+        EncodeError: no form works; names the type.
+    """
+    kind = type(value)
+    if isinstance(value, Value):
+        return _registered(value), False
+    proxy = get_type_registry().proxy_for(kind)
+    if proxy is not None and _writes_itself(proxy):
+        return (UserExt.VALUE, [proxy.type_name, proxy(value).serialize(), True]), False
+    if isinstance(value, Enum):
+        return (UserExt.ENUM, [_class_name(kind), value.name, value.value]), False
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return (UserExt.NAMEDTUPLE, [_class_name(kind), list(value)]), False
+    if hasattr(kind, "__dataclass_fields__"):
+        return (UserExt.DATACLASS, [_class_name(kind), _dataclass_state(value)]), False
+    if isinstance(value, FunctionType | BuiltinFunctionType) and not isinstance(value, MethodType):
+        return _function(value), False
+    if isinstance(value, type):
+        return (UserExt.CLASS, _class_name(value)), False
+    return _reduced(value)
+
+
+def _writes_itself(proxy: type[ProxyValue]) -> bool:
+    return proxy.serialize is not ProxyValue.serialize
+
+
+def _registered(value: Value) -> Form:
+    kind = type(value)
+    if kind.serialize is not Value.serialize:
+        return UserExt.VALUE, [kind.type_name, value.serialize(), True]
+    return UserExt.VALUE, [kind.type_name, value.__getstate__()]
+
+
+def _dataclass_state(value: Any) -> dict[str, Any]:
+    state = {name: getattr(value, name) for name in type(value).__dataclass_fields__ if hasattr(value, name)}
+    # What `__post_init__` or the user added besides the fields belongs to the value as well.
+    for name, item in (getattr(value, "__dict__", None) or {}).items():
+        state.setdefault(name, item)
+    return state
+
+
+def _function(value: Any) -> Form:
+    module = value.__module__ or "builtins"
+    owner = getattr(value, "__self__", None)
+    if owner is not None and not isinstance(owner, ModuleType):
+        # A bound builtin such as [].append is an object, not a name.
+        raise EncodeError(f"the bound method {value.__qualname__!r} has no encoding: pass its object and call it in the task")
+    return UserExt.FUNCTION, [module, value.__qualname__, function_digest(value)]
+
+
+def function_digest(function: Any) -> str:
+    """Return a digest (16 hex digits) of a function's source, empty for builtins."""
+    code = getattr(function, "__code__", None)
+    # The standard library differs from one Python to the next; what its functions mean does not.
+    if code is None or (function.__module__ or "").partition(".")[0] in sys.stdlib_module_names:
+        return ""
+    return _code_digest(function, code)
+
+
+@functools.lru_cache(maxsize=4096)
+def _code_digest(function: Any, code: Any) -> str:
+    from redun.source import function_source
+
+    return sha256(function_source(function).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _reduced(value: Any) -> tuple[Form, bool]:
+    """The `__reduce_ex__` form, taken apart so that its parts are encoded canonically; pickle where that fails."""
+    kind = type(value)
+    try:
+        reduced = value.__reduce_ex__(4)
+    except Exception as error:
+        raise EncodeError(f"a value of type {_full_name(kind)!r} cannot be recorded: {error}") from error
+    if isinstance(reduced, str):
+        return (UserExt.FUNCTION, [getattr(value, "__module__", None) or kind.__module__, reduced, ""]), False
+    make, args, *rest = reduced
+    name = _importable_name(make)
+    if name is None or (len(rest) > 3 and rest[3] is not None):
+        return pickled(value), True
+    state, items, pairs = [*rest, None, None, None][:3]
+    parts = [name, list(args), state, None if items is None else list(items), None if pairs is None else list(pairs)]
+    return (UserExt.OBJECT, parts), False
+
+
+def _importable_name(make: Any) -> list[str] | None:
+    """Module and qualified name that lead back to a callable, or None."""
+    module = getattr(make, "__module__", None) or getattr(getattr(make, "__self__", None), "__module__", None)
+    qualname = getattr(make, "__qualname__", None)
+    if not module or not qualname:
+        return None
+    try:
+        return [module, qualname] if resolve(module, qualname) == make else None
+    except UnknownTypeError:
+        return None
+
+
+def pickled(value: Any) -> msgpack.ExtType:
+    """Return the extension that holds a pickle (protocol 5).
+
+    Raises:
+        EncodeError: it cannot be pickled either.
+    """
+    try:
+        return msgpack.ExtType(UserExt.PICKLE, pickle.dumps(value, protocol=5))
+    except Exception as error:
+        raise EncodeError(f"a value of type {_full_name(type(value))!r} cannot be recorded: {error}") from error
+
+
+def _full_name(kind: type) -> str:
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _revive_value(state: Any) -> Any:
+    type_name, content, *serialized = state
+    cls = get_type_registry().by_name(type_name)
+    if cls is None:
+        raise UnknownTypeError(f"value type {type_name!r} is not defined any more")
+    if serialized:
+        return cls.deserialize(getattr(cls, "type", cls), content)
+    value = cls.__new__(cls)
+    value.__setstate__(content)
+    return value
+
+
+def _revive_namedtuple(state: Any) -> Any:
+    name, items = state
+    return resolve(*name)._make(items)
+
+
+def _revive_dataclass(state: Any) -> Any:
+    name, fields = state
+    cls = resolve(*name)
+    value = object.__new__(cls)
+    for field, item in fields.items():
+        object.__setattr__(value, field, item)
+    return value
+
+
+def _revive_enum(state: Any) -> Any:
+    name, member, value = state
+    cls = resolve(*name)
+    # A combination of flags has no name of its own; then its value makes it.
+    return cls[member] if member is not None and member in cls.__members__ else cls(value)
+
+
+def _revive_function(state: Any) -> Any:
+    module, qualname, digest = state
+    function = resolve(module, qualname)
+    if digest and function_digest(function) != digest:
+        raise UnknownTypeError(f"function {module}.{qualname} has changed")
+    return function
+
+
+def _revive_object(state: Any) -> Any:
+    make, args, content, items, pairs = state
+    value = resolve(*make)(*args)
+    if content is not None:
+        if hasattr(value, "__setstate__"):
+            value.__setstate__(content)
+        else:
+            plain, slots = content if isinstance(content, tuple) and len(content) == 2 else (content, None)
+            for name, item in (plain or {}).items():
+                value.__dict__[name] = item
+            for name, item in (slots or {}).items():
+                setattr(value, name, item)
+    if items is not None:
+        value.extend(items) if hasattr(value, "extend") else [value.append(item) for item in items]
+    for key, item in pairs or ():
+        value[key] = item
+    return value
+
+
+def _revive_pickle(data: bytes) -> Any:
+    try:
+        return pickle.loads(data)
+    except Exception as error:
+        raise UnknownTypeError(f"a pickled value cannot be loaded any more: {error}") from error
+
+
+REVIVE: dict[int, Callable[[Any], Any]] = {
+    UserExt.VALUE: _revive_value,
+    UserExt.NAMEDTUPLE: _revive_namedtuple,
+    UserExt.DATACLASS: _revive_dataclass,
+    UserExt.ENUM: _revive_enum,
+    UserExt.FUNCTION: _revive_function,
+    UserExt.CLASS: lambda state: resolve(*state),
+    UserExt.OBJECT: _revive_object,
+}
+REVIVE_BYTES: dict[int, Callable[[bytes], Any]] = {UserExt.PICKLE: _revive_pickle}
