@@ -1,0 +1,3 @@
+/* Shared by both programs. */
+
+const char *greeting(void);
