@@ -1,0 +1,110 @@
+"""Who is measured: this tree, another revision of it, or the existing package in an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.measure import BenchError
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRATCH = ROOT / ".bench"
+PEER = "redun==0.44.1"
+
+LAUNCHER = """#!{python}
+import sys
+sys.argv[0] = "redun"
+sys.path[0] = {tree!r}
+from redun.cli.main import main
+sys.exit(main())
+"""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of those that are compared.
+
+    Attributes:
+        name: as shown in tables, and a folder's name.
+        program: the `redun` to start.
+    """
+
+    name: str
+    program: Path
+
+    def environ(self) -> dict[str, str]:
+        """Return the environment of its processes: the user's, without what would change the outcome."""
+        unwanted = ("REDUN_", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPROFILEIMPORTTIME")
+        return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+
+
+def tree_side(name: str, tree: Path) -> Side:
+    """Make a side of a source tree, run by the Python that runs this harness."""
+    folder = SCRATCH / "bin" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "redun"
+    program.write_text(LAUNCHER.format(python=sys.executable, tree=str(tree)))
+    program.chmod(0o755)
+    return Side(name, program)
+
+
+def peer_side() -> Side:
+    """Make a side of the existing package, installing it into an environment of its own at the first use.
+
+    Raises:
+        BenchError: it cannot be installed.
+    """
+    folder = SCRATCH / "peer-venv"
+    program = folder / "bin" / "redun"
+    if not program.exists():
+        print(f"installing {PEER} into {folder.relative_to(ROOT)}", file=sys.stderr)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PEER]
+            subprocess.run(pip, check=True, cwd=SCRATCH)
+        except subprocess.CalledProcessError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise BenchError(f"cannot install {PEER}: {error}") from error
+    return Side("peer", program)
+
+
+def git(*args: str) -> str:
+    """Run git in this tree and return what it prints.
+
+    Raises:
+        BenchError: git fails.
+    """
+    done = subprocess.run(["git", "-C", str(ROOT), *args], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"git {' '.join(args)}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+@contextmanager
+def revision_sides(revisions: list[str]) -> Iterator[list[Side]]:
+    """Check revisions out beside this tree (`git worktree`), and remove them again at the end.
+
+    Raises:
+        BenchError: git does not know one of them.
+    """
+    trees: list[Path] = []
+    sides: list[Side] = []
+    try:
+        for revision in revisions:
+            commit = git("rev-parse", "--verify", f"{revision}^{{commit}}")
+            name = f"{revision.replace('/', '_')}-{commit[:8]}"
+            tree = SCRATCH / "trees" / name
+            if tree not in trees:
+                git("worktree", "add", "--force", "--detach", str(tree), commit)
+                trees.append(tree)
+            sides.append(tree_side(name, tree))
+        yield sides
+    finally:
+        for tree in trees:
+            git("worktree", "remove", "--force", str(tree))
