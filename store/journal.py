@@ -15,6 +15,7 @@ Body of a segment (canonical msgpack), a map with short keys; columns of a job t
        f status | c places of calls among the links (-1 for none)
     U  dataflow: [[number of a job, [[slot, [places of calls among the links]]]]]
     M  memo: eval hashes, 20 bytes each, joined | c places of their calls among the links
+    R  reductions whose subtree was not finished: [[eval hash, link or inline: single reduction]]
     X  [[key, value]] what else happened: {"status": ..., "end": ...} when the execution ends, tags, messages
 
 A job may stand in two segments: once when it was started, again, whole, when it ended; the later record wins. Numbers count the
@@ -92,6 +93,7 @@ class Segment:
     Attributes:
         upstreams: number of a job -> the calls that its arguments and its result were derived from; jobs without any are absent.
         memo: eval hash -> id of the call that it led to, in the order in which they became known.
+        reductions: (eval hash, ref of the single reduction) of calls that returned expressions, noted before these were evaluated.
         sources: task id -> ref of its source text, for tasks whose object does not carry it.
         extra: free-form facts, msgpack plain data.
     """
@@ -101,6 +103,7 @@ class Segment:
     parent: bytes | None
     jobs: list[JobRecord] = field(default_factory=list)
     memo: list[tuple[bytes, bytes]] = field(default_factory=list)
+    reductions: list[tuple[bytes, bytes]] = field(default_factory=list)
     upstreams: dict[int, list[Upstream]] = field(default_factory=dict)
     sources: dict[bytes, bytes] = field(default_factory=dict)
     extra: list[tuple[str, Any]] = field(default_factory=list)
@@ -123,7 +126,7 @@ def encode_segment(segment: Segment) -> bytes:
     if segment.sources:
         body["S"] = [[tasks[task], table.place(ref)] for task, ref in segment.sources.items()]
     body["J"] = [
-        [number - before for number, before in zip(numbers, [0, *numbers[:-1]], strict=True)],
+        [number - before for number, before in zip(numbers, [0, *numbers], strict=False)],
         b"".join([job.job_id for job in jobs]),
         [job.parent for job in jobs],
         task_places,
@@ -139,6 +142,8 @@ def encode_segment(segment: Segment) -> bytes:
         ]
     if segment.memo:
         body["M"] = [b"".join([key for key, _ in segment.memo]), [table.place_id(call) for _, call in segment.memo]]
+    if segment.reductions:
+        body["R"] = [[key, table.place(ref)] for key, ref in segment.reductions]
     if segment.extra:
         body["X"] = [list(pair) for pair in segment.extra]
     packed: bytes = msgpack.packb(body, strict_types=True, unicode_errors="surrogatepass")
@@ -158,6 +163,22 @@ def decode_segment(data: bytes) -> Segment:
         body = msgpack.unpackb(body_bytes, unicode_errors="surrogatepass", strict_map_key=False)
         return _segment_from(body, links)
     except (KeyError, IndexError, TypeError, ValueError, msgpack.UnpackException) as error:
+        raise DecodeError(f"segment cannot be decoded: {error!r}") from error
+
+
+def decode_extra(data: bytes) -> list[tuple[str, Any]]:
+    """Decode only the `extra` of a segment, for readers that want an execution's end and not its jobs.
+
+    Raises:
+        DecodeError: not a segment.
+    """
+    kind, codec, _, _, body_bytes = split(data)
+    if kind is not Kind.SEGMENT or codec is not Codec.MSGPACK:
+        raise DecodeError(f"expected a segment, found {kind.name.lower()}")
+    try:
+        body = msgpack.unpackb(body_bytes, unicode_errors="surrogatepass", strict_map_key=False)
+        return [(key, value) for key, value in body.get("X", [])]
+    except (AttributeError, TypeError, ValueError, msgpack.UnpackException) as error:
         raise DecodeError(f"segment cannot be decoded: {error!r}") from error
 
 
@@ -202,6 +223,7 @@ def _segment_from(body: dict[str, Any], links: Sequence[bytes]) -> Segment:
             number: [Upstream(slot, tuple([links[call] for call in calls])) for slot, calls in ups]
             for number, ups in body.get("U", [])
         },
+        reductions=[(key, body_ref(item, links)) for key, item in body.get("R", [])],
         sources={tasks[place]: body_ref(item, links) for place, item in body.get("S", [])},
         extra=[(key, value) for key, value in body.get("X", [])],
     )

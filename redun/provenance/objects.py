@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from redun.provenance.model import Argument, Call, Task, Value
 from redun.provenance.parameters import Parameters
 from redun.provenance.values import ValueReader
@@ -16,11 +18,15 @@ class ObjectReader:
     """Reads calls and tasks of one store. For one thread at a time.
 
     Whatever is gone or damaged reads as None: the read side shows what is left.
+
+    Args:
+        find_text: from a task's id to the ref of its source, for tasks whose object does not carry it.
     """
 
-    def __init__(self, source: Source, values: ValueReader) -> None:
+    def __init__(self, source: Source, values: ValueReader, find_text: Callable[[bytes], bytes | None]) -> None:
         self._source = source
         self._values = values
+        self._find_text = find_text
         self._tasks: dict[bytes, TaskRecord | None] = {}
         self._parameters: dict[bytes, Parameters] = {}
         self._calls: dict[bytes, CallRecord | None] = {}
@@ -39,26 +45,28 @@ class ObjectReader:
         record = self.task_record(task)
         return "?" if record is None else record.fullname
 
-    def task(self, task: bytes, source_ref: bytes | None = None) -> Task | None:
-        """Return a task.
-
-        Args:
-            source_ref: where its text is, for a task whose object has none.
-        """
+    def task(self, task: bytes) -> Task | None:
+        """Return a task with its source, wherever that was recorded."""
         record = self.task_record(task)
         if record is None:
             return None
-        text = record.source
-        if text is None and source_ref is not None:
-            text = self._values.string(source_ref)
-        return Task(task.hex(), record.fullname, text, record.version)
+        return Task(task.hex(), record.fullname, self._text(task, record), record.version)
+
+    def _text(self, task: bytes, record: TaskRecord) -> str | None:
+        if record.source is not None:
+            return record.source
+        ref = self._find_text(task)
+        return None if ref is None else self._values.string(ref)
 
     def parameters(self, task: bytes) -> Parameters:
         """Return the parameters of a task, as far as its source tells."""
         found = self._parameters.get(task)
         if found is None:
             record = self.task_record(task)
-            found = Parameters(None, "") if record is None else Parameters(record.source, record.fullname.rpartition(".")[2])
+            if record is None:
+                found = Parameters(None, "")
+            else:
+                found = Parameters(self._text(task, record), record.fullname.rpartition(".")[2])
             self._parameters[task] = found
         return found
 

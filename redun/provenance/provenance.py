@@ -14,7 +14,7 @@ used a value) goes through the derived index, which is brought up to date once p
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol
 from uuid import UUID
 
@@ -60,7 +60,7 @@ class Provenance:
         self._store = store
         self._source = store.source
         self._values = ValueReader(self._source.get)
-        self._objects = ObjectReader(self._source, self._values)
+        self._objects = ObjectReader(self._source, self._values, self._task_text)
         self._lookup = Lookup(self._source, self._updated_index, self._values)
         self._index: Index | None = None
         self._heads: dict[bytes, Head] | None = None
@@ -100,10 +100,11 @@ class Provenance:
             back = int(name[1:]) if name != "-" else 0
         except ValueError:
             raise NotRecorded(f"{name!r} does not name an execution: '-' is the newest, '~1' the one before it") from None
-        for place, execution in enumerate(self.executions()):
-            if place == back:
+        count = 0
+        for execution in self.executions():
+            if count == back:
                 return execution
-        count = place + 1 if (place := sum(1 for _ in self.executions()) - 1) >= 0 else 0
+            count += 1
         raise NotRecorded(f"there is no execution {name!r}: the store holds {count}")
 
     def history(self, execution: Execution) -> History:
@@ -154,6 +155,12 @@ class Provenance:
             return [job]
         return [self.make_job(history, history.jobs[number]) for number in history.ancestors(job.number)]
 
+    def parent_id(self, job: Job) -> str | None:
+        """Return the id of a job's parent, None for the root."""
+        history = self._history_of(UUID(job.execution).bytes)
+        parent = history.jobs.get(job.parent) if history is not None else None
+        return None if parent is None else str(UUID(bytes=parent.job_id))
+
     def children(self, job: Job) -> list[Job]:
         """List the child jobs of a job, by start time."""
         history = self._history_of(UUID(job.execution).bytes)
@@ -199,16 +206,14 @@ class Provenance:
         Raises:
             NotRecorded: it is gone.
         """
-        oid = bytes.fromhex(task_hash)
-        found = self._objects.task(oid)
-        if found is not None and found.source is None:
-            for history in self._places.histories_of_task(oid):
-                if oid in history.sources:
-                    found = self._objects.task(oid, history.sources[oid])
-                    break
+        found = self._objects.task(bytes.fromhex(task_hash))
         if found is None:
             raise NotRecorded(f"task {task_hash} is not in the store")
         return found
+
+    def task_name(self, task: bytes) -> str:
+        """Return the full name of a task (20-byte id), `?` if it is gone."""
+        return self._objects.task_name(task)
 
     def _one(self, prefix: str, kind: str) -> Candidate:
         found = self.find(prefix, (kind,))
@@ -500,6 +505,16 @@ class Provenance:
         except RedunError:
             return None
 
+    def _task_text(self, task: bytes) -> bytes | None:
+        """Find the ref of a task's source in the journals: the ones at hand first, since they cost nothing."""
+        for history in self._histories.values():
+            if history is not None and task in history.sources:
+                return history.sources[task]
+        for history in self._places.histories_of_task(task):
+            if task in history.sources:
+                return history.sources[task]
+        return None
+
     def _job(self, job_id: bytes) -> Job:
         row = self._updated_index().jobs.get(job_id)
         if row is not None:
@@ -518,6 +533,3 @@ class Provenance:
 def matches_name(fullname: str, name: str) -> bool:
     """True if `name` is a task's full name, or the part without its namespace."""
     return fullname == name or fullname.rpartition(".")[2] == name
-
-
-__all__ = ["Callable", "Provenance", "StoreView", "matches_name"]
