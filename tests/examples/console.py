@@ -2,14 +2,15 @@
 
 A block is what a terminal shows:
 
-    $ redun run hello_world.py main       a command; further lines of it begin with "> "
+    $ redun run hello_world.py main       a command; further lines of it begin with ">"
     [redun] Run    Job 1a2b3c4d: ...      what it prints, standard output and standard error together
     ...                                   any number of lines, also none; inside a line: anything
 
 Ids, dates, durations, versions and user names may differ, the rest may not. An id may be any, but the same one must stand for
 the same thing in the whole file: so `redun log 1a2b3c4d` further down is run with the id that was really printed. The working
 folder is shown as `HOME/<folder of the README>`. Lines of events (Run, Cached, Miss) that stand next to one another may come in
-any order, since tasks run in parallel. Every command must end with status 0 unless the next one is `echo $?`.
+any order, since tasks run in parallel. Every command must end with status 0 unless the next one is `echo $?`. A block that
+begins with ```python NAME is a file that the commands after it find.
 
 `python tests/examples/console.py README.md` writes what is printed now into the file, for a person to read before committing.
 """
@@ -62,22 +63,28 @@ class Step:
 
 
 def steps(text: str) -> list[Step]:
-    """List the commands in the console blocks of a Markdown text, in order."""
+    """List the commands in the console blocks of a Markdown text, and the files to be written, in order."""
     found: list[Step] = []
-    inside = False
-    for place, line in enumerate(text.splitlines()):
+    block = ""
+    for place, line in enumerate(text.splitlines(), 1):
         if line.startswith("```"):
-            inside = line == "```console"
-        elif not inside:
-            continue
-        elif line.startswith("$ "):
-            found.append(Step(place + 1, line[2:], [], place + 1, place + 1))
-        elif found and found[-1].last == place and not found[-1].expected and line.startswith("> "):
-            found[-1].command += "\n" + line[2:]
-            found[-1].first = found[-1].last = place + 1
-        elif found:
-            found[-1].expected.append(line.rstrip())
-            found[-1].last = place + 1
+            if block.startswith("python "):
+                found[-1].command += "END_OF_FILE"
+            block = "" if block else line[3:] or "text"
+            if block.startswith("python "):
+                found.append(Step(place, f"cat > {block.split()[1]} <<'END_OF_FILE'\n", [], place, place))
+        elif block.startswith("python "):
+            found[-1].command += line + "\n"
+        elif block == "console" and line.startswith("$ "):
+            found.append(Step(place, line[2:], [], place, place))
+        elif block == "console" and found:
+            step = found[-1]
+            if not step.expected and step.last == place - 1 and (line == ">" or line.startswith("> ")):
+                step.command += "\n" + line[2:]
+                step.first = place
+            else:
+                step.expected.append(line.rstrip())
+            step.last = place
     return found
 
 

@@ -9,10 +9,19 @@ from console import Ids, failures, match, steps
 
 README = """Text.
 
+```python script.py
+print(1)
+```
+
 ```console
 $ cat > note <<EOF
 > one
+>
 > EOF
+$ cat script.py note
+print(1)
+one
+
 $ echo "Job 1a2b3c4d"; echo status 0:00:00.05
 Job aaaaaaaa
 status 0:00:01.23
@@ -39,7 +48,9 @@ def fail_list(tmp_path: Path, text: str) -> list[str]:
 
 def test_steps_are_read_from_console_blocks_only() -> None:
     assert [(step.command, step.expected) for step in steps(README)] == [
-        ("cat > note <<EOF\none\nEOF", []),
+        ("cat > script.py <<'END_OF_FILE'\nprint(1)\nEND_OF_FILE", []),
+        ("cat > note <<EOF\none\n\nEOF", []),
+        ("cat script.py note", ["print(1)", "one", ""]),
         ('echo "Job 1a2b3c4d"; echo status 0:00:00.05', ["Job aaaaaaaa", "status 0:00:01.23"]),
         ("echo see aaaaaaaa", ["see aaaaaaaa"]),
         ("false", []),
