@@ -1,13 +1,14 @@
 """The read side: what ran, from what, and why; typed, read-only, and free of formatting.
 
-`Provenance(store)` answers; the other names are what it answers with. `redun log` is written with nothing else, and notebooks may
-use the same.
+`Provenance(store)` answers; the other names are what it answers with. `redun log` is written with nothing else, and
+notebooks may use the same.
 """
 
 from redun.provenance.dataflow import Hop, Section, Step, Variable
 from redun.provenance.errors import AmbiguousId, NotRecorded
+from redun.provenance.lookup import is_id_prefix
 from redun.provenance.model import Argument, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
-from redun.provenance.provenance import Provenance, StoreView
+from redun.provenance.provenance import Provenance, StoreView, matches_name
 from redun.store.journal import Status
 
 __all__ = [
@@ -29,4 +30,6 @@ __all__ = [
     "Task",
     "Value",
     "Variable",
+    "is_id_prefix",
+    "matches_name",
 ]

@@ -7,9 +7,9 @@ A value is followed through four kinds of steps:
 * `DERIVES`: it was made of several calls' results, by operators or in a list; each of them is followed next;
 * `ORIGIN`: nobody called anything for it: it is written in the source, or came from the command line.
 
-A parent's result that is its child's result is followed into the child at once, so what is shown is the job whose function produced
-it. What an argument was derived from is recorded per job; a call is looked up in the execution at hand, and in others only if that
-one replayed it without its children.
+A parent's result that is its child's result is followed into the child at once, so what is shown is the job whose function
+produced it. What an argument was derived from is recorded per job; a call is looked up in the execution at hand, and in
+others only if that one replayed it without its children.
 
 Nothing recurses, and each call's result and each argument is explained once, so cost grows with the distinct calls upstream and
 flows that meet again, or go in circles (equal calls of different jobs are one call), end.

@@ -19,11 +19,15 @@ class AmbiguousId(RedunError, LookupError):
         prefix: what was asked for.
         candidates: what it may mean.
         more: True if there are further ones.
+        listing: what tells them apart, each on a line of its own that begins with a line break; their kinds and ids by default.
     """
 
-    def __init__(self, prefix: str, candidates: Sequence[Candidate], more: bool = False) -> None:
-        count = f"{len(candidates)} or more things" if more else f"{len(candidates)} things"
-        super().__init__(f"{prefix!r} is the beginning of {count}: give more digits")
+    def __init__(self, prefix: str, candidates: Sequence[Candidate], more: bool = False, listing: str | None = None) -> None:
+        if listing is None:
+            listing = "".join([f"\n  {candidate.kind} {candidate.id}" for candidate in candidates])
+        if more:
+            listing += "\n  ... and more"
+        super().__init__(f"id prefix {prefix!r} is ambiguous, give more digits; it may be:{listing}")
         self.prefix = prefix
         self.candidates = tuple(candidates)
         self.more = more

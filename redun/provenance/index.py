@@ -1,10 +1,10 @@
 """Derived indexes of the read side: which jobs, calls, values, files and tasks there are, and how they hang together.
 
-A run writes none of this. Whoever asks brings the tables up to date from the reflog: every movement of a ref `executions/<uuid>`
-names the segments that became reachable, and from each segment follow its rows. Rules that keep it simple:
+A run writes none of this. Whoever asks brings the tables up to date from the reflog: every movement of a ref
+`executions/<uuid>` names the segments that became reachable, and from each segment follow its rows. Rules that keep it simple:
 
-* rows say only what never changes (what a job's status is stands in its journal), so writing a row twice, or two readers writing at
-  once, does no harm;
+* rows say only what never changes (what a job's status is stands in its journal), so writing a row twice, or two readers
+  writing at once, does no harm;
 * the last movement seen is written after the rows that it led to, so a reader that dies half-way costs work, not truth;
 * a row may outlive what it names (gc); whoever reads one looks the object up and skips it if it is gone.
 
@@ -116,7 +116,8 @@ class Index:
                 self._add_segment(segment, rows)
                 count += 1
                 if len(rows) > _ROWS_AT_ONCE:
-                    # A long chain may end only after this; until its last movement is noted, it would be read again from its start.
+                    # A long chain may end only after this; until its last movement is noted, it would be read again from its
+                    # start.
                     self._write(rows)
                     rows = _Rows()
             if len(rows) > _ROWS_AT_ONCE // 2:
@@ -137,7 +138,7 @@ class Index:
         self._state.put_many([(_SEEN_KEY, seen.to_bytes(8, "big")), (_VERSION_KEY, _VERSION)])
 
     def _between(self, new: bytes, old: bytes | None, indexed: set[bytes]) -> Iterator[Segment]:
-        """Yield segments from `new` back to, but without, `old`. One is the rule; a pulled execution comes with its whole chain."""
+        """Yield segments from `new` back to, but without, `old`: mostly one; a pulled execution comes with its whole chain."""
         at: bytes | None = new
         while at is not None and at != old and at not in indexed:
             indexed.add(at)
@@ -266,4 +267,3 @@ def ref_from_row(value_id: bytes, row: bytes) -> bytes:
     carries the object itself, and readers do not care for its length.
     """
     return row[1:] if row[:1] in (INLINE, INSIDE) else b"\x00" + value_id
-

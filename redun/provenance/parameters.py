@@ -42,4 +42,4 @@ def _find_function(source: str, name: str) -> ast.FunctionDef | ast.AsyncFunctio
         return None
     found = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     named = [node for node in found if node.name == name]
-    return (named or found or [None])[0]
+    return next(iter(named or found), None)

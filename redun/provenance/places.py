@@ -39,9 +39,7 @@ class CallPlaces:
         history: returns an execution's jobs by its UUID (16 bytes), None if it is gone.
     """
 
-    def __init__(
-        self, index: Callable[[], Index], history: Callable[[bytes], History | None], objects: ObjectReader
-    ) -> None:
+    def __init__(self, index: Callable[[], Index], history: Callable[[bytes], History | None], objects: ObjectReader) -> None:
         self._index = index
         self._history = history
         self._objects = objects

@@ -7,8 +7,9 @@
         for depth, job in provenance.job_tree(execution):
             print("  " * depth, job.task_name, job.status.name)
 
-Executions and their jobs are read from refs and segments. Everything that crosses executions (an id prefix, a file, the calls that
-used a value) goes through the derived index, which is brought up to date once per `Provenance`, when it is first needed.
+Executions and their jobs are read from refs and segments. Everything that crosses executions (an id prefix, a file, the
+calls that used a value) goes through the derived index, which is brought up to date once per `Provenance`, when it is first
+needed.
 """
 
 from __future__ import annotations
@@ -339,9 +340,9 @@ class Provenance:
         found = []
         for key, row in self._updated_index().files.scan():
             path, value_id = split_file_row(key, row)
-            use = self.file_use(path, value_id)
-            if use is not None:
-                found.append(use)
+            value = self._lookup.value(value_id)
+            if value is not None:
+                found.append(self.file_use(path, value))
         return sorted(found, key=lambda use: (-use.time_us, use.path, use.value.id))
 
     def file(self, path: str) -> list[FileUse]:
@@ -349,17 +350,12 @@ class Provenance:
         found = []
         for value_id in self._lookup.file_states(path):
             value = self._lookup.value(value_id)
-            name = self._values.file_path(value.ref) if value is not None else None
-            use = self.file_use(name or path, value_id)
-            if use is not None:
-                found.append(use)
+            if value is not None:
+                found.append(self.file_use(self._values.file_path(value.ref) or path, value))
         return sorted(found, key=lambda use: (-use.time_us, use.value.id))
 
-    def file_use(self, path: str, value_id: bytes) -> FileUse | None:
-        """Return how a file at one state was used."""
-        value = self._lookup.value(value_id)
-        if value is None:
-            return None
+    def file_use(self, path: str, value: Value) -> FileUse:
+        """Return how a file at one state (a File value) was used."""
         reads, writes = self.consuming(value), self.producing(value)
         times = [self._places.last_start(bytes.fromhex(call)) for call in {*reads, *writes}]
         return FileUse(path, value, bool(reads), bool(writes), max(times, default=0))
@@ -486,10 +482,7 @@ class Provenance:
         raise NotRecorded(f"execution {UUID(bytes=execution)} is not in the store any more")
 
     def _history_of(self, execution: bytes) -> History | None:
-        if execution in self._histories:
-            found = self._histories.pop(execution)
-        else:
-            found = self._read_history(execution)
+        found = self._histories.pop(execution) if execution in self._histories else self._read_history(execution)
         # The newest use stands last; the oldest goes first.
         self._histories[execution] = found
         if len(self._histories) > _HISTORIES_KEPT:

@@ -1,8 +1,8 @@
 """Looking into stored values without trusting or loading them: the seam between provenance and `redun.describe`.
 
-The read side needs four things of a value: text for a person, the name of its type, the registered values inside it (so that a File
-in a list is found) and, of those, what path a file has and what an error said. Small plain values, which are nearly all arguments,
-are answered here without making a decoder.
+The read side needs four things of a value: text for a person, the name of its type, the registered values inside it (so that
+a File in a list is found) and, of those, what path a file has and what an error said. Small plain values, which are nearly
+all arguments, are answered here without making a decoder.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class ValueReader:
         return found if isinstance(found, str) else None
 
     def inside(self, ref: bytes) -> list[tuple[str, bytes]]:
-        """List (type name, object bytes) of the registered values in a value, itself first if it is one; empty if unreadable."""
+        """List (type name, object bytes) of the registered values in a value, itself first if it is one."""
         try:
             data = self._get(ref[1:]) if is_link(ref) else ref
         except StoreError:
@@ -148,7 +148,12 @@ class ValueReader:
 
 def read_registered(data: bytes) -> tuple[str, Any] | None:
     """Return type name and state of an object that is one registered value, or None. Parts of other types stay undecoded."""
-    if len(data) < HEADER_BYTES + 3 or data[0] != Kind.VALUE or data[1] != Codec.MSGPACK or data[3] & (Flag.LINKS | Flag.EXPRESSION):
+    if (
+        len(data) < HEADER_BYTES + 3
+        or data[0] != Kind.VALUE
+        or data[1] != Codec.MSGPACK
+        or data[3] & (Flag.LINKS | Flag.EXPRESSION)
+    ):
         return None
     if not data[3] & Flag.SUBVALUES:
         return None

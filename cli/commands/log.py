@@ -1,0 +1,94 @@
+"""`redun log`: what ran, what came of it, and where a value or file came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import click
+
+from redun.provenance import Status
+
+
+def _split(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([part.strip() for value in values for part in value.split(",") if part.strip()])
+
+
+def _split_statuses(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> frozenset[Status]:
+    found = set()
+    for name in _split(context, parameter, values):
+        status = Status.__members__.get("RUNNING" if name.upper() == "RUN" else name.upper())
+        if status is None:
+            raise click.BadParameter(f"{name!r} is no status: expected one of {', '.join(Status.__members__)}")
+        found.add(status)
+    return frozenset(found)
+
+
+def _listed(name: str, help_text: str, *others: str, callback: Callable[..., Any] = _split) -> Callable[[Any], Any]:
+    return click.option(f"--{name}", *others, multiple=True, callback=callback, metavar="X[,Y...]", help=help_text)
+
+
+@click.command(name="log", short_help="Show what ran, and where values and files came from.")
+@click.argument("what", required=False, metavar="[ID | PATH | - | ~N]")
+@click.option("--exec", "show_exec", is_flag=True, help="List executions.")
+@click.option("--job", "show_job", is_flag=True, help="List jobs.")
+@click.option("--call-node", "show_call_node", is_flag=True, help="List call nodes.")
+@click.option("--task", "show_task", is_flag=True, help="List tasks.")
+@click.option("--value", "show_value", is_flag=True, help="List values.")
+@click.option("--file", "show_file", is_flag=True, help="List files: r read, w written by a call.")
+@click.option("--all", "all_kinds", is_flag=True, help="List every kind.")
+@_listed("exec-id", "Only of executions whose id begins so.")
+@_listed("exec-status", "Only of executions in this state.", callback=_split_statuses)
+@_listed("status", "Only jobs (executions, where these are listed) in this state.", "--job-status", callback=_split_statuses)
+@_listed("job-id", "Only jobs whose id begins so.")
+@_listed("task-name", "Only of tasks of this name, full or bare.")
+@_listed("task-hash", "Only of tasks whose hash begins so.")
+@_listed("value-type", "Only values of this type, such as builtins.int or redun.File.")
+@_listed("file-path", "Only files of this path, or pattern (*.txt).")
+@click.option("--count", is_flag=True, help="Only count.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N of each kind.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="json: one object per line.")
+@click.option("--detail", is_flag=True, help="Show each record in full.")
+@click.option("--no-pager", is_flag=True, help="Never use a pager.")
+def command(
+    what: str | None,
+    all_kinds: bool,
+    count: bool,
+    limit: int | None,
+    form: str,
+    detail: bool,
+    no_pager: bool,
+    **options: Any,
+) -> None:
+    """Show what ran, what came of it, and where a value or file came from.
+
+    Without argument: recent executions. With `-`: the last execution and its jobs; `~1` the one before it. With the
+    beginning of any id: that execution, job, call node, task, value or file. With a path: the job that produced the file,
+    and all that led to it.
+
+    \b
+    Examples:
+      redun log                       recent executions
+      redun log -                     jobs of the last one
+      redun log 3f1a8bc5              whatever has this id
+      redun log results/table.csv     where this file came from
+      redun log --job --status FAILED
+      redun log --file --file-path '*.csv'
+    """
+    from redun.cli.render.output import show
+    from redun.cli.render.selection import KINDS, Filters, Form, LogView
+    from redun.provenance import Provenance
+
+    kinds = KINDS if all_kinds else tuple([kind for kind in KINDS if options[f"show_{kind}"]])
+    filters = Filters(**{name: found for name, found in options.items() if not name.startswith("show_")})
+    view_form = Form(form == "json", detail, count, limit)
+    with closing(_open()) as store:
+        view = LogView(Provenance(store), view_form)
+        show(view.lines(what, kinds, filters), pager=not no_pager)
+
+
+def _open() -> Any:
+    from redun.config import open_store
+
+    return open_store()
