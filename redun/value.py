@@ -1,19 +1,18 @@
-"""Values that say themselves how they are hashed, stored, checked and read from a command line, and the registry of their types.
+"""Values that say themselves how they are hashed, stored, checked and read from a command line.
 
-A class takes part by deriving from `Value`; a foreign type by a `ProxyValue` that names it. Plain data needs neither: what has no
-hooks of its own is encoded by `redun.encoding`, and its id is its hash.
+A class takes part by deriving from `Value`; a foreign type by a `ProxyValue` that names it. Plain data needs neither: what
+has no hooks of its own is encoded by `redun.encoding`, and its id is its hash.
 
     class Polygon(Value):              class PointProxy(ProxyValue):
         type_name = "geo.Polygon"          type = Point
                                            def is_valid(self): return self.instance.x >= 0
 
-The state of a value (`__getstate__`) must be plain data or nested values; equal states mean equal hashes. This module imports nothing of
-the engine, so everybody may import it.
+The state of a value (`__getstate__`) must be plain data or nested values; equal states mean equal hashes. This module
+imports nothing of the engine, so everybody may import it.
 """
 
 from __future__ import annotations
 
-import builtins
 import datetime
 import os
 from collections.abc import Callable, Iterator
@@ -21,7 +20,26 @@ from enum import Enum
 from types import FunctionType
 from typing import Any, ClassVar
 
-from redun.errors import DecodeError, EncodeError, RedunError
+from redun.errors import DecodeError, EncodeError
+from redun.type_registry import MetaValue, TypeError, TypeRegistry, get_raw_type_name, get_type_registry, import_name
+
+__all__ = [
+    "Bool",
+    "DatetimeType",
+    "EnumType",
+    "FileCache",
+    "Function",
+    "InvalidValueError",
+    "MetaValue",
+    "ProxyValue",
+    "TypeError",
+    "TypeRegistry",
+    "Value",
+    "get_raw_type_name",
+    "get_type_registry",
+    "is_unknown_function",
+    "make_unknown_function",
+]
 
 MSGPACK_FORMAT = "application/msgpack"
 BYTES_FORMAT = "application/octet-stream"
@@ -32,222 +50,6 @@ _MADE_IN_PYTHON = 1 << 9
 
 class InvalidValueError(DecodeError):
     """A stored value cannot be had any more, as what it refers to is gone. Raised by `deserialize`: a cache miss."""
-
-
-class TypeError(RedunError, builtins.TypeError):
-    """A type's name leads to no type."""
-
-
-class MetaValue(type):
-    """Metaclass of values: gives each class its `type_name` and registers it.
-
-    The name is, in this order: `type_name` in the class's own body, the name of the foreign type of a proxy, the module's
-    `redun_namespace` or name, with the class's qualified name.
-    """
-
-    type_name: str
-    type: Any
-
-    def __init__(cls, name: str, bases: tuple[builtins.type, ...], namespace: dict[str, Any], **kwargs: Any) -> None:
-        super().__init__(name, bases, namespace, **kwargs)
-        if not namespace.get("type_name"):
-            foreign = namespace.get("type")
-            cls.type_name = get_raw_type_name(cls if foreign is None else foreign)
-        _registry.register(cls)
-
-
-class TypeRegistry:
-    """Finds the hooks of any value, by type or by name of the type. All lookups by type are remembered per class."""
-
-    def __init__(self) -> None:
-        self._by_name: dict[str, type[Any]] = {}
-        self._proxies: dict[Any, type[ProxyValue]] = {}
-        self._found: dict[Any, type[ProxyValue] | None] = {}
-        self._hooks: dict[tuple[Any, str], bool] = {}
-
-    def register(self, value_type: Any) -> None:
-        """Add a class of values under its `type_name`, and a proxy under its foreign type too; a later one replaces an earlier one."""
-        self._by_name[value_type.type_name] = value_type
-        foreign = value_type.__dict__.get("type")
-        if foreign is not None:
-            self._proxies[foreign] = value_type
-        self._found.clear()
-        self._hooks.clear()
-
-    # Types.
-
-    def by_name(self, type_name: str) -> type[Any] | None:
-        """Return the class of values (or the proxy) registered under a name, or None."""
-        return self._by_name.get(type_name)
-
-    def proxy_for(self, cls: Any) -> type[ProxyValue] | None:
-        """Return the proxy of a foreign type or of its nearest base that has one, or None. Cost: one dict lookup."""
-        try:
-            return self._found[cls]
-        except KeyError:
-            pass
-        found = next((self._proxies[base] for base in cls.__mro__ if base in self._proxies), None)
-        self._found[cls] = found
-        return found
-
-    def get_type(self, raw_type: Any, use_default: bool = True) -> Any:
-        """Return the class with the hooks of a type: itself for values, else its proxy, else `ProxyValue` (or None)."""
-        if isinstance(raw_type, MetaValue):
-            return raw_type
-        proxy = self.proxy_for(raw_type) if isinstance(raw_type, type) else None
-        return proxy or (ProxyValue if use_default else None)
-
-    def get_type_name(self, raw_type: Any) -> str:
-        """Return the name under which values of a type are recorded, such as `builtins.int` or `redun.File`."""
-        found = self.get_type(raw_type, use_default=False)
-        return get_raw_type_name(raw_type) if found is None else str(found.type_name)
-
-    def parse_type_name(self, type_name: str) -> Any:
-        """Return the type of a name: of values the class, of a proxy the foreign type, else whatever can be imported by that name.
-
-        Raises:
-            TypeError: there is none.
-        """
-        found = self._by_name.get(type_name)
-        if found is not None:
-            return getattr(found, "type", None) or found
-        named = _import_name(type_name)
-        if not isinstance(named, type):
-            raise TypeError(f"type {type_name!r} cannot be found: import the module that defines it, or its definition is gone")
-        return named
-
-    def get_value(self, raw_value: Any) -> Value:
-        """Return an object with the hooks of a value: the value itself, or its proxy."""
-        if isinstance(raw_value, Value):
-            return raw_value
-        return (self.proxy_for(type(raw_value)) or ProxyValue)(raw_value)
-
-    # Hooks of values.
-
-    def is_valid(self, value: Any) -> bool:
-        """Tell whether a value may still be used; what lies inside a container is not looked at."""
-        if isinstance(value, Value):
-            return value.is_valid()
-        proxy = self.proxy_for(type(value))
-        return True if proxy is None else proxy(value).is_valid()
-
-    def is_valid_nested(self, nested_value: Any) -> bool:
-        """Tell whether every value in nested containers is valid."""
-        from redun.nested import iter_leaves
-
-        return all(map(self.is_valid, iter_leaves(nested_value)))
-
-    def iter_subvalues(self, raw_value: Any) -> Iterator[Any]:
-        """Yield the values that are recorded as parts of one, such as the files of a folder or of a list."""
-        from redun.nested import iter_leaves
-
-        for leaf in iter_leaves(raw_value):
-            if isinstance(leaf, Value):
-                if leaf is not raw_value:
-                    yield leaf
-                yield from leaf.iter_subvalues()
-            else:
-                proxy = self.proxy_for(type(leaf))
-                if proxy is not None:
-                    yield from proxy(leaf).iter_subvalues()
-
-    def get_hash(self, value: Any, data: bytes | None = None) -> str:
-        """Return a value's hash, 40 hex digits."""
-        return self.get_value(value).get_hash(data)
-
-    def serialize(self, value: Any) -> bytes:
-        """Return a value as bytes, to be read by `deserialize` with the name of its type."""
-        return self.get_value(value).serialize()
-
-    def deserialize(self, type_name: str, data: bytes) -> Any:
-        """Return the value that `serialize` wrote.
-
-        Raises:
-            TypeError: the type is gone.
-            DecodeError: the bytes mean nothing.
-        """
-        found = self._by_name.get(type_name)
-        raw_type = self.parse_type_name(type_name)
-        return (found or self.get_type(raw_type)).deserialize(raw_type, data)
-
-    def get_serialization_format(self, value: Any) -> str:
-        """Return the MIME type of what `serialize` returns for a value."""
-        return self.get_value(value).get_serialization_format()
-
-    def has_preprocess(self, raw_type: Any) -> bool:
-        """Tell whether values of a type want to change before they become arguments. Cost: one dict lookup."""
-        return self._overrides(raw_type, "preprocess")
-
-    def has_postprocess(self, raw_type: Any) -> bool:
-        """Tell whether values of a type want to change when they are returned by a task. Cost: one dict lookup."""
-        return self._overrides(raw_type, "postprocess")
-
-    def preprocess(self, raw_value: Any, preprocess_args: dict[str, Any]) -> Any:
-        """Return what a value becomes as an argument (`Value.preprocess`)."""
-        return self.get_value(raw_value).preprocess(preprocess_args)
-
-    def postprocess(self, raw_value: Any, postprocess_args: dict[str, Any]) -> Any:
-        """Return what a value becomes as a result (`Value.postprocess`)."""
-        return self.get_value(raw_value).postprocess(postprocess_args)
-
-    def parse_arg(self, raw_type: Any, arg: str) -> Any:
-        """Return the value of a type that a text from a command line stands for.
-
-        Args:
-            raw_type: an annotation: a class, `list[int]`, `int | None`, ...
-
-        Raises:
-            ValueError: the text does not fit; says what was expected and found.
-        """
-        from redun.argument_text import parse
-
-        return parse(raw_type, arg)
-
-    def _overrides(self, raw_type: Any, hook: str) -> bool:
-        try:
-            return self._hooks[raw_type, hook]
-        except KeyError:
-            pass
-        found = self.get_type(raw_type)
-        default = getattr(ProxyValue if issubclass(found, ProxyValue) else Value, hook)
-        known = self._hooks[raw_type, hook] = getattr(found, hook) is not default
-        return known
-
-
-_registry = TypeRegistry()
-
-
-def get_type_registry() -> TypeRegistry:
-    """Return the registry of this process."""
-    return _registry
-
-
-def get_raw_type_name(raw_type: Any) -> str:
-    """Return the full name of a class: module (or its `redun_namespace`) and qualified name; of values, their `type_name`."""
-    if isinstance(raw_type, MetaValue) and "type_name" in raw_type.__dict__:
-        return raw_type.type_name
-    qualname = getattr(raw_type, "__qualname__", None) or str(raw_type)
-    module = getattr(raw_type, "__module__", None)
-    return f"{module}.{qualname}" if module else qualname
-
-
-def _import_name(name: str) -> Any:
-    """Return what a dotted name leads to, importing modules on the way; None if there is nothing."""
-    import importlib
-
-    parts = name.split(".")
-    for cut in range(len(parts) - 1, 0, -1):
-        try:
-            found: Any = importlib.import_module(".".join(parts[:cut]))
-        except ImportError:
-            continue
-        try:
-            for part in parts[cut:]:
-                found = getattr(found, part)
-        except AttributeError:
-            return None
-        return found
-    return None
 
 
 class Value(metaclass=MetaValue):
@@ -352,8 +154,9 @@ class Value(metaclass=MetaValue):
 class ProxyValue(Value):
     """Gives a foreign type the hooks of a value.
 
-    A class derived from it names the foreign type in `type` and overrides what it wants to be different; subtypes of the foreign type
-    without a proxy of their own are served too. Where `serialize` is overridden it replaces the encoding in the store.
+    A class derived from it names the foreign type in `type` and overrides what it wants to be different; subtypes of the
+    foreign type without a proxy of their own are served too. Where `serialize` is overridden it replaces the encoding in
+    the store.
 
     Attributes:
         type: the foreign type.
@@ -471,7 +274,7 @@ class Function(ProxyValue):
     @classmethod
     def parse_arg(cls, raw_type: Any, arg: str) -> Any:
         """Return the function of a dotted name."""
-        found = _import_name(arg)
+        found = import_name(arg)
         if not callable(found):
             raise ValueError(f"expected the name of a function such as os.path.join, found {arg!r}")
         return found
@@ -483,8 +286,8 @@ class Function(ProxyValue):
 class FileCache(ProxyValue):
     """Keeps values of a foreign type in files of a folder, and in the store just the name of the file.
 
-    Derive from it, set `type` and `base_path`, and override `_serialize` and `_deserialize` where a pickle will not do. A value whose
-    file has been removed is a cache miss.
+    Derive from it, set `type` and `base_path`, and override `_serialize` and `_deserialize` where a pickle will not do. A
+    value whose file has been removed is a cache miss.
 
     Attributes:
         base_path: the folder; made when first written to.
