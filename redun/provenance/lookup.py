@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from uuid import UUID
 
 from redun.provenance.history import read_heads
@@ -113,9 +114,12 @@ class Lookup:
 
 def _spellings(path: str) -> list[str]:
     names = [path]
-    if "://" not in path:
-        names += [os.path.normpath(path), os.path.abspath(path), os.path.relpath(path)]
-        names += [f"./{os.path.normpath(path)}"]
+    if path and "://" not in path:
+        plain = os.path.normpath(path)
+        names += [plain, f"./{plain}"]
+        with suppress(OSError, ValueError):
+            # The working folder may be gone.
+            names += [os.path.abspath(path), os.path.relpath(path)]
     return list(dict.fromkeys(names))
 
 

@@ -14,26 +14,25 @@ needed.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import Protocol
 from uuid import UUID
 
 from redun.provenance.dataflow import Dataflow, Section, Site
 from redun.provenance.errors import AmbiguousId, NotRecorded
-from redun.provenance.history import Head, History, read_execution, read_heads, read_history, read_record
+from redun.provenance.executions import Executions
+from redun.provenance.history import History
 from redun.provenance.index import ARGUMENT, RESULT, Index, split_file_row
-from redun.provenance.lookup import KINDS, Lookup, is_id_prefix, keys_from
+from redun.provenance.lookup import KINDS, Lookup, keys_from
 from redun.provenance.model import Argument, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
 from redun.provenance.objects import ObjectReader
 from redun.provenance.places import CallPlaces, JobPlace
 from redun.provenance.values import ValueReader
-from redun.store.errors import RedunError
 from redun.store.ids import ID_BYTES
 from redun.store.journal import JobRecord, Status
 from redun.store.sources.base import Source
 
-_HISTORIES_KEPT = 8
 _PRODUCERS_COMPARED = 2000
 
 
@@ -64,10 +63,8 @@ class Provenance:
         self._objects = ObjectReader(self._source, self._values, self._task_text)
         self._lookup = Lookup(self._source, self._updated_index, self._values)
         self._index: Index | None = None
-        self._heads: dict[bytes, Head] | None = None
-        self._alive: dict[str, bool] = {}
-        self._histories: dict[bytes, History | None] = {}
-        self._places = CallPlaces(self._updated_index, self._history_of, self._objects)
+        self._executions = Executions(self._source, store.is_alive)
+        self._places = CallPlaces(self._updated_index, self._executions.history, self._objects)
 
     # -- executions and jobs: no index needed
 
@@ -78,11 +75,7 @@ class Provenance:
             statuses: only those in one of these, if any are given.
             prefix: only those whose id begins so.
         """
-        for head in self._newest_heads(prefix):
-            try:
-                execution = read_execution(self._source, head, self._is_alive)
-            except RedunError:
-                continue
+        for execution in self._executions.newest(prefix):
             if not statuses or execution.status in statuses:
                 yield execution
 
@@ -94,7 +87,7 @@ class Provenance:
         """
         if name == "-" or name.startswith("~"):
             return self._recent(name)
-        return self._execution(UUID(self._one(name, "execution").id).bytes)
+        return self._executions.get(UUID(self._one(name, "execution").id).bytes)
 
     def _recent(self, name: str) -> Execution:
         try:
@@ -114,7 +107,7 @@ class Provenance:
         Raises:
             NotRecorded: it is gone or damaged.
         """
-        found = self._history_of(UUID(execution.id).bytes)
+        found = self._executions.history(UUID(execution.id).bytes)
         if found is None:
             raise NotRecorded(f"execution {execution.id} cannot be read any more: run 'redun fsck'")
         return found
@@ -151,20 +144,20 @@ class Provenance:
 
     def ancestors(self, job: Job) -> list[Job]:
         """List the jobs from the root of its execution down to a job, itself included."""
-        history = self._history_of(UUID(job.execution).bytes)
+        history = self._executions.history(UUID(job.execution).bytes)
         if history is None:
             return [job]
         return [self.make_job(history, history.jobs[number]) for number in history.ancestors(job.number)]
 
     def parent_id(self, job: Job) -> str | None:
         """Return the id of a job's parent, None for the root."""
-        history = self._history_of(UUID(job.execution).bytes)
+        history = self._executions.history(UUID(job.execution).bytes)
         parent = history.jobs.get(job.parent) if history is not None else None
         return None if parent is None else str(UUID(bytes=parent.job_id))
 
     def children(self, job: Job) -> list[Job]:
         """List the child jobs of a job, by start time."""
-        history = self._history_of(UUID(job.execution).bytes)
+        history = self._executions.history(UUID(job.execution).bytes)
         if history is None:
             return []
         return [self.make_job(history, history.jobs[number]) for number in history.children(job.number)]
@@ -396,7 +389,7 @@ class Provenance:
         """
         flow = Dataflow(self._objects, self._values, self._places)
         if isinstance(of, Job):
-            history = self._history_of(UUID(of.execution).bytes)
+            history = self._executions.history(UUID(of.execution).bytes)
             if of.call is not None:
                 yield from flow.sections(Site(bytes.fromhex(of.call), history, of.number))
         elif isinstance(of, Call):
@@ -443,67 +436,9 @@ class Provenance:
             self._index = index
         return self._index
 
-    def _is_alive(self, execution: str) -> bool:
-        if execution not in self._alive:
-            self._alive[execution] = self._store.is_alive(execution)
-        return self._alive[execution]
-
-    def _all_heads(self) -> dict[bytes, Head]:
-        if self._heads is None:
-            self._heads = {head.id: head for head in read_heads(self._source)}
-        return self._heads
-
-    def _newest_heads(self, prefix: str) -> Iterator[Head]:
-        digits = prefix.lower().replace("-", "")
-        if prefix and not is_id_prefix(prefix):
-            return
-        started = []
-        for head in self._all_heads().values():
-            if not head.id.hex().startswith(digits):
-                continue
-            try:
-                start_us = read_record(self._source, head).start_us
-            except RedunError:
-                continue
-            started.append((-start_us, head.id))
-        # A heap, since mostly the first few are wanted.
-        heapq.heapify(started)
-        heads = self._all_heads()
-        while started:
-            yield heads[heapq.heappop(started)[1]]
-
-    def _execution(self, execution: bytes) -> Execution:
-        head = self._all_heads().get(execution)
-        try:
-            if head is not None:
-                return read_execution(self._source, head, self._is_alive)
-        except RedunError as error:
-            raise NotRecorded(f"execution {head.uuid if head else execution.hex()} cannot be read: {error}") from error
-        raise NotRecorded(f"execution {UUID(bytes=execution)} is not in the store any more")
-
-    def _history_of(self, execution: bytes) -> History | None:
-        found = self._histories.pop(execution) if execution in self._histories else self._read_history(execution)
-        # The newest use stands last; the oldest goes first.
-        self._histories[execution] = found
-        if len(self._histories) > _HISTORIES_KEPT:
-            del self._histories[next(iter(self._histories))]
-        return found
-
-    def _read_history(self, execution: bytes) -> History | None:
-        head = self._all_heads().get(execution)
-        if head is None:
-            return None
-        try:
-            return read_history(self._source, head, self._is_alive)
-        except RedunError:
-            return None
-
     def _task_text(self, task: bytes) -> bytes | None:
         """Find the ref of a task's source in the journals: the ones at hand first, since they cost nothing."""
-        for history in self._histories.values():
-            if history is not None and task in history.sources:
-                return history.sources[task]
-        for history in self._places.histories_of_task(task):
+        for history in chain(self._executions.at_hand(), self._places.histories_of_task(task)):
             if task in history.sources:
                 return history.sources[task]
         return None
@@ -517,7 +452,7 @@ class Provenance:
         raise NotRecorded(f"job {UUID(bytes=job_id)} is not in the store any more")
 
     def _job_at(self, place: JobPlace) -> Job | None:
-        history = self._history_of(place.execution)
+        history = self._executions.history(place.execution)
         if history is None or place.number not in history.jobs:
             return None
         return self.make_job(history, history.jobs[place.number])
