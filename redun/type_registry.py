@@ -25,8 +25,8 @@ class TypeError(RedunError, builtins.TypeError):
 class MetaValue(type):
     """Metaclass of values: gives each class its `type_name` and registers it.
 
-    The name is, in this order: `type_name` in the class's own body; of a proxy, the name of the foreign type; module and qualified
-    name.
+    The name is, in this order: `type_name` in the class's own body; of a proxy, the name of the foreign type; module and
+    qualified name.
     """
 
     type_name: str
@@ -35,7 +35,7 @@ class MetaValue(type):
     def __init__(cls, name: str, bases: tuple[builtins.type, ...], namespace: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(name, bases, namespace, **kwargs)
         if not namespace.get("type_name"):
-            foreign = namespace.get("type")
+            foreign = _registry.foreign_type(cls) if "type" in namespace else None
             cls.type_name = get_raw_type_name(cls if foreign is None else foreign)
         _registry.register(cls)
 
@@ -55,13 +55,18 @@ class TypeRegistry:
         self._by_name[value_type.type_name] = value_type
         if value_type.type_name == DEFAULT_PROXY:
             self._default = value_type
-        foreign = value_type.__dict__.get("type")
-        if foreign is not None:
+        foreign = self.foreign_type(value_type)
+        if foreign is not None and "type" in value_type.__dict__:
             self._proxies[foreign] = value_type
         self._found.clear()
         self._hooks.clear()
 
     # Types.
+
+    def foreign_type(self, value_type: Any) -> Any:
+        """Return the foreign type of a proxy, or None: other classes of values may mean anything by an attribute `type`."""
+        default = self._default
+        return value_type.type if default is not None and issubclass(value_type, default) else None
 
     def by_name(self, type_name: str) -> type[Any] | None:
         """Return the class of values (or the proxy) registered under a name, or None."""
@@ -97,7 +102,7 @@ class TypeRegistry:
         """
         found = self._by_name.get(type_name)
         if found is not None:
-            return getattr(found, "type", None) or found
+            return self.foreign_type(found) or found
         named = import_name(type_name)
         if not isinstance(named, type):
             raise TypeError(f"type {type_name!r} cannot be found: import the module that defines it, or its definition is gone")
@@ -227,7 +232,8 @@ def import_name(name: str) -> Any:
     for cut in range(len(parts) - 1, 0, -1):
         try:
             found: Any = importlib.import_module(".".join(parts[:cut]))
-        except ImportError:
+        except Exception:
+            # Not there, or a module that fails by itself: nothing that could be used.
             continue
         try:
             for part in parts[cut:]:
