@@ -24,13 +24,17 @@ def flow_lines(provenance: Provenance, sections: Iterable[Section], max_sections
     Args:
         max_sections: of what comes after these, only the number is told.
     """
-    left = 0
-    for count, section in enumerate(sections):
-        if count < max_sections:
+    count = left = 0
+    for section in sections:
+        if count and section.hops[0].step is Step.ORIGIN:
+            # A literal argument: where it stands says as much.
+            continue
+        count += 1
+        if count <= max_sections:
             yield from _section_lines(provenance, section)
             yield ""
             continue
-        left = count - max_sections + 1
+        left = count - max_sections
         if left >= _MAX_COUNTED:
             break
     if left:

@@ -182,6 +182,9 @@ class Dataflow:
     def _derived_from(self, site: Site, slot: Slot, record: CallRecord) -> tuple[tuple[bytes, ...], History | None]:
         """Return the calls whose results an argument or a result was made of, and the execution in which they are."""
         found = _upstream(site, slot)
+        if not found and slot is None and record.failed:
+            # An error comes up through the parents of the call that raised it.
+            return self._failed_children(record), site.history
         if not found and slot is None and record.children:
             # A replay may have taken the result without evaluating its parts again; a job that evaluated them knows more.
             for other in self._sites.other_sites(site):
@@ -189,6 +192,14 @@ class Dataflow:
                 if found:
                     return found, other.history
         return found, site.history
+
+    def _failed_children(self, record: CallRecord) -> tuple[bytes, ...]:
+        raised = ref_id(record.result)
+        for call in record.children[:_MAX_COMPARED]:
+            child = self._objects.call_record(call)
+            if child is not None and child.failed and ref_id(child.result) == raised:
+                return (call,)
+        return ()
 
     def _follow(self, parts: tuple[bytes, ...], history: History | None, point: _Point, tracked: bytes | None) -> _Point | None:
         """Return where a value goes on unchanged, None if it was made of its parts."""
