@@ -66,7 +66,7 @@ class Ext(IntEnum):
     SLICE = 19
 
 
-class _TooHard(Exception):
+class _TooHard(RecursionError):
     """Raised inside the fast encoder where it must leave the work to the deep one."""
 
 
@@ -111,7 +111,7 @@ class Encoder:
         except BaseException as error:
             # A packer that was left in the middle keeps what it had; the next use must start clean.
             self._reset()
-            if isinstance(error, (_TooHard, RecursionError)) or type(error) in (ValueError, OverflowError):
+            if isinstance(error, RecursionError) or type(error) in (ValueError, OverflowError):
                 return self._encode_deep(value)
             raise
 
@@ -382,12 +382,12 @@ class Decoder:
             return self._unpack(data)
         except DecodeError:
             raise
-        except (msgpack.exceptions.StackError, RecursionError, _TooHard):
+        except (msgpack.exceptions.StackError, RecursionError):
             from redun.store.codec_deep import decode_deep
 
             try:
                 return decode_deep(self.maker, self._unpack, bytes(data))
-            except (*_BAD_BYTES, _TooHard, RecursionError) as error:
+            except (*_BAD_BYTES, RecursionError) as error:
                 raise error if isinstance(error, DecodeError) else DecodeError(f"bytes cannot be decoded: {error}") from error
         except _BAD_BYTES as error:
             raise DecodeError(f"bytes cannot be decoded: {error}") from error
@@ -396,6 +396,14 @@ class Decoder:
 
     def _unpack(self, data: bytes | memoryview) -> Any:
         return msgpack.unpackb(data, ext_hook=self._extension, strict_map_key=False, unicode_errors="surrogatepass")
+
+    def unpacker(self, data: bytes | memoryview) -> Any:
+        """Return a `msgpack.Unpacker` over `data`, for callers that take a message apart piece by piece."""
+        unpacker = msgpack.Unpacker(
+            None, ext_hook=self._extension, strict_map_key=False, unicode_errors="surrogatepass", max_buffer_size=len(data) + 1
+        )
+        unpacker.feed(data)
+        return unpacker
 
     def _extension(self, code: int, data: bytes) -> Any:
         # The unpacker's hook.

@@ -58,6 +58,12 @@ class MissingLinks(StoreError):
 class RefConflict(StoreError):
     """A ref did not have the value that its compare-and-swap expected; nothing of the commit was written."""
 
+    @classmethod
+    def between(cls, name: str, expected: bytes | None, found: bytes | None) -> RefConflict:
+        """Make the error for a ref and the two ids that differ."""
+        expected_text, found_text = (oid.hex() if oid is not None else "nothing" for oid in (expected, found))
+        return cls(f"ref {name!r} was expected at {expected_text}, found at {found_text}: another process moved it")
+
 
 class StoreUnavailable(StoreError, OSError):
     """The store's folder cannot be opened, read or written: permissions, full disk, wrong kind of file."""

@@ -10,7 +10,7 @@ table. Bytes are described in docs/format.md and held fast by golden tests.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 from redun.store.errors import DecodeError
 from redun.store.ids import ID_BYTES, LINK_MARK
@@ -38,8 +38,11 @@ class Codec(IntEnum):
     MSGPACK = 1
 
 
-class Flag(IntFlag):
-    """What a reader may want to know without decoding the body."""
+class Flag:
+    """What a reader may want to know without decoding the body: bits of the flags byte.
+
+    Plain integers: an `IntFlag` costs a microsecond per test, and every job makes a few.
+    """
 
     LINKS = 1
     """A table of links follows the header."""

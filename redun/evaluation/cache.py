@@ -112,6 +112,19 @@ class Cache:
             return None, True
         return Hit(value, ref, data[3], call, call_data, record), True
 
+    def lookup_recovery(self, key: bytes) -> tuple[Any] | None:
+        """Return, in a tuple, what a handler of `catch` returned, if every task that was called before is unchanged."""
+        row = self._source.memo_get(key)
+        if row is None:
+            return None
+        try:
+            record = CallRecord.decode(self._source.get(row[:ID_BYTES]))
+            if not all(map(self._is_current, record.tasks)):
+                return None
+            return (self._decoder.decode(row[ID_BYTES:]),)
+        except RedunError:
+            return None
+
     def _is_current(self, task_id: bytes) -> bool:
         """True if the task with this id is the one that is registered under its name now."""
         known = self._current.get(task_id)

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redun.encoding import ValueEncoder
-from redun.errors import EncodeError, ValueEncodeError
+from redun.errors import EncodeError, TaskNotFound, ValueEncodeError
+from redun.evaluation.identity import Identity
 from redun.evaluation.job import Column, Job
 from redun.evaluation.node import FINAL, Node, Scope, State
 from redun.nested import ATOMS, holds_expression, iter_leaves
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from redun.evaluation.cache import Cache
     from redun.evaluation.evaluation import Evaluation
     from redun.evaluation.events import EventLog
+    from redun.evaluation.forms import Catch
     from redun.evaluation.limits import Limits
     from redun.evaluation.plans import Plans
     from redun.evaluation.recorder import Recorder
@@ -476,3 +478,41 @@ class Calls:
         """Return a job that waits for an equal call in flight, if there is any."""
         self._twins = [job for job in self._twins if job.state is State.TWIN]
         return self._twins[0] if self._twins else None
+
+    # What `catch` recovered.
+
+    def failed_job(self, error: BaseException, scope: Scope) -> Job | None:
+        """Return the job in `scope` through which an error came, if it came through one."""
+        node: Node | None = self.origin(error)
+        while node is not None and node.scope is not scope:
+            node = node.scope.job
+        return node if isinstance(node, Job) else None
+
+    def recovered(self, form: Catch) -> tuple[Any] | None:
+        """Return, in a tuple, what the handler of an equal `catch` returned in an earlier execution, if that still holds."""
+        if not self.use_cache or self.evaluation.context:
+            return None
+        scope = form.scope
+        if scope.identity is None:
+            scope.identity = Identity()
+        try:
+            form.key = scope.identity.digest(form.expr)
+        except (EncodeError, TaskNotFound):
+            return None
+        return self.cache.lookup_recovery(form.key)
+
+    def remember_recovery(self, form: Catch, key: bytes, failed: Job, recovered: Any, value: Any) -> None:
+        """Keep what a handler returned, with the calls that led there."""
+        expr = form.expr.args[0]
+        involved = [*form.scope.calls(expr), *([failed.call] if failed.call else [])]
+        subtree: set[bytes] = set()
+        for call in involved:
+            known = self.recorder.call_record(call)
+            if known is None:
+                return
+            subtree.update((known.task, *known.tasks))
+        reduction, result = self._encoder.encode(recovered), self._encoder.encode(value)
+        form_id = self.plans.task_id(form.expr.task)
+        call, data = encode_call(form_id, (), (), None if reduction == result else reduction, result, involved, subtree)
+        self.recorder.put(call, data)
+        self.recorder.recovery(key, call, reduction)

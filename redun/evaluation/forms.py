@@ -16,6 +16,7 @@ from redun.nested import map_leaves
 
 if TYPE_CHECKING:
     from redun.evaluation.evaluation import Evaluation
+    from redun.evaluation.job import Job
 
 
 def form_for(expr: SchedulerExpression[Any], scope: Scope) -> Node:
@@ -146,18 +147,35 @@ class Seq(Form):
 
 
 class Catch(Form):
-    """`catch(expr, error class(es), handler, ...)`: the value of `expr`, or what a handler makes of its error."""
+    """`catch(expr, error class(es), handler, ...)`: the value of `expr`, or what a handler makes of its error.
 
-    __slots__ = ()
+    Errors are never cached, but what a handler made of one is: under the digest of the whole form, which names the tasks in the
+    expression and the handlers. The row leads to a call object of its own, whose children are the calls that had been made; like a
+    shallow hit it is taken only while every task below them is unchanged.
+    """
+
+    __slots__ = ("key", "failed_job")
+
+    def __init__(self, expr: Any, scope: Scope) -> None:
+        super().__init__(expr, scope)
+        self.key: bytes | None = None
+        self.failed_job: Job | None = None
 
     def turn(self, run: Evaluation) -> None:
         """Evaluate the expression, or what the handler returned."""
-        if self.followed(run):
+        if self.stage == _FOLLOW:
+            value = self.value
+            if self.followed(run) and self.failed_job is not None and self.key is not None:
+                run.calls.remember_recovery(self, self.key, self.failed_job, value, self.scope.settled[id(self.expr)][0])
             return
         expr = self.expr.args[0]
         if self.stage == 0:
             self.stage = 1
-            run.demand(self, [expr], self.scope)
+            recovered = run.calls.recovered(self)
+            if recovered is not None:
+                self.follow(run, recovered[0])
+            else:
+                run.demand(self, [expr], self.scope)
             return
         self.calls = self.scope.calls(expr)
         run.succeed(self, self.scope.value(expr))
@@ -165,8 +183,7 @@ class Catch(Form):
     def input_failed(self, run: Evaluation, source: Node) -> None:
         """The expression failed: find the first handler whose class matches."""
         error = source.error
-        assert error is not None
-        if self.state >= FINAL:
+        if error is None or self.state >= FINAL:
             return
         if self.stage == _FOLLOW:
             run.fail(self, error)
@@ -174,6 +191,7 @@ class Catch(Form):
         pairs = self.expr.args[1:]
         for classes, handler in zip(pairs[::2], pairs[1::2], strict=False):
             if isinstance(error, tuple(classes) if isinstance(classes, list | tuple) else classes):
+                self.failed_job = run.calls.failed_job(error, self.scope)
                 self._recover(run, handler, error)
                 return
         run.fail(self, error)

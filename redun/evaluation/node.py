@@ -71,10 +71,11 @@ class Scope:
         job: the job, None for the root of a run.
         nodes: id of an expression -> its node, while it has no value. Failed ones stay.
         settled: id of an expression -> (value, ids of the calls that it derives from, or None: look at its inputs).
+        identity: digests of its expressions (`redun.evaluation.identity`), once somebody asks.
         aliases: id of an expression -> the equal one that stands for it, where a result holds several equal ones.
     """
 
-    __slots__ = ("job", "nodes", "settled", "aliases", "keep")
+    __slots__ = ("job", "nodes", "settled", "aliases", "keep", "identity")
 
     def __init__(self, job: Job | None) -> None:
         self.job = job
@@ -82,6 +83,7 @@ class Scope:
         self.settled: dict[int, tuple[Any, tuple[bytes, ...] | None]] = {}
         self.aliases: dict[int, Expression[Any]] | None = None
         self.keep: list[Any] = []
+        self.identity: Any = None
 
     def canonical(self, expr: Expression[Any]) -> Expression[Any]:
         """Return the expression that stands for all equal ones."""

@@ -85,6 +85,10 @@ class Plans:
             self._on_new_task(registered)
         return registered
 
+    def task_id(self, task: Task[Any, Any]) -> bytes:
+        """Return the id of a task that is named in a record, having its object written if this is the first time."""
+        return self._registered(task).id
+
     def update_context(self, job: Job) -> None:
         """Apply `Task.update_context` of a call to its job."""
         update = job.plan.options.get(_CONTEXT)

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from redun.encoding import ValueEncoder
-from redun.errors import MissingLinks
+from redun.errors import MissingLinks, StoreError
 from redun.evaluation.cache import memo_row
 from redun.evaluation.job import Column
+from redun.records import CallRecord
 from redun.store.ids import object_id
 from redun.store.journal import JobRecord, Segment, Status, Upstream, encode_segment
 from redun.store.sources.base import Batch, RefUpdate
@@ -116,6 +117,19 @@ class Recorder:
         if job.key != job.eval_hash:
             self._memo[job.key] = row
             self._memo_calls.append((job.key, call))
+
+    def recovery(self, key: bytes, call: bytes, reduction_ref: bytes) -> None:
+        """What `catch` recovered is found under a key from now on."""
+        self._memo[key] = memo_row(call, reduction_ref)
+        self._memo_calls.append((key, call))
+
+    def call_record(self, call: bytes) -> CallRecord | None:
+        """Return a call that this execution has made or replayed."""
+        data = self._objects.get(call) or self._needed_objects.get(call)
+        try:
+            return CallRecord.decode(data if data is not None else self._source.get(call))
+        except StoreError:
+            return None
 
     def finished(self, job: Job) -> None:
         """A job has ended, well or not."""

@@ -1,0 +1,1 @@
+"""Files as values; `redun.file` is where all of it is public."""

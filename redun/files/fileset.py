@@ -1,0 +1,190 @@
+"""Many files as one value: `FileSet` by a pattern, `Dir` by a folder, and their relatives by content or by path.
+
+The stamp is taken from listings: no `File` is made until somebody iterates.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from redun.files.file import File, FileBase, content_stamp
+from redun.files.filesystem import MISSING
+from redun.value import Value
+
+if TYPE_CHECKING:
+    from redun.files.staging import StagingDir
+
+
+class FileSet(FileBase):
+    """The files that match a pattern, equal to another set if the pattern is and every file has the same path and stamp.
+
+    Args:
+        pattern: as in a shell; `**` stands for any number of folders.
+    """
+
+    type_name = "redun.FileSet"
+    type_basename = "FileSet"
+    _place = "pattern"
+
+    pattern: str
+
+    def __init__(self, pattern: str | os.PathLike[str]) -> None:
+        super().__init__(pattern)
+
+    def _calc_stamp(self) -> str:
+        return self.filesystem.glob_stamp(self.pattern)
+
+    def paths(self) -> list[str]:
+        """List the paths of the files there are now, sorted."""
+        return self.filesystem.glob(self.pattern)
+
+    def files(self) -> list[File]:
+        """List the files there are now, sorted by path."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[File]:
+        return map(self.classes.File, self.paths())
+
+    def iter_subvalues(self) -> Iterator[Value]:
+        """Yield the files, so that each can be found by itself."""
+        return iter(self)
+
+
+class Dir(FileSet):
+    """A folder with all files below it, equal to another if its path is and what is below; hidden files do not count.
+
+    Args:
+        path: of the folder; slashes at its end are taken off.
+    """
+
+    type_name = "redun.Dir"
+    type_basename = "Dir"
+    _place = "path"
+
+    path: str
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(path)
+        self.path = _without_end(self.path)
+
+    @property
+    def pattern(self) -> str:  # type: ignore[override]
+        """The pattern that all files of the folder match."""
+        return f"{self.path.rstrip('/')}/**"
+
+    def _calc_stamp(self) -> str:
+        return self.filesystem.tree_stamp(self.path)
+
+    def paths(self) -> list[str]:
+        """List the paths of all files below the folder, sorted."""
+        return self.filesystem.list_files(self.path)
+
+    def exists(self) -> bool:
+        """Tell whether the folder is there."""
+        return self.filesystem.exists(self.path)
+
+    def mkdir(self) -> None:
+        """Make the folder and those above it; nothing happens if it is there."""
+        self.filesystem.mkdir(self.path)
+        self.update_hash()
+
+    def rmdir(self, recursive: bool = False) -> None:
+        """Remove the folder, with `recursive` even if it holds something."""
+        self.filesystem.rmdir(self.path, recursive=recursive)
+        self.update_hash()
+
+    def file(self, rel_path: str) -> File:
+        """Return a file of the folder, there or not."""
+        return self.classes.File(f"{self.path.rstrip('/')}/{rel_path}")
+
+    def rel_path(self, path: str) -> str:
+        """Return a path as seen from the folder."""
+        prefix = f"{self.path.rstrip('/')}/"
+        return path[len(prefix) :] if path.startswith(prefix) else os.path.relpath(path, self.path)
+
+    def copy_to(self, dest_dir: Dir, skip_if_exists: bool = False) -> Dir:
+        """Copy all files into another folder, of any file system, and return that.
+
+        Args:
+            skip_if_exists: leave files that exist there as they are.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+        """
+        files = self.files()
+        if not files and not self.exists():
+            raise FileNotFoundError(2, "No such folder", self.path)
+        dest_dir.filesystem.mkdir(dest_dir.path)
+        for file in files:
+            file.copy_to(dest_dir.file(self.rel_path(file.path)), skip_if_exists)
+        dest_dir.update_hash()
+        return dest_dir
+
+    def shell_copy_to(self, dest_path: str, as_mount: bool = False) -> str:
+        """Return shell commands that copy what the folder holds into another."""
+        return self.filesystem.shell_copy(self.path, dest_path, recursive=True, as_mount=as_mount)
+
+    def stage(self, local: str | None = None) -> StagingDir:
+        """Return the folder paired with a local path, for `script` to copy it to or from; by default its own name."""
+        return self.classes.StagingDir(self.classes.Dir(local or os.path.basename(self.path)), self)
+
+
+class ContentFileSet(FileSet):
+    """The files that match a pattern, equal to another set if paths and contents are."""
+
+    type_name = "redun.ContentFileSet"
+    type_basename = "ContentFileSet"
+
+    def _calc_stamp(self) -> str:
+        return _contents(self)
+
+
+class ContentDir(Dir):
+    """A folder, equal to another if its path is and the names and contents of the files below."""
+
+    type_name = "redun.ContentDir"
+    type_basename = "ContentDir"
+
+    def _calc_stamp(self) -> str:
+        return _contents(self)
+
+
+class IFileSet(FileSet):
+    """The files that match a pattern, equal to another set if the pattern is, and always valid."""
+
+    type_name = "redun.IFileSet"
+    type_basename = "IFileSet"
+
+    def _calc_stamp(self) -> str:
+        return ""
+
+
+class IDir(Dir):
+    """A folder, equal to another if its path is, and always valid."""
+
+    type_name = "redun.IDir"
+    type_basename = "IDir"
+
+    def _calc_stamp(self) -> str:
+        return ""
+
+
+def _contents(files: FileSet) -> str:
+    from hashlib import sha256
+
+    filesystem = files.filesystem
+    paths = files.paths()
+    if not paths and isinstance(files, Dir) and not files.exists():
+        return MISSING
+    digest = sha256()
+    for path in paths:
+        digest.update(f"{path}\0{content_stamp(filesystem, path)}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:40]
+
+
+def _without_end(path: str) -> str:
+    stripped = path.rstrip("/")
+    # "/" is a folder, and "s3://" not a name without it.
+    return path if not stripped or stripped.endswith(":") else stripped
