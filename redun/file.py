@@ -1,4 +1,4 @@
-"""Files as values: what a workflow reads and writes, hashed so that a change is noticed and a result that is gone is made again.
+"""Files as values: what a workflow reads and writes, so that a change is noticed and a result that is gone is made again.
 
     File      one file: path, and a quick stamp of its state (size and time, or an object store's etag)
     FileSet   all files that match a pattern             Dir   all files below a folder

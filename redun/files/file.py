@@ -33,7 +33,7 @@ class FileBase(Value):
         try:
             text = os.fspath(place)
         except TypeError:
-            text = None  # type: ignore[assignment]
+            text = None
         if not isinstance(text, str):
             raise TypeError(f"{type(self).__name__} needs a path as text, found {type(place).__qualname__} {place!r}")
         self._set(text, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import IO, Any
 
 from xxhash import xxh3_128, xxh3_128_hexdigest
@@ -79,10 +80,8 @@ class LocalFileSystem(FileSystem):
 
     def remove(self, path: str) -> None:
         """Remove a file, if there is one."""
-        try:
+        with suppress(FileNotFoundError):
             os.remove(native(path))
-        except FileNotFoundError:
-            pass
 
     def mkdir(self, path: str) -> None:
         """Make a folder and those above it."""

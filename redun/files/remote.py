@@ -7,6 +7,7 @@ since a stamp must tell what is there now.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import IO, Any
 
 from xxhash import xxh3_128_hexdigest
@@ -19,27 +20,23 @@ _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "modi
 
 
 class FsspecFileSystem(FileSystem):
-    """One protocol of fsspec. Stamp: etag or checksum where there is one, else size and modification time.
+    """One protocol of fsspec. Stamp: etag or checksum where there is one, else size and modification time."""
 
-    Raises:
-        FileSystemError: fsspec does not know the protocol, or a package that it needs is missing.
-    """
+    def _at(self, path: str) -> tuple[Any, str]:
+        """Return fsspec's file system and its form of the path.
 
-    def __init__(self) -> None:
+        Raises:
+            FileSystemError: fsspec does not know the protocol, or a package that it needs is missing.
+        """
         try:
             import fsspec
 
             fsspec.get_filesystem_class(self.name)
+            found: tuple[Any, str] = fsspec.core.url_to_fs(path)
         except ImportError as error:
-            raise FileSystemError(f"paths of protocol {self.name!r} need a package that is not installed: {error}") from error
+            raise FileSystemError(f"path {path!r} needs a package that is not installed: {error}") from error
         except ValueError as error:
-            raise FileSystemError(f"protocol {self.name!r} is unknown to redun and fsspec: check the path") from error
-
-    def _at(self, path: str) -> tuple[Any, str]:
-        """Return fsspec's file system and its form of the path."""
-        import fsspec
-
-        found: tuple[Any, str] = fsspec.core.url_to_fs(path)
+            raise FileSystemError(f"path {path!r} cannot be used: {error}") from error
         return found
 
     def _fresh(self, path: str) -> tuple[Any, str]:
@@ -87,24 +84,20 @@ class FsspecFileSystem(FileSystem):
         if "b" not in mode and encoding is not None:
             kwargs["encoding"] = encoding
         stream = fs.open(inner, mode.replace("t", ""), **kwargs)
-        return _Tells(stream, on_close) if writes and on_close is not None else stream  # type: ignore[return-value, no-any-return]
+        return _Tells(stream, on_close) if writes and on_close is not None else stream  # type: ignore[return-value]
 
     def _make_folder_of(self, fs: Any, inner: str) -> None:
         # On object stores this does nothing, or finds that the bucket is not ours to make: writing will tell.
         parent = fs._parent(inner)
         if parent and self.name not in ("http", "https"):
-            try:
+            with suppress(OSError, NotImplementedError):
                 fs.makedirs(parent, exist_ok=True)
-            except (OSError, NotImplementedError):
-                pass
 
     def remove(self, path: str) -> None:
         """Remove a file, if there is one."""
         fs, inner = self._fresh(path)
-        try:
+        with suppress(FileNotFoundError):
             fs.rm_file(inner)
-        except FileNotFoundError:
-            pass
 
     def mkdir(self, path: str) -> None:
         """Make a folder; on object stores nothing happens."""

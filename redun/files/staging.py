@@ -10,8 +10,8 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from redun.files.file import File
-from redun.files.filesystem import get_proto
 from redun.files.fileset import Dir
+from redun.files.filesystem import get_proto
 from redun.value import Value
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Staging(Value, Generic[T]):
         return self.remote if self.is_in_place() else self._copy(self.local, self.remote)
 
     def _copy(self, src: T, dest: T) -> T:
-        src.copy_to(dest)  # type: ignore[arg-type]
+        src.copy_to(dest)
         return dest
 
     def is_in_place(self) -> bool:
@@ -83,7 +83,7 @@ class Staging(Value, Generic[T]):
     def parse_arg(cls, raw_type: Any, arg: str) -> Any:
         """Refuse: a pair of paths cannot be given as one text."""
         raise ValueError(
-            f"a {raw_type.__name__} cannot be given on a command line, found {arg!r}: take a File or Dir and stage it in the task"
+            f"a {raw_type.__name__} cannot be given as text, found {arg!r}: take a File or Dir and stage it in the task"
         )
 
     def __getstate__(self) -> dict[str, Any]:

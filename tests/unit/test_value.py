@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import pickle
-import subprocess
-import sys
 from collections import namedtuple
 from enum import Enum
 from pathlib import Path
@@ -355,17 +353,3 @@ def test_file_cache_keeps_the_content_in_a_file_named_by_it(tmp_path: Path, monk
     file.unlink()
     with pytest.raises(InvalidValueError, match=file.name):
         registry.deserialize(registry.get_type_name(Big), data)
-
-
-def test_importing_values_and_files_is_light():
-    code = (
-        "import sys, redun.value, redun.file\n"
-        "print(*sorted({'fsspec', 'boto3', 'inspect', 'asyncio', 'lmdb', 'shutil', 'subprocess', 'pickle', 'glob'} & set(sys.modules)))"
-    )
-    # Only what our own modules add counts: a bare interpreter of the same site may import some of it by itself.
-    bare = "import sys; print(*sorted({'inspect', 'shutil', 'subprocess', 'pickle', 'glob', 'asyncio'} & set(sys.modules)))"
-    ran = [
-        subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.split()
-        for text in (code, bare)
-    ]
-    assert set(ran[0]) - set(ran[1]) <= {"inspect", "pickle"}
