@@ -1,5 +1,4 @@
-"""Values described for people and indexes, without trusting them: no class has to exist, no pickle is loaded, nothing fails.
-"""
+"""Values described for people and indexes, without trusting them: no class has to exist, no pickle is loaded, nothing fails."""
 
 from __future__ import annotations
 
@@ -106,7 +105,7 @@ def _name(state: Any) -> _Named:
     return _Named(".".join(map(str, name)) if isinstance(name, list) else str(name))
 
 
-_TYPE_NAMES: dict[int, Callable[[Any], Any]] = {code: _name for code in REVIVE}
+_TYPE_NAMES: dict[int, Callable[[Any], Any]] = dict.fromkeys(REVIVE, _name)
 _TYPE_NAMES[UserExt.FUNCTION] = lambda state: _Named("builtins.function")
 _TYPE_NAMES[UserExt.CLASS] = lambda state: _Named("builtins.type")
 _TYPE_NAMES[UserExt.OBJECT] = lambda state: _Named(_object_class(state))

@@ -95,9 +95,10 @@ class ValueEncoder:
             return RAW + value
         links = self._links = LinkTable()
         body = self._encoder.encode(value)
-        if self.graph is not None:
+        graph: GraphWriter | None = self.graph
+        if graph is not None:
             # A graph may have been begun by an attempt that the codec had to repeat: its rows are the same, once.
-            body = self.graph.finish(body)
+            body = graph.finish(body)
             self.flags |= Flag.EXPRESSION
         return with_links(Kind.VALUE, Codec.MSGPACK, self.flags, links.ids, body)
 

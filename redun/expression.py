@@ -153,7 +153,7 @@ class TaskExpression(ApplyExpression[Result]):
         export_options: names of those options that children inherit, or None.
     """
 
-    __slots__ = ("task", "task_options", "export_options")
+    __slots__ = ("export_options", "task", "task_options")
 
     type_name = "redun.expression.TaskExpression"
     task: Task[Any, Any]
@@ -309,7 +309,7 @@ def _format_operation(expr: SimpleExpression[Any], depth: int) -> str:
     if name == "getitem":
         return f"{first}[{_format(args[1], depth)}]"
     if name == "call":
-        rest = SimpleExpression("call", args[1:], expr.kwargs)
+        rest: SimpleExpression[Any] = SimpleExpression("call", args[1:], expr.kwargs)
         return f"{first}({_format_arguments(rest, depth)})"
     if name in _SYMBOLS and len(args) == 2:
         return f"({first} {_SYMBOLS[name]} {_format(args[1], depth)})"

@@ -78,4 +78,15 @@ def get_context(var_path: Any, default: Any = None) -> Any:
     """Return a value of the context, by a dotted path; `default` where it has none."""
 
 
-__all__ = ["SchedulerExpression", "SpecialForm", "catch", "catch_all", "cond", "get_context", "seq", "special_form", "throw", "Rewrite"]
+__all__ = [
+    "SchedulerExpression",
+    "SpecialForm",
+    "catch",
+    "catch_all",
+    "cond",
+    "get_context",
+    "seq",
+    "special_form",
+    "throw",
+    "Rewrite",
+]

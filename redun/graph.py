@@ -180,8 +180,6 @@ class GraphWriter:
         return b"".join((b"\x93", names, array_header(len(self._rows)), *self._rows, root))
 
 
-
-
 class GraphReader:
     """Makes the expressions of one graph, row by row; the mirror of `GraphWriter`.
 
@@ -212,7 +210,7 @@ class GraphReader:
         """
         kind, name, *rest = row
         expr: Expression[Any]
-        if kind == _TASK or kind == _SCHEDULER:
+        if kind in (_TASK, _SCHEDULER):
             task = self._tasks.get(name)
             if task is None:
                 task = self._tasks[name] = self._find_task(self._names[name])

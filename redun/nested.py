@@ -133,7 +133,7 @@ def _rebuild(container: Any, items: list[Any]) -> Any:
     if kind in _SEQUENCES:
         return kind(items)
     if _other_kind(kind) == "namedtuple":
-        return kind._make(items)  # type: ignore[attr-defined]
+        return kind._make(items)
     copy = object.__new__(kind)
     for name, item in (getattr(container, "__dict__", None) or {}).items():
         object.__setattr__(copy, name, item)

@@ -194,7 +194,15 @@ class ExecutionRecord:
         try:
             tags = [(key, value) for key, value in body["tags"]]
             return cls(
-                body["id"], body["argv"], body["start"], body["host"], body["user"], body["pid"], body["cwd"], body["version"], tags
+                body["id"],
+                body["argv"],
+                body["start"],
+                body["host"],
+                body["user"],
+                body["pid"],
+                body["cwd"],
+                body["version"],
+                tags,
             )
         except (TypeError, ValueError, KeyError) as error:
             raise DecodeError(f"execution cannot be decoded: {error!r}") from error

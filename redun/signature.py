@@ -25,17 +25,17 @@ class CallShape:
     """
 
     __slots__ = (
-        "signature",
-        "names",
-        "required",
-        "most",
-        "defaults",
-        "keyword_only",
-        "var_args",
-        "var_kwargs",
         "_by_keyword",
         "_must_have",
+        "defaults",
+        "keyword_only",
+        "most",
+        "names",
+        "required",
+        "signature",
         "simple",
+        "var_args",
+        "var_kwargs",
     )
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -104,5 +104,5 @@ class CallShape:
         ]
         ordered.extend(args[len(names) :])
         known = frozenset(names)
-        ordered.extend([(name, kwargs[name]) for name in sorted(kwargs) if name not in known and name not in leave_out])
+        ordered.extend([[name, kwargs[name]] for name in sorted(kwargs) if name not in known and name not in leave_out])
         return ordered

@@ -350,7 +350,9 @@ def check_options(fullname: str, options: dict[str, Any]) -> None:
                 enum(value)
             except ValueError:
                 expected = ", ".join(repr(member.value) for member in enum)
-                raise TaskDefinitionError(f"option {name}={value!r} of task {fullname!r} is unknown: expected one of {expected}") from None
+                raise TaskDefinitionError(
+                    f"option {name}={value!r} of task {fullname!r} is unknown: expected one of {expected}"
+                ) from None
 
 
 def _include_hash(item: Any) -> str:

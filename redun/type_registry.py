@@ -70,7 +70,13 @@ class TypeRegistry:
 
     def by_name(self, type_name: str) -> type[Any] | None:
         """Return the class of values (or the proxy) registered under a name, or None."""
-        return self._by_name.get(type_name)
+        found = self._by_name.get(type_name)
+        if found is None and type_name.startswith("redun."):
+            # Not every workflow that replays a file has to import it by itself.
+            import redun.file
+
+            found = self._by_name.get(type_name)
+        return found
 
     def proxy_for(self, cls: Any) -> type[ProxyValue] | None:
         """Return the proxy of a foreign type or of its nearest base that has one, or None. Cost: one dict lookup."""
@@ -100,7 +106,7 @@ class TypeRegistry:
         Raises:
             TypeError: there is none.
         """
-        found = self._by_name.get(type_name)
+        found = self.by_name(type_name)
         if found is not None:
             return self.foreign_type(found) or found
         named = import_name(type_name)

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable
 from enum import Enum, IntEnum
 from hashlib import sha256
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import msgpack
@@ -84,7 +84,7 @@ def value_form(value: Any) -> tuple[Form, bool]:
         return (UserExt.NAMEDTUPLE, [_class_name(kind), list(value)]), False
     if hasattr(kind, "__dataclass_fields__"):
         return (UserExt.DATACLASS, [_class_name(kind), _dataclass_state(value)]), False
-    if isinstance(value, FunctionType | BuiltinFunctionType) and not isinstance(value, MethodType):
+    if isinstance(value, FunctionType | BuiltinFunctionType):
         return _function(value), False
     if isinstance(value, type):
         return (UserExt.CLASS, _class_name(value)), False
@@ -188,7 +188,7 @@ def _revive_value(state: Any) -> Any:
         raise UnknownTypeError(f"value type {type_name!r} is not defined any more")
     if serialized:
         return cls.deserialize(getattr(cls, "type", cls), content)
-    value = cls.__new__(cls)
+    value = object.__new__(cls)
     value.__setstate__(content)
     return value
 

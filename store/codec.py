@@ -26,7 +26,7 @@ import struct
 import sys
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgpack
 
@@ -73,7 +73,7 @@ class _TooHard(RecursionError):
 # Levels of extension inside extension before the iterative codec takes over: each costs a packer, or 40 KiB of C stack in the unpacker.
 _MAX_NESTING = 32
 
-Form = tuple[int, Any] | msgpack.ExtType
+Form: TypeAlias = "tuple[int, Any] | msgpack.ExtType"
 
 
 class Encoder:
@@ -177,7 +177,7 @@ def _refuse_impostors(value: Any) -> None:
             raise _TooHard
 
 
-SETS = {set: Ext.SET, frozenset: Ext.FROZENSET}
+SETS: dict[type, Ext] = {set: Ext.SET, frozenset: Ext.FROZENSET}
 
 
 def join_sorted(parts: list[bytes]) -> bytes:
@@ -273,7 +273,7 @@ _LATE: dict[str, Callable[[Any], dict[type, Callable[[Any], Form]]]] = {
     "uuid": lambda m: {m.UUID: _raw(Ext.UUID, lambda value: value.bytes)},
     "zoneinfo": lambda m: {m.ZoneInfo: _plain(Ext.ZONEINFO, _zone_key)},
 }
-_PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+_PATHS: tuple[str, ...] = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
 
 
 def _zone_key(zone: Any) -> str:
@@ -339,8 +339,8 @@ _FROM_STATE: dict[int, Callable[[Any], Any]] = {
     Ext.SET: set,
     Ext.FROZENSET: frozenset,
     Ext.DATE: lambda state: dt.date(*state),
-    Ext.TIME: lambda state: dt.time(*state[:4], fold=state[4], tzinfo=state[5]),
-    Ext.DATETIME: lambda state: dt.datetime(*state[:7], fold=state[7], tzinfo=state[8]),
+    Ext.TIME: lambda state: dt.time(*state[:4]).replace(tzinfo=state[5], fold=state[4]),
+    Ext.DATETIME: lambda state: dt.datetime(*state[:7]).replace(tzinfo=state[8], fold=state[7]),
     Ext.TIMEDELTA: lambda state: dt.timedelta(*state),
     Ext.TIMEZONE: lambda state: dt.timezone(state[0]) if state[1] is None else dt.timezone(*state),
     Ext.PATH: _make_path,

@@ -28,7 +28,7 @@ class _Frame:
     a size. A set has one part per item.
     """
 
-    __slots__ = ("items", "parts", "code", "container")
+    __slots__ = ("code", "container", "items", "parts")
 
     def __init__(self, items: Iterator[Any], parts: list[Any], code: int | None, container: Any) -> None:
         self.items = items
@@ -73,7 +73,7 @@ def encode_deep(form: Callable[[Any], Form], value: Any) -> bytes:
             if id(item) in open_ids:
                 raise EncodeError(f"a {type(item).__qualname__} that contains itself has no encoding")
             opened = _open(form, item, frame.parts)
-            if type(opened) is _Frame:
+            if isinstance(opened, _Frame):
                 open_ids.add(id(item))
                 stack.append(opened)
                 continue
@@ -105,8 +105,9 @@ def _open(form: Callable[[Any], Form], item: Any, parts: list[Any]) -> _Frame | 
     if kind in SETS:
         return _Frame(iter(item), [], SETS[kind], item)
     made = form(item)
-    if type(made) is msgpack.ExtType:
-        return ext_header(made.code, len(made.data)) + made.data
+    if isinstance(made, msgpack.ExtType):
+        data: bytes = made.data
+        return ext_header(made.code, len(data)) + data
     code, state = made
     return _Frame(iter((state,)), [], code, item)
 
@@ -144,7 +145,7 @@ Maker = Callable[[int], tuple[bool, Callable[[Any], Any]]]
 class _Open:
     """A container whose items are being decoded: how many are left, what makes it, and where an extension must end."""
 
-    __slots__ = ("left", "items", "make", "end")
+    __slots__ = ("end", "items", "left", "make")
 
     def __init__(self, left: int, make: Callable[[list[Any]], Any], end: int | None = None) -> None:
         self.left = left

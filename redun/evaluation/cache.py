@@ -18,13 +18,13 @@ from redun.nested import ATOMS, iter_leaves
 from redun.records import CallRecord, TaskRecord
 from redun.store.ids import ID_BYTES, LINK_MARK
 from redun.store.objects import Flag
-from redun.task import CacheResult, get_task_registry
+from redun.task import CacheResult, CacheScope, get_task_registry
 from redun.value import get_type_registry
 
 if TYPE_CHECKING:
     from redun.evaluation.events import EventLog
     from redun.evaluation.job import Job
-    from redun.store.sources.base import Source
+    from redun.store.repository import Store
 
 NO_CALL = bytes(ID_BYTES)
 
@@ -55,12 +55,16 @@ class Cache:
     """Looks results up in a source.
 
     Args:
-        source: the store.
+        store: the store.
         log: is told of misses that are worth a word.
     """
 
-    def __init__(self, source: Source, log: EventLog) -> None:
+    def __init__(self, store: Store, log: EventLog) -> None:
+        source = store.source
+        self._store = store
         self._source = source
+        self._history: dict[str, list[bytes]] = {}
+        self._said: Job | None = None
         self._log = log
         self._decoder = ValueDecoder(source.get)
         self._current: dict[bytes, bool] = {}
@@ -87,6 +91,7 @@ class Cache:
             value = self._decoder.decode_object(data)
             call_data = None if call == NO_CALL else self._source.get(call)
         except RedunError as error:
+            self._said = job
             self._log.miss(job, f"Cached result cannot be used: {error}")
             return None
         flags = data[3]
@@ -106,6 +111,7 @@ class Cache:
             data = ref if ref[0] != LINK_MARK else self._source.get(ref[1:])
             value = self._decoder.decode_object(data)
         except RedunError as error:
+            self._said = job
             self._log.miss(job, f"Cached result cannot be used: {error}")
             return None, False
         if data[3] & Flag.SUBVALUES and not self._is_valid(job, value):
@@ -138,26 +144,40 @@ class Cache:
         registry = get_type_registry()
         for leaf in iter_leaves(value):
             if type(leaf) not in ATOMS and not registry.is_valid(leaf):
+                self._said = job
                 self._log.invalid(job, leaf)
                 return False
         return True
 
     def explain_miss(self, job: Job) -> None:
         """Say why a job would run: for dry runs."""
-        self._log.miss(job, self._why(job))
+        if self._said is not job:
+            self._log.miss(job, self._why(job))
 
     def _why(self, job: Job) -> str:
-        if job.plan.options.get("cache") is False or job.plan.options.get("cache_scope"):
-            return f"Task {job.plan.fullname!r} does not use the cache"
-        from redun.evaluation.history import earlier_task_ids
-
-        earlier = earlier_task_ids(self._source, job.plan.fullname)
-        name = job.plan.fullname
-        for task_id in earlier:
-            if task_id != job.plan.task_id and self._source.memo_get(job.plan.eval_hash(job.arg_refs, job.kwarg_refs, task_id)) is not None:
-                return f"Changed code of task {name!r} (task_hash={task_id.hex()[:8]} --> {job.plan.task_id.hex()[:8]})"
-        if job.plan.task_id in earlier:
+        plan = job.plan
+        name = plan.fullname
+        if plan.scope is not CacheScope.BACKEND:
+            return f"Task {name!r} does not look results up in the store"
+        known = self._earlier(name)
+        for task_id in known:
+            if (
+                task_id != plan.task_id
+                and self._source.memo_get(plan.eval_hash(job.arg_refs, job.kwarg_refs, task_id)) is not None
+            ):
+                return f"Changed code of task {name!r} (task_hash={task_id.hex()[:8]} --> {plan.task_id.hex()[:8]})"
+        if plan.task_id in known:
             return f"New arguments for task {name!r} (eval_hash={job.eval_hash.hex()[:8]})"
-        if earlier:
-            return f"Changed code and new arguments of task {name!r} (task_hash={job.plan.task_id.hex()[:8]})"
-        return f"New task {name!r} (task_hash={job.plan.task_id.hex()[:8]})"
+        if known:
+            return f"Changed code and new arguments of task {name!r} (task_hash={plan.task_id.hex()[:8]})"
+        return f"New task {name!r} (task_hash={plan.task_id.hex()[:8]})"
+
+    def _earlier(self, fullname: str) -> list[bytes]:
+        """Ids of the tasks of that name that have been recorded."""
+        known = self._history.get(fullname)
+        if known is None:
+            from redun.provenance import Provenance
+
+            tasks = Provenance(self._store).tasks(fullname)
+            known = self._history[fullname] = [bytes.fromhex(task.hash) for task in tasks if task.fullname == fullname]
+        return known

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from redun.context import merge
 from redun.encoding import ValueEncoder
 from redun.errors import EncodeError, TaskNotFound, ValueEncodeError
 from redun.evaluation.identity import Identity
@@ -68,7 +69,14 @@ class Calls:
     """
 
     def __init__(
-        self, plans: Plans, cache: Cache, recorder: Recorder, executors: Executors, limits: Limits, log: EventLog, use_cache: bool
+        self,
+        plans: Plans,
+        cache: Cache,
+        recorder: Recorder,
+        executors: Executors,
+        limits: Limits,
+        log: EventLog,
+        use_cache: bool,
     ) -> None:
         self.plans = plans
         self.cache = cache
@@ -109,6 +117,10 @@ class Calls:
         job = Job(expr, scope, plan, self._numbers)
         if expr.export_options:
             self.plans.export(job, expr)
+        if scope.job is None:
+            job.context = self.evaluation.context
+        if plan.context_update:
+            job.context = merge(job.context or {}, plan.context_update)
         plan.counts[Column.PENDING] += 1
         self.recorder.created(job)
         return job
@@ -436,12 +448,16 @@ class Calls:
     # Failure.
 
     def fail(self, job: Job, error: BaseException) -> None:
-        """Record that a job failed; `Evaluation.fail` tells those who wait for it."""
+        """Record that a job failed; `Evaluation.fail` tells those who wait for it.
+
+        A job whose argument failed never began: it is neither recorded nor counted as failed.
+        """
+        if not job.start_us:
+            job.move(State.FAILED)
+            return
         job.count(Column.FAILED)
         self.note_origin(job, error)
         job.end_us = time.time_ns() // 1000
-        if not job.start_us:
-            job.start_us = job.end_us
         knows_arguments = bool(job.eval_hash)
         if knows_arguments and job.call is None:
             from redun.evaluation.failure import ErrorValue

@@ -154,7 +154,7 @@ class Catch(Form):
     shallow hit it is taken only while every task below them is unchanged.
     """
 
-    __slots__ = ("key", "failed_job")
+    __slots__ = ("failed_job", "key")
 
     def __init__(self, expr: Any, scope: Scope) -> None:
         super().__init__(expr, scope)
@@ -343,5 +343,7 @@ class LazyOptions(Node):
             return
         expr = self.expr
         options = self.scope.value(expr.task_options)
-        concrete = TaskExpression(expr.task, expr.args, expr.kwargs, options, expr.export_options, expr.length)
+        concrete: TaskExpression[Any] = TaskExpression(
+            expr.task, expr.args, expr.kwargs, options, expr.export_options, expr.length
+        )
         run.become(self, concrete)

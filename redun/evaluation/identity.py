@@ -13,7 +13,14 @@ import msgpack
 
 from redun.encoding import ValueEncoder
 from redun.errors import EncodeError
-from redun.expression import Expression, QuotedExpression, SchedulerExpression, SimpleExpression, TaskExpression, ValueExpression
+from redun.expression import (
+    Expression,
+    QuotedExpression,
+    SchedulerExpression,
+    SimpleExpression,
+    TaskExpression,
+    ValueExpression,
+)
 from redun.store.codec import Encoder, Form
 from redun.store.ids import ID_BYTES
 from redun.user_types import UserExt, value_form

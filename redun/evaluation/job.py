@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from redun.task import Task
 
 
-
 class Column(IntEnum):
     """Columns of the status table, and what a job is counted as."""
 
@@ -69,34 +68,34 @@ class Job(Node):
     """
 
     __slots__ = (
-        "number",
-        "job_id",
-        "plan",
+        "arg_refs",
         "args",
+        "call",
+        "child_calls",
+        "column",
+        "context",
+        "end_us",
+        "eval_hash",
+        "exported",
+        "holds_limits",
+        "inner",
+        "job_id",
+        "key",
+        "known_call",
+        "known_data",
+        "kwarg_refs",
         "kwargs",
         "lazy_args",
-        "arg_refs",
-        "kwarg_refs",
-        "eval_hash",
-        "key",
-        "inner",
-        "child_calls",
-        "subtree",
+        "number",
+        "plan",
         "reduction",
         "reduction_ref",
-        "result_ref",
-        "call",
-        "known_call",
-        "twins",
-        "context",
-        "exported",
-        "start_us",
-        "end_us",
         "replayed",
-        "holds_limits",
-        "column",
+        "result_ref",
+        "start_us",
+        "subtree",
+        "twins",
         "upstreams",
-        "known_data",
     )
 
     expr: TaskExpression[Any]

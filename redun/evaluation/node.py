@@ -75,7 +75,7 @@ class Scope:
         aliases: id of an expression -> the equal one that stands for it, where a result holds several equal ones.
     """
 
-    __slots__ = ("job", "nodes", "settled", "aliases", "keep", "identity")
+    __slots__ = ("aliases", "identity", "job", "keep", "nodes", "settled")
 
     def __init__(self, job: Job | None) -> None:
         self.job = job
@@ -131,7 +131,7 @@ class Node:
         calls: ids of the calls that the outcome derives from; None if that is found by looking at the expression's inputs.
     """
 
-    __slots__ = ("expr", "scope", "state", "missing", "waiters", "value", "error", "calls")
+    __slots__ = ("calls", "error", "expr", "missing", "scope", "state", "value", "waiters")
 
     def __init__(self, expr: Any, scope: Scope) -> None:
         self.expr = expr
@@ -190,7 +190,9 @@ class Operation(Node):
         if function is None:
             raise InternalError(f"lazy operation {expr.func_name!r} is unknown")
         try:
-            value = function(*[value_of(arg) for arg in expr.args], **{name: value_of(arg) for name, arg in expr.kwargs.items()})
+            value = function(
+                *[value_of(arg) for arg in expr.args], **{name: value_of(arg) for name, arg in expr.kwargs.items()}
+            )
         except Exception as error:
             run.fail(self, error)
             return

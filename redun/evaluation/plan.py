@@ -33,27 +33,29 @@ class Plan:
     Attributes:
         scope: where results may be looked up. check: how a cached result is checked.
         limits: resource name -> how much one job takes.
+        context_update: what `Task.update_context` lays over the context of its jobs.
         leave_out: parameters outside the eval hash (`config_args`).
     """
 
     __slots__ = (
-        "task",
-        "options",
-        "executor",
+        "allowed",
+        "context_update",
         "counts",
+        "executor",
         "fullname",
-        "task_id",
-        "shape",
+        "has_defaults",
+        "lazy_defaults",
+        "leave_out",
+        "limits",
+        "names",
+        "options",
+        "plain_order",
+        "prefix",
         "scope",
         "shallow",
-        "limits",
-        "leave_out",
-        "prefix",
-        "lazy_defaults",
-        "has_defaults",
-        "allowed",
-        "names",
-        "plain_order",
+        "shape",
+        "task",
+        "task_id",
     )
 
     def __init__(self, task: Task[Any, Any], options: Mapping[str, Any], executor: str, counts: list[int]) -> None:
@@ -75,6 +77,7 @@ class Plan:
         self.lazy_defaults = any(holds_expression(default) for default in self.shape.defaults.values())
         allowed = options.get("allowed_cache_results")
         self.allowed = None if allowed is None else frozenset(CacheResult(item) for item in allowed)
+        self.context_update: Mapping[str, Any] = options.get("_context_update") or {}
         self.plain_order = not self.leave_out
 
     def _check_config_args(self) -> None:
@@ -113,7 +116,9 @@ def _enum(enum: Any, options: Mapping[str, Any], name: str, default: Any, task: 
         return enum(value)
     except ValueError:
         expected = ", ".join(repr(member.value) for member in enum)
-        raise TaskDefinitionError(f"option {name}={value!r} of task {task.fullname!r} is unknown: expected one of {expected}") from None
+        raise TaskDefinitionError(
+            f"option {name}={value!r} of task {task.fullname!r} is unknown: expected one of {expected}"
+        ) from None
 
 
 def parse_limits(limits: Any, fullname: str) -> dict[str, int]:

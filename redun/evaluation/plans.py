@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from redun.expression import TaskExpression
     from redun.task import Task
 
-_CONTEXT = "_context_update"
-
 
 class Plans:
     """Makes plans, and keeps the ones that calls with plain options share.
@@ -88,14 +86,6 @@ class Plans:
     def task_id(self, task: Task[Any, Any]) -> bytes:
         """Return the id of a task that is named in a record, having its object written if this is the first time."""
         return self._registered(task).id
-
-    def update_context(self, job: Job) -> None:
-        """Apply `Task.update_context` of a call to its job."""
-        update = job.plan.options.get(_CONTEXT)
-        if update:
-            from redun.context import merge
-
-            job.context = merge(job.context or {}, update)
 
     def key_in_context(self, job: Job) -> bytes:
         """Return what identifies a call in its context, 20 bytes."""

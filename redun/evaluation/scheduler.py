@@ -66,6 +66,9 @@ class Scheduler:
         self._total_limits = self._limits()
         self._running = False
 
+    def load(self) -> None:
+        """Nothing is left to load: the store was opened when the scheduler was made. Kept for scripts that call it."""
+
     def _section(self, name: str) -> Mapping[str, Any]:
         config: Any = self.config
         section = config.get(name) if hasattr(config, "get") else None
@@ -86,7 +89,9 @@ class Scheduler:
         from redun.executors.registry import make_executor
 
         sections = {"default": {"type": "local"}, **self._section("executors")}
-        return {name: lambda name=name, section=section: make_executor(name, section, self) for name, section in sections.items()}
+        return {
+            name: lambda name=name, section=section: make_executor(name, section, self) for name, section in sections.items()
+        }
 
     def add_executor(self, executor: Executor) -> None:
         """Add an executor under its own name."""
@@ -129,13 +134,17 @@ class Scheduler:
             Exception: whatever the workflow's failing task raised, the traceback of jobs having been logged.
         """
         if self._running:
-            raise SchedulerError("this scheduler is running already: return the expression from a task instead, or use another scheduler")
+            raise SchedulerError(
+                "this scheduler is running already: return the expression from a task instead, or use another scheduler"
+            )
         execution = self._execution(exec_argv, tags, execution_id)
         log = EventLog(enabled=self._logging)
         records = provenance and not dryrun
-        recorder = Recorder(self.store.source, execution, records) if not dryrun else _Silent(self.store.source, execution, False)
+        recorder = (
+            Recorder(self.store.source, execution, records) if not dryrun else _Silent(self.store.source, execution, False)
+        )
         plans = Plans(option_overrides or {}, self._executors.options, recorder.new_task)
-        calls = Calls(plans, Cache(self.store.source, log), recorder, self._executors, Limits(self._total_limits), log, cache)
+        calls = Calls(plans, Cache(self.store, log), recorder, self._executors, Limits(self._total_limits), log, cache)
         evaluation = Evaluation(calls, dryrun, dict(context or {}))
         calls.evaluation = evaluation
         log.line(f"Start Execution {uuid.UUID(bytes=execution.id)}:  {' '.join(execution.argv)}")
@@ -175,7 +184,9 @@ class Scheduler:
 
     def _report(self, calls: Calls, log: EventLog, duration_s: float) -> None:
         log.line()
-        counts = {name: dict(zip(_COLUMNS, row, strict=True)) for name, row in calls.plans.counts.items()}
+        counts: dict[str, Mapping[Status | str, int]] = {
+            name: dict(zip(_COLUMNS, row, strict=True)) for name, row in calls.plans.counts.items()
+        }
         for line in format_status_table(counts, time.time()):
             log.line(line)
         log.line()

@@ -88,7 +88,9 @@ class Executors:
             make = self._make.get(name)
             if make is None:
                 known = ", ".join(repr(known) for known in sorted({*self._make, *self._made}))
-                raise SchedulerError(f"unknown executor {name!r}: expected one of {known}, or a section [executors.{name}] in redun.ini")
+                raise SchedulerError(
+                    f"unknown executor {name!r}: expected one of {known}, or a section [executors.{name}] in redun.ini"
+                )
             executor = self._made[name] = make()
             if self._completions is not None:
                 executor.start(self._completions)

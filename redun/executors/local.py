@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from redun.errors import ConfigError
@@ -60,27 +60,31 @@ class LocalExecutor(Executor):
 
     def stop(self) -> None:
         """Let workers end when they have finished what they run; jobs not begun are dropped."""
-        while not self._jobs.empty():
-            self._jobs.get_nowait()
-        for _ in self._threads:
-            self._jobs.put(None)
-        self._threads = []
+        # Workers of this run keep its queues to the end: one that is late must not take a job of the next run.
+        jobs, threads = self._jobs, self._threads
+        self._jobs, self._threads = SimpleQueue(), []
+        try:
+            while True:
+                jobs.get_nowait()
+        except Empty:
+            pass
+        for _ in threads:
+            jobs.put(None)
 
     def _start_worker(self) -> None:
         number = len(self._threads)
         # Daemons: a task that never ends must not keep the process from leaving.
-        thread = threading.Thread(target=self._work, name=f"redun-{self.name}-{number}", daemon=True)
+        thread = threading.Thread(
+            target=self._work, args=(self._jobs, self._completions), name=f"redun-{self.name}-{number}", daemon=True
+        )
         self._threads.append(thread)
         thread.start()
 
-    def _work(self) -> None:
+    def _work(self, jobs: SimpleQueue[Job | None], completions: SimpleQueue[Any]) -> None:
         from redun.evaluation.current import set_current_scheduler
 
         set_current_scheduler(self.scheduler)
-        completions = self._completions
-        if completions is None:
-            raise RuntimeError("executor was not started")
-        get, put = self._jobs.get, completions.put
+        get, put = jobs.get, completions.put
         while (job := get()) is not None:
             try:
                 result = run_job(job)

@@ -1,0 +1,102 @@
+"""What sections and options there are, so that a misspelt one is noticed and a bad value is refused before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from redun.errors import ConfigError
+
+if TYPE_CHECKING:
+    from redun.config_section import Section
+
+# Section -> its options; None: any.
+_OPTIONS: dict[str, frozenset[str] | None] = {
+    "backend": frozenset(("path", "exclusive")),
+    "scheduler": frozenset(
+        (
+            "setup_scheduler",
+            "context",
+            "context_file",
+            "job_status_interval",
+            "ignore_warnings",
+            "boto_config",
+            "federated_configs",
+        )
+    ),
+    "limits": None,
+}
+# Sections that are written [KIND.NAME]; their options go to whatever they describe.
+_NAMED = frozenset(("executors", "repos", "federated_tasks"))
+# Options of the SQL database that the existing package has and this one has not.
+_WITHOUT_USE = frozenset(
+    (
+        "db_uri",
+        "db_aws_secret_name",
+        "db_username_env",
+        "db_password_env",
+        "automigrate",
+        "value_store_path",
+        "value_store_min_size",
+        "max_value_size",
+    )
+)
+
+
+def warnings(sections: Iterable[Section], source: str) -> Iterator[str]:
+    """Yield a text for each section and option that nobody reads."""
+    for section in sections:
+        kind, dot, _ = section.name.partition(".")
+        if kind in _NAMED:
+            if not dot:
+                yield f"{source}: section [{kind}] is not used: expected [{kind}.NAME]"
+        elif section.name not in _OPTIONS:
+            yield f"{source}: unknown section [{section.name}]{_near(section.name, [*_OPTIONS, *_NAMED], '[{}]')}"
+        else:
+            yield from _unknown_options(section, _OPTIONS[section.name])
+
+
+def _unknown_options(section: Section, known: frozenset[str] | None) -> Iterator[str]:
+    if known is None:
+        return
+    # Options that others refer to as ${name} are variables, not mistakes.
+    used = " ".join(section.texts.values())
+    for option in section:
+        if option in known or f"${{{option}}}" in used:
+            continue
+        if section.name == "backend" and option in _WITHOUT_USE:
+            yield f"{section.where(option)} is not used: this redun keeps results in a store of files, see option 'path'"
+        else:
+            yield f"{section.where(option)} is unknown{_near(option, known, '{!r}')}"
+
+
+def _near(name: str, known: Iterable[str], form: str) -> str:
+    import difflib
+
+    found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return (
+        f": did you mean {form.format(found[0])}?"
+        if found
+        else f": expected one of {', '.join(map(form.format, sorted(known)))}"
+    )
+
+
+def check_values(sections: Iterable[Section]) -> None:
+    """Raise ConfigError for the first value that cannot work, an unknown ${variable} included."""
+    for section in sections:
+        dict(section.items())
+        if section.name == "limits":
+            for option in section:
+                _at_least(section, option, 0)
+        elif section.name == "backend":
+            section.getboolean("exclusive")
+        elif section.name == "scheduler":
+            section.getfloat("job_status_interval")
+        elif section.name.startswith("executors."):
+            _at_least(section, "max_workers", 1)
+
+
+def _at_least(section: Section, option: str, least: int) -> None:
+    count = section.getint(option)
+    if count is not None and count < least:
+        raise ConfigError(f"{section.where(option)}: expected an integer of at least {least}, found {section[option]!r}")

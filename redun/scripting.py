@@ -1,0 +1,353 @@
+"""Shell scripts as part of a workflow: `script`, tasks with `script=True`, and how a script is run.
+
+A script without a first line of its own is run by bash with `set -exo pipefail`: it ends at the first command that fails, in a
+pipe too, and standard error shows the commands (where there is no bash, by sh). Standard output is the result.
+
+A call `script(command, inputs, outputs)` becomes three jobs:
+
+    redun.script               is cached: by the text of the command, the state of the inputs, the paths of the outputs
+      redun.script_task        runs the text; never cached by itself, so that a missing output makes it run again
+      redun.postprocess_script turns standard output and the outputs' paths into the shape of `outputs`
+
+`redun.script` is checked shallowly: its final value holds the output files, and if one of them has changed or gone everything
+runs again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from shlex import quote
+from textwrap import dedent
+from typing import Any
+
+from redun.errors import RedunError
+from redun.file import Dir, File, Staging, StagingDir, StagingFile, get_proto
+from redun.files.shell import local_folder_copy, word
+from redun.nested import holds_expression, map_leaves
+from redun.task import CacheScope, Task, task
+
+DEFAULT_SHELL = "#!/usr/bin/env bash\nset -exo pipefail"
+_SHELL_WITHOUT_BASH = "#!/bin/sh\nset -ex\nif (set -o pipefail) 2> /dev/null; then set -o pipefail; fi"
+
+NULL = object()
+"""Stands for `outputs` that were not given; None is a value like any other."""
+
+STDOUT = "-"
+"""Path of the file that stands for standard output in `outputs`."""
+
+# Options about the cache belong to the job that is cached; the rest goes where the command runs.
+_CACHE_OPTIONS = frozenset(("cache", "cache_scope", "check_valid", "allowed_cache_results", "nout"))
+
+_KEPT_STDERR_BYTES = 1 << 20
+_SHOWN_LINES = 10
+
+
+class ScriptError(RedunError):
+    """A script failed.
+
+    Args:
+        stderr: what it wrote to standard error, at most the last MiB.
+        status: its exit status; negative, the signal that ended it; None if unknown.
+    """
+
+    def __init__(self, stderr: bytes, status: int | None = None) -> None:
+        super().__init__(stderr, status)
+        self.stderr = stderr
+        self.status = status
+
+    @property
+    def message(self) -> str:
+        """How the script ended, and the last lines that it wrote to standard error."""
+        lines = self.stderr.decode("utf-8", "replace").rstrip().splitlines()
+        if not lines:
+            return f"script {_ending(self.status)}; its standard error is empty"
+        shown = "".join(f"\n  {line}" for line in lines[-_SHOWN_LINES:])
+        what = "standard error" if len(lines) <= _SHOWN_LINES else f"last {_SHOWN_LINES} lines of standard error"
+        return f"script {_ending(self.status)}; {what}:{shown}"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def _ending(status: int | None) -> str:
+    if status is None:
+        return "failed"
+    if status < 0:
+        return f"was ended by signal {_signal_name(-status)}"
+    if status > 128 and (name := _signal_name(status - 128)) != str(status - 128):
+        return f"failed with exit status {status} (a command was ended by signal {name})"
+    return f"failed with exit status {status}"
+
+
+def _signal_name(number: int) -> str:
+    import signal
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def prepare_command(command: str, default_shell: str = DEFAULT_SHELL) -> str:
+    """Return a script that can be run: without common indentation, and with a first line that names its interpreter.
+
+    Args:
+        default_shell: what comes first if the command does not begin with `#!`.
+    """
+    text = dedent(command).strip()
+    return text if text.startswith("#!") else f"{default_shell}\n{text}"
+
+
+def exec_script(command: str) -> bytes:
+    """Run a script in the working folder and return its standard output; standard input is empty.
+
+    Args:
+        command: its text; see `prepare_command` for what may be left out.
+
+    Raises:
+        ScriptError: it failed, or its interpreter cannot be found.
+        OSError: there is no room for the temporary files.
+    """
+    import subprocess
+    import tempfile
+
+    text = _without_bash(prepare_command(command))
+    with tempfile.TemporaryDirectory(prefix="redun-") as folder:
+        path = os.path.join(folder, "script")
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
+            stream.write(text + "\n")
+        os.chmod(path, 0o700)
+        # Files, not pipes: a gigabyte of output is held once, and a process left in the background holds nobody up. The
+        # interpreter is called by name, since a file that another thread's child still holds open cannot be executed.
+        with open(os.path.join(folder, "stdout"), "w+b") as stdout, open(os.path.join(folder, "stderr"), "w+b") as stderr:
+            try:
+                done = subprocess.run(
+                    [*interpreter(text), path], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, check=False
+                )
+            except OSError as error:
+                raise ScriptError(f"{interpreter(text)[0]}: {error.strerror}".encode()) from error
+            if done.returncode != 0:
+                stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - _KEPT_STDERR_BYTES))
+                raise ScriptError(stderr.read(), done.returncode)
+            stdout.seek(0)
+            return stdout.read()
+
+
+def interpreter(text: str) -> list[str]:
+    """Return the command in a script's first line, split as the kernel does: program and at most one argument."""
+    return text.split("\n", 1)[0].removeprefix("#!").strip().split(None, 1)
+
+
+def _without_bash(text: str) -> str:
+    if not text.startswith(DEFAULT_SHELL):
+        return text
+    import shutil
+
+    return text if shutil.which("bash") else _SHELL_WITHOUT_BASH + text.removeprefix(DEFAULT_SHELL)
+
+
+def get_task_command(task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Return the script of one call of a task with `script=True`.
+
+    Raises:
+        TypeError: its function returned something else than text or a list of words.
+    """
+    command = task.func(*args, **kwargs)
+    if not isinstance(command, str | list):
+        raise TypeError(
+            f"script task {task.fullname!r} must return its command as text or a list, found {type(command).__name__}"
+        )
+    return prepare_command(_command_text(command))
+
+
+def _command_text(command: str | list[Any]) -> str:
+    if isinstance(command, list):
+        return " ".join([quote(os.fspath(part) if isinstance(part, os.PathLike) else str(part)) for part in command])
+    return dedent(command).strip()
+
+
+def get_command_eof(command: str, eof_prefix: str = "EOF") -> str:
+    """Return a line that does not occur in a command, to end it as a here-document."""
+    lines = set(command.splitlines())
+    eof, number = eof_prefix, 0
+    while eof in lines:
+        number += 1
+        eof = f"{eof_prefix}{number}"
+    return eof
+
+
+def get_wrapped_command(command: str, eof_prefix: str = "EOF") -> str:
+    """Return lines of shell that run a script under its own interpreter: it is written to a temporary file first."""
+    eof = get_command_eof(command, eof_prefix)
+    return f"""\
+(
+  redun_script="$(mktemp)"
+  trap 'rm -f "$redun_script"' EXIT
+  cat > "$redun_script" << "{eof}"
+{command}
+{eof}
+  chmod +x "$redun_script"
+  "$redun_script"
+)"""
+
+
+def script(
+    command: str | list[Any],
+    inputs: Any = [],  # noqa: B006
+    outputs: Any = NULL,
+    tempdir: bool = False,
+    as_mount: bool = False,
+    **task_options: Any,
+) -> Any:
+    """Run a shell script as a job.
+
+    Args:
+        command: the script; a list is the words of one command, quoted where needed. A first line `#!...` names another
+            interpreter than the shell.
+        inputs: nested values; a `file.stage("local")` in them is copied to its local path before the command runs. A change of
+            any of these files makes it run again.
+        outputs: nested values, whose shape the result has: a staged file or folder is copied back and returned as `File` or
+            `Dir`, a `File` is returned with its new hash, `File("-")` becomes standard output (bytes), other values stay. By
+            default the result is standard output.
+        tempdir: run in a temporary folder, removed in the end. Relative paths of the other side of staged files, and of outputs
+            that are not staged, mean the working folder as ever.
+        as_mount: staged files are mounted where the command runs, if their file system knows how.
+        task_options: `executor`, `memory`, `limits`, `cache`, ... of the job.
+
+    Returns:
+        An expression of the result.
+    """
+    if outputs is NULL:
+        outputs = File(STDOUT)
+    if holds_expression([command, inputs, outputs]):
+        return _prepare_script(command, inputs, outputs, tempdir, as_mount, task_options)
+    return _script_call(command, inputs, outputs, tempdir, as_mount, task_options)
+
+
+def _script_call(
+    command: str | list[Any], inputs: Any, outputs: Any, tempdir: bool, as_mount: bool, task_options: dict[str, Any]
+) -> Any:
+    if not isinstance(command, str | list):
+        raise TypeError(f"script needs its command as text or a list, found {type(command).__name__}")
+    outputs = map_leaves(_staged, outputs)
+    text = render_script(_command_text(command), _stagings(inputs), _stagings(outputs), tempdir, as_mount)
+    cached = {name: option for name, option in task_options.items() if name in _CACHE_OPTIONS}
+    running = {name: option for name, option in task_options.items() if name not in _CACHE_OPTIONS}
+    call = _script.options(**cached) if cached else _script
+    return call(text, map_leaves(_remote, inputs), outputs, running)
+
+
+def _staged(leaf: Any) -> Any:
+    """Give outputs a form that counts by path only: what is there before the script has run must not matter."""
+    if isinstance(leaf, File):
+        return leaf.classes.StagingFile(leaf, leaf)
+    if isinstance(leaf, Dir):
+        return leaf.classes.StagingDir(leaf, leaf)
+    return leaf
+
+
+def _remote(leaf: Any) -> Any:
+    """Give inputs a form that counts by their state."""
+    return type(leaf.remote)(leaf.remote.path) if isinstance(leaf, Staging) else leaf
+
+
+def _stagings(nested: Any) -> list[Staging[Any]]:
+    from redun.nested import iter_leaves
+
+    return [leaf for leaf in iter_leaves(nested) if isinstance(leaf, Staging) and leaf.local.path != STDOUT]
+
+
+def render_script(
+    command: str, inputs: list[Staging[Any]], outputs: list[Staging[Any]], tempdir: bool = False, as_mount: bool = False
+) -> str:
+    """Return the whole text to run: stage in, the command under its interpreter, stage out.
+
+    The text does not depend on where or when it is rendered, so that it can be part of a cache key.
+
+    Args:
+        command: dedented.
+        tempdir: go to a temporary folder first.
+    """
+    before = [lines for staging in inputs if (lines := _stage_in(staging, tempdir, as_mount))]
+    after = [lines for staging in outputs if (lines := _stage_out(staging, tempdir, as_mount))]
+    if not before and not after and not tempdir:
+        return prepare_command(command)
+    enter = []
+    if tempdir:
+        enter = ['redun_dir="$PWD"', 'redun_temp="$(mktemp -d)"', "trap 'rm -rf \"$redun_temp\"' EXIT", 'cd "$redun_temp"']
+    return "\n".join([DEFAULT_SHELL, *enter, *before, get_wrapped_command(prepare_command(command)), *after])
+
+
+def _stage_in(staging: Staging[Any], tempdir: bool, as_mount: bool) -> str:
+    if tempdir and _is_relative(staging.remote.path):
+        return _local_copy(staging, _in_working_folder(staging.remote.path), word(staging.local.path), staging.local.path)
+    return _quiet(staging.render_stage(as_mount))
+
+
+def _stage_out(staging: Staging[Any], tempdir: bool, as_mount: bool) -> str:
+    if tempdir and _is_relative(staging.remote.path):
+        remote = _in_working_folder(staging.remote.path)
+        return _local_copy(staging, word(staging.local.path), remote, staging.remote.path, "$redun_dir/")
+    return _quiet(staging.render_unstage(as_mount))
+
+
+def _local_copy(staging: Staging[Any], src: str, dest: str, dest_path: str, prefix: str = "") -> str:
+    if isinstance(staging, StagingDir):
+        return local_folder_copy(src, dest)
+    folder = os.path.dirname(dest_path)
+    lines = [f"cp {src} {dest}"]
+    if folder:
+        lines.insert(0, f'mkdir -p "{prefix}"{quote(folder)}' if prefix else f"mkdir -p {quote(folder)}")
+    return "\n".join(lines)
+
+
+def _is_relative(path: str) -> bool:
+    return get_proto(path) == "local" and not os.path.isabs(path.removeprefix("file://"))
+
+
+def _in_working_folder(path: str) -> str:
+    return f'"$redun_dir"/{quote(path)}'
+
+
+def _quiet(lines: str) -> str:
+    """Keep what a copying program says out of standard output, which is the script's result."""
+    return "\n".join([f"{line} >&2" if line.startswith(("aws ", "gsutil ", "redun ")) else line for line in lines.splitlines()])
+
+
+@task(name="script", namespace="redun", version="1", check_valid="shallow")
+def _script(command: str, inputs: Any, outputs: Any, task_options: dict[str, Any] = {}) -> Any:  # noqa: B006
+    """Run a rendered script and return the outputs; the inputs are there to be hashed."""
+    run = script_task.options(**task_options) if task_options else script_task
+    return postprocess_script(run(command), outputs)
+
+
+@task(namespace="redun", version="1", script=True, cache_scope=CacheScope.NONE)
+def script_task(command: str) -> str:
+    """Return the text that is run. Not cached: only `redun.script` knows on what the result depends."""
+    return command
+
+
+@task(namespace="redun", version="1")
+def postprocess_script(result: bytes, outputs: Any) -> Any:
+    """Return the outputs with files as they are now, and standard output where it was asked for."""
+    return map_leaves(_result_of(result), outputs)
+
+
+def _result_of(stdout: bytes) -> Callable[[Any], Any]:
+    def result(leaf: Any) -> Any:
+        if not isinstance(leaf, Staging):
+            return leaf
+        if isinstance(leaf, StagingFile) and leaf.remote.path == STDOUT:
+            return stdout
+        return type(leaf.remote)(leaf.remote.path)
+
+    return result
+
+
+@task(name="prepare_script", namespace="redun", version="1", cache_scope=CacheScope.NONE)
+def _prepare_script(
+    command: Any, inputs: Any, outputs: Any, tempdir: bool, as_mount: bool, task_options: dict[str, Any]
+) -> Any:
+    """Make the call once its arguments are known. Not cached, since a staged input counts here by its path only."""
+    return _script_call(command, inputs, outputs, tempdir, as_mount, task_options)
