@@ -144,7 +144,12 @@ def _without_bash(text: str) -> str:
         return text
     import shutil
 
-    return text if shutil.which("bash") else _SHELL_WITHOUT_BASH + text.removeprefix(DEFAULT_SHELL)
+    if shutil.which("bash"):
+        return text
+    # What is wrapped inside is written by the same hand.
+    return text.replace(f"{DEFAULT_SHELL}\n", f"{_SHELL_WITHOUT_BASH}\n").replace(
+        '/usr/bin/env bash "$redun_script"', 'sh "$redun_script"'
+    )
 
 
 def get_task_command(task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -178,8 +183,9 @@ def get_command_eof(command: str, eof_prefix: str = "EOF") -> str:
 
 
 def get_wrapped_command(command: str, eof_prefix: str = "EOF") -> str:
-    """Return lines of shell that run a script under its own interpreter: it is written to a temporary file first."""
+    """Return lines of shell that run a script under the interpreter that it names: it is written to a temporary file first."""
     eof = get_command_eof(command, eof_prefix)
+    run = " ".join(map(quote, interpreter(command)))
     return f"""\
 (
   redun_script="$(mktemp)"
@@ -187,8 +193,7 @@ def get_wrapped_command(command: str, eof_prefix: str = "EOF") -> str:
   cat > "$redun_script" << "{eof}"
 {command}
 {eof}
-  chmod +x "$redun_script"
-  "$redun_script"
+  {run} "$redun_script"
 )"""
 
 
@@ -318,7 +323,7 @@ def _quiet(lines: str) -> str:
 @task(name="script", namespace="redun", version="1", check_valid="shallow")
 def _script(command: str, inputs: Any, outputs: Any, task_options: dict[str, Any] = {}) -> Any:  # noqa: B006
     """Run a rendered script and return the outputs; the inputs are there to be hashed."""
-    run = script_task.options(**task_options) if task_options else script_task
+    run: Any = script_task.options(**task_options) if task_options else script_task
     return postprocess_script(run(command), outputs)
 
 
@@ -328,9 +333,12 @@ def script_task(command: str) -> str:
     return command
 
 
-@task(namespace="redun", version="1")
+@task(namespace="redun", version="1", cache_scope=CacheScope.NONE)
 def postprocess_script(result: bytes, outputs: Any) -> Any:
-    """Return the outputs with files as they are now, and standard output where it was asked for."""
+    """Return the outputs with files as they are now, and standard output where it was asked for.
+
+    Not cached: another script of the same run may have written the same paths since.
+    """
     return map_leaves(_result_of(result), outputs)
 
 
