@@ -454,6 +454,7 @@ class Calls:
         """
         if not job.start_us:
             job.move(State.FAILED)
+            self.recorder.dropped(job)
             return
         job.count(Column.FAILED)
         self.note_origin(job, error)

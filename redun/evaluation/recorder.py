@@ -65,6 +65,7 @@ class Recorder:
         self._memo_calls: list[tuple[bytes, bytes]] = []
         self._reductions: list[tuple[bytes, bytes]] = []
         self._created: list[Job] = []
+        self._live: dict[int, Job] = {}
         self._jobs: list[JobRecord] = []
         self._upstreams: dict[int, list[Upstream]] = {}
         self._sources: dict[bytes, bytes] = {}
@@ -99,6 +100,11 @@ class Recorder:
     def created(self, job: Job) -> None:
         """A job exists: it is written as running if a commit comes before its end."""
         self._created.append(job)
+        self._live[job.number] = job
+
+    def dropped(self, job: Job) -> None:
+        """A job will never begin, as one of its arguments failed: there is nothing to write of it."""
+        self._live.pop(job.number, None)
 
     def reduction(self, job: Job, ref: bytes) -> None:
         """A function returned an expression: remember that before its subtree is evaluated."""
@@ -133,6 +139,7 @@ class Recorder:
 
     def finished(self, job: Job) -> None:
         """A job has ended, well or not."""
+        self._live.pop(job.number, None)
         parent = job.scope.job
         self._jobs.append(
             JobRecord(
@@ -242,7 +249,7 @@ class Recorder:
         self._memo_calls = []
         self._reductions = []
         # Jobs that have not begun yet are written once they have; those that run were written now.
-        self._created = [job for job in self._created if not job.start_us]
+        self._created = [job for job in self._created if not job.start_us and job.number in self._live]
         self._jobs = []
         self._upstreams = {}
         self._sources = {}
@@ -254,8 +261,14 @@ class Recorder:
         self._source.refresh()
 
     def end(self, status: Status, error: str | None = None) -> None:
-        """Write the end of the execution and all that is left."""
-        self.note("end", {"status": int(status), "time": time.time_ns() // 1000, **({"error": error} if error else {})})
+        """Write the end of the execution and all that is left; jobs that have begun but not ended are written as cancelled."""
+        now = time.time_ns() // 1000
+        for job in self._live.values():
+            if job.start_us:
+                self._jobs.append(_started(job)._replace(status=Status.CANCELLED, duration_us=now - job.start_us))
+        self._live.clear()
+        self._created.clear()
+        self.note("end", {"status": int(status), "time": now, **({"error": error} if error else {})})
         self.commit()
 
 

@@ -164,9 +164,14 @@ class Scheduler:
             with lease, _raised_thresholds():
                 if records:
                     recorder.commit()
-                root = evaluation.run(as_root(expr), Scope(None))
-                if root.error is not None:
-                    evaluation.finish_running()
+                try:
+                    root = evaluation.run(as_root(expr), Scope(None))
+                    if root.error is not None:
+                        evaluation.finish_running()
+                except KeyboardInterrupt:
+                    # What was recorded stays, and the next run goes on from there.
+                    recorder.end(Status.CANCELLED, "interrupted by the user")
+                    raise
                 self._close(recorder, root)
             self._report(calls, log, time.monotonic() - started)
             return self._outcome(calls, root, log)
