@@ -1,0 +1,31 @@
+"""`redun init`: make a configuration folder and its store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from redun.cli.session import current_session
+
+
+@click.command(name="init", short_help="Make a configuration folder and its store.")
+@click.argument("folder", required=False, default=".", metavar="[DIR]")
+def command(folder: str) -> None:
+    """Make DIR/.redun with a redun.ini and an empty store; what is there already stays as it is.
+
+    `redun run` makes one by itself where it finds none; with `init` a project has its own from the start.
+
+    \b
+    Examples:
+      redun init
+      redun init ~/projects/genomes
+    """
+    from redun.config import FOLDER, make_folder
+
+    session = current_session()
+    place = Path(session.config_dir) if session.config_dir is not None else Path(folder, FOLDER)
+    place = place.absolute()
+    new = make_folder(place)
+    session.open_store(place, create=True, write=True).close()
+    click.echo(f"{'initialized' if new else 'already there:'} {place}")

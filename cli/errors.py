@@ -1,0 +1,124 @@
+"""What goes wrong on the command line, and how it is told: one message on standard error and an exit status.
+
+0 fine   1 we refuse, or the workflow failed   2 the command line itself cannot be read   130 interrupted
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from types import TracebackType
+
+from redun.errors import RedunError
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_PLACES = tuple(
+    [folder + os.sep for folder in {_PACKAGE, os.path.dirname(os.path.realpath(__file__)), os.path.join(_PACKAGE, "redun")}]
+)
+
+
+class CommandError(RedunError):
+    """A command cannot do what was asked.
+
+    Args:
+        message: one sentence, lower case.
+        details: text to show below it, such as the traceback of a script.
+    """
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
+def report(error: BaseException, debug: bool = False) -> int:
+    """Tell of an error on standard error.
+
+    Args:
+        debug: show where in redun an unexpected error came up.
+
+    Returns:
+        The exit status.
+    """
+    import click
+
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        _say("redun: interrupted")
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        # Nobody reads any more; what is still buffered must not raise again when the interpreter flushes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    if isinstance(error, click.UsageError):
+        _say(f"redun: error: {_usage_message(error)}")
+        return USAGE
+    if isinstance(error, click.ClickException):
+        _say(f"redun: error: {_lower(error.format_message())}")
+        return error.exit_code
+    if isinstance(error, RedunError):
+        _say(f"redun: error: {error}")
+        details = getattr(error, "details", "")
+        if details:
+            _say(details)
+    elif isinstance(error, OSError) and error.strerror:
+        _say(f"redun: error: {error.strerror}" + (f": {error.filename!r}" if error.filename is not None else ""))
+    else:
+        _say(f"redun: internal error: {_internal(error)}")
+    if debug:
+        _say("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n"))
+    return FAILED
+
+
+def warn(message: str) -> None:
+    """Tell of something that the user should know but that stops nothing."""
+    _say(f"redun: warning: {message}")
+
+
+def _say(text: str) -> None:
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # Standard error is closed: there is nobody to tell.
+        pass
+
+
+def _lower(message: str) -> str:
+    message = message.removesuffix(".")
+    return message[:1].lower() + message[1:] if message[1:2].islower() else message
+
+
+def _usage_message(error: object) -> str:
+    import click
+
+    assert isinstance(error, click.UsageError)
+    message = _lower(error.format_message())
+    context = error.ctx
+    return message if context is None else f"{message}: see '{context.command_path} --help'"
+
+
+def _internal(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    text = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {text}{place}; this is a bug, 'redun --log-level DEBUG ...' shows more of it"
+
+
+def user_traceback(error: BaseException) -> str:
+    """Return a traceback as Python shows it, from the user's own first frame on; just the error if there is none."""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and not is_users(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    lines = traceback.format_exception(type(error), error, trace)
+    return "".join(lines).rstrip("\n")
+
+
+def is_users(filename: str) -> bool:
+    """Tell whether code of a file is the user's: not redun's own and not the machinery of imports."""
+    if filename.startswith("<frozen "):
+        return False
+    return not os.path.abspath(filename).startswith(_PLACES)

@@ -1,0 +1,128 @@
+"""`redun`: options before the verb, the verbs, and the one place where errors become messages and exit statuses.
+
+A verb's module is imported when the verb is used, so that none pays for the others.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from redun.cli.errors import CommandError, report
+from redun.cli.session import LOG_LEVELS, Session
+from redun.version import __version__
+
+# Verb -> module with a click command named `command`, in the order of `redun --help`.
+VERBS = {
+    "init": "redun.cli.commands.init",
+    "run": "redun.cli.commands.run",
+    "log": "redun.cli.commands.log",
+    "help": "redun.cli.commands.help",
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in order."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of a verb."""
+        if cmd_name not in VERBS:
+            return None
+        from importlib import import_module
+
+        command: click.Command = import_module(VERBS[cmd_name]).command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that a command line begins with."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], VERBS, n=2)
+            hint = f": did you mean {' or '.join(map(repr, near))}?" if near else f": expected one of {', '.join(VERBS)}"
+            # No context, for the hint is all that there is to say.
+            raise click.UsageError(f"no such command: {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+
+def _print_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(__version__)
+        context.exit()
+
+
+@click.group(cls=Verbs, name="redun", invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-c", "--config", "config_dir", metavar="DIR", help="Configuration folder, usually named .redun.")
+@click.option(
+    "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+@click.option(
+    "--check-version", "requirement", metavar="SPEC", help="Refuse to run unless the version fits, such as '>=0.1,<1'."
+)
+@click.option("--log-level", type=click.Choice(LOG_LEVELS, case_sensitive=False), default="INFO", help="How much to tell.")
+@click.pass_context
+def group(context: click.Context, config_dir: str | None, requirement: str | None, log_level: str) -> None:
+    """Run workflows of lazy Python tasks, and look at what ran.
+
+    \b
+    Examples:
+      redun run hello_world.py main --greet Hi
+      redun log -
+    """
+    session = context.ensure_object(Session)
+    session.config_dir = config_dir
+    session.log_level = log_level.upper()
+    if requirement is not None:
+        from redun.cli.versions import fits
+
+        if not fits(__version__, requirement):
+            raise CommandError(f"redun version {__version__} does not meet the requirement {requirement!r}")
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        argv: the words after the program's name; those of this process by default.
+
+    Returns:
+        The exit status.
+    """
+    args = list(sys.argv[1:] if argv is None else argv)
+    if "_REDUN_COMPLETE" in os.environ:
+        group.main(args, prog_name="redun")
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character is no reason to fail.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    session = Session(argv=tuple(args))
+    try:
+        status = _invoke(args, session)
+        sys.stdout.flush()
+        return status
+    except (Exception, KeyboardInterrupt) as error:
+        return report(error, debug=session.log_level == "DEBUG")
+
+
+def _invoke(args: list[str], session: Session) -> int:
+    # Not group.main(): it would turn Ctrl-C and closed pipes into exits of its own.
+    try:
+        with group.make_context("redun", args, obj=session) as context:
+            found: Any = group.invoke(context)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    return found if isinstance(found, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""Loading the script or module that a command line names, and finding tasks in it.
+
+A script is imported under the name of its file without `.py`, with its folder first on `sys.path`, so that modules beside it can be
+imported, whatever their names: `cli.py` and `store.py` of a user are theirs. `if __name__ == "__main__"` does not hold in it.
+
+It is always compiled from its source. Python's own cache of compiled files trusts size and whole seconds of the file's time, so an edit
+within a second of a run could go unnoticed, and a task would be recorded with another source than ran.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from redun.cli.errors import CommandError, is_users, user_traceback
+from redun.task import Task, get_task_registry
+
+
+class _SourceLoader(importlib.machinery.SourceFileLoader):
+    """Compiles a file from source, neither reading nor writing a compiled copy."""
+
+    def path_stats(self, path: str) -> Any:
+        """Refuse, which keeps Python from looking for a compiled copy."""
+        raise OSError("compiled copies are not used")
+
+
+def load(name: str) -> ModuleType:
+    """Import a script or module.
+
+    Args:
+        name: path of a script (`flows/main.py`), or name of a module (`flows.main`).
+
+    Raises:
+        CommandError: it does not exist, cannot be read, or fails while it is imported.
+    """
+    if name.endswith(".py") or os.sep in name or os.path.isfile(name):
+        return _load_script(Path(name))
+    return _load_module(name)
+
+
+def _load_script(path: Path) -> ModuleType:
+    if not path.exists():
+        raise CommandError(f"script {str(path)!r} does not exist{_near_script(path)}")
+    if not path.is_file():
+        raise CommandError(f"script {str(path)!r} is a folder, expected a Python file")
+    path = path.absolute()
+    name = path.name.removesuffix(".py")
+    if name in sys.modules:
+        raise CommandError(
+            f"script {path.name!r} has the name of a module that is in use, {name!r}: give the file another name"
+        )
+    _put_first(str(path.parent))
+    spec = importlib.util.spec_from_file_location(name, path, loader=_SourceLoader(name, str(path)))
+    if spec is None or spec.loader is None:
+        raise CommandError(f"script {str(path)!r} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    # As in a normal import, so that pickles, `import` in modules beside it, and sys.modules[cls.__module__] find it.
+    sys.modules[name] = module
+    loader = spec.loader
+    _run_import(path.name, lambda: loader.exec_module(module))
+    return module
+
+
+def _load_module(name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise CommandError(f"no script or module {name!r}: expected a path such as flow.py, or a module such as flows.main")
+    _put_first(os.getcwd())
+    # Finding a module imports the packages around it.
+    spec = _run_import(name, lambda: _find_module(name))
+    if spec is None:
+        raise CommandError(f"no script or module {name!r}{_near_script(Path(name))}")
+    module: ModuleType = _run_import(name, lambda: importlib.import_module(name))
+    return module
+
+
+def _find_module(name: str) -> Any:
+    try:
+        return importlib.util.find_spec(name)
+    except ModuleNotFoundError as error:
+        # The package around it is missing, unless it is one that the package itself imports.
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            return None
+        raise
+
+
+def _put_first(folder: str) -> None:
+    if sys.path[:1] != [folder]:
+        sys.path.insert(0, folder)
+
+
+def _run_import(name: str, run: Any) -> Any:
+    try:
+        return run()
+    except SyntaxError as error:
+        if error.filename is None or not is_users(error.filename):
+            raise
+        raise CommandError(f"{_place(error)}: syntax error: {error.msg}", _offending_line(error)) from error
+    except SystemExit as error:
+        raise CommandError(
+            f"{name!r} ended itself with sys.exit({error.code!r}) while it was imported", user_traceback(error)
+        ) from error
+    except Exception as error:
+        if error.__traceback__ is None or not _reaches_user(error):
+            raise CommandError(f"{name!r} cannot be imported: {error}") from error
+        raise CommandError(f"{name!r} failed while it was imported: {_summary(error)}", user_traceback(error)) from error
+
+
+def _reaches_user(error: BaseException) -> bool:
+    trace = error.__traceback__
+    while trace is not None:
+        if is_users(trace.tb_frame.f_code.co_filename):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _summary(error: BaseException) -> str:
+    first = str(error).splitlines()[:1]
+    return f"{type(error).__name__}: {first[0]}" if first else type(error).__name__
+
+
+def _place(error: SyntaxError) -> str:
+    line = f", line {error.lineno}" if error.lineno else ""
+    return f"file {error.filename!r}{line}"
+
+
+def _offending_line(error: SyntaxError) -> str:
+    if not error.text:
+        return ""
+    text = error.text.rstrip("\n")
+    stripped = text.lstrip()
+    lines = [f"    {stripped}"]
+    if error.offset:
+        lines.append("    " + " " * max(error.offset - 1 - (len(text) - len(stripped)), 0) + "^")
+    return "\n".join(lines)
+
+
+def _near_script(path: Path) -> str:
+    import difflib
+
+    folder = path.parent
+    names = [entry.name for entry in folder.glob("*.py")] if folder.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=2) or difflib.get_close_matches(f"{path.name}.py", names, n=2)
+    return f": did you mean {' or '.join([repr(str(folder / name)) for name in near])}?" if near else ""
+
+
+def user_tasks() -> list[Task[Any, Any]]:
+    """Return the tasks that the user's code has defined, by fullname; those that `wraps_task` hides left out."""
+    tasks = [
+        task
+        for task in get_task_registry()
+        if not task.load_module.startswith("redun.") and "_wrapper" not in (task.namespace or "").split(".")
+    ]
+    return sorted(tasks, key=lambda task: task.fullname)
+
+
+def find_task(module: ModuleType, name: str, script: str) -> Task[Any, Any]:
+    """Return a task by fullname, or by name within the module's namespace, or by name if only one task has it.
+
+    Args:
+        module: the module of the script.
+        name: what the user typed.
+        script: what the user typed for the script, for messages.
+
+    Raises:
+        CommandError: there is none, or several; near names are listed.
+    """
+    registry = get_task_registry()
+    namespace = getattr(module, "redun_namespace", None)
+    found = (registry.get(f"{namespace}.{name}") if namespace else None) or registry.get(name)
+    if found is not None:
+        return found
+    tasks = user_tasks()
+    same = [task for task in tasks if task.name == name]
+    own = [task for task in same if task.load_module == module.__name__]
+    same = own or same
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise CommandError(f"task {name!r} is ambiguous in {script!r}: {_listed(task.fullname for task in same)}")
+    raise CommandError(f"no task {name!r} in {script!r}{_suggestion(name, tasks, namespace)}")
+
+
+def _suggestion(name: str, tasks: list[Task[Any, Any]], namespace: str | None) -> str:
+    import difflib
+
+    if not tasks:
+        return ": it defines no tasks (a task is a function under @task)"
+    # By what is typed for them: the bare name within the script's namespace.
+    names = {task.name if task.namespace == namespace else task.fullname: task for task in tasks}
+    near = difflib.get_close_matches(name, names, n=3)
+    if near:
+        return f": did you mean {' or '.join(map(repr, near))}?"
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f": expected one of {_listed(list(names)[:10])}{more}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))

@@ -1,0 +1,104 @@
+"""What the options before the verb say, for the commands: which configuration, how much to tell."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from redun.version import __version__
+
+if TYPE_CHECKING:
+    from redun.config import Config
+    from redun.store.repository import Store
+
+LOG_LEVELS = ("ERROR", "WARN", "INFO", "DEBUG")
+
+
+@dataclass
+class Session:
+    """One invocation of `redun`.
+
+    Attributes:
+        config_dir: folder given by `--config`, if any.
+        log_level: one of LOG_LEVELS.
+        argv: the command line after the program's name, to be recorded.
+    """
+
+    config_dir: str | None = None
+    log_level: str = "INFO"
+    argv: tuple[str, ...] = ()
+
+    @property
+    def logs(self) -> bool:
+        """True if the lines of a run are to be shown."""
+        return self.log_level in ("INFO", "DEBUG")
+
+    def log(self, text: str) -> None:
+        """Write a line of the log to standard error."""
+        if self.logs:
+            sys.stderr.write(f"[redun] {text}\n")
+
+    def find_folder(self) -> Path:
+        """Return the configuration folder that counts; it may not exist yet."""
+        from redun.config import find_folder
+
+        return find_folder(self.config_dir)
+
+    def announce(self, folder: Path) -> None:
+        """Say which redun this is and which configuration it uses."""
+        self.log(f"redun :: version {__version__}")
+        self.log(f"config dir: {folder}")
+
+    def load_config(self, folder: Path) -> Config:
+        """Read and check the configuration of a folder, and tell of what in it nobody reads."""
+        from redun.cli.errors import warn
+        from redun.config import load_config
+
+        config = load_config(folder)
+        for warning in config.check():
+            if self.log_level != "ERROR":
+                warn(warning)
+        return config
+
+    def open_store(
+        self, folder: Path | None = None, config: Config | None = None, *, create: bool = False, write: bool = False
+    ) -> Store:
+        """Open the store.
+
+        Args:
+            folder, config: the configuration, if the caller has it already.
+            create: make the store if it is not there.
+            write: it must be writable.
+
+        Raises:
+            StoreUnavailable: it is not there, or cannot be written though `write` is set.
+        """
+        from redun.config import open_store
+
+        folder = folder if folder is not None else self.find_folder()
+        config = config if config is not None else self.load_config(folder)
+        store = open_store(folder, config, create=create)
+        if write and store.readonly:
+            from redun.errors import StoreUnavailable
+
+            store.close()
+            raise StoreUnavailable(
+                f"store {str(store.folder)!r} is read-only: give another folder with --config or REDUN_CONFIG"
+            )
+        if store.detected:
+            self.log(
+                f"store {str(store.folder)!r} is on a network file system: exclusive mode, one process at a time; "
+                "a local path in [backend] path is faster"
+            )
+        return store
+
+
+def current_session() -> Session:
+    """Return the session of the command that is running; one with defaults outside of any."""
+    import click
+
+    context = click.get_current_context(silent=True)
+    found = context.find_object(Session) if context is not None else None
+    return found if found is not None else Session()
