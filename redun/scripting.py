@@ -113,6 +113,9 @@ def exec_script(command: str) -> bytes:
     import tempfile
 
     text = _without_bash(prepare_command(command))
+    program = interpreter(text)
+    if not program:
+        raise ScriptError(b"the first line '#!' names no interpreter")
     with tempfile.TemporaryDirectory(prefix="redun-") as folder:
         path = os.path.join(folder, "script")
         with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
@@ -122,11 +125,9 @@ def exec_script(command: str) -> bytes:
         # interpreter is called by name, since a file that another thread's child still holds open cannot be executed.
         with open(os.path.join(folder, "stdout"), "w+b") as stdout, open(os.path.join(folder, "stderr"), "w+b") as stderr:
             try:
-                done = subprocess.run(
-                    [*interpreter(text), path], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, check=False
-                )
+                done = subprocess.run([*program, path], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, check=False)
             except OSError as error:
-                raise ScriptError(f"{interpreter(text)[0]}: {error.strerror}".encode()) from error
+                raise ScriptError(f"{program[0]}: {error.strerror}".encode()) from error
             if done.returncode != 0:
                 stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - _KEPT_STDERR_BYTES))
                 raise ScriptError(stderr.read(), done.returncode)
