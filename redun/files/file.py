@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from redun.files.filesystem import FOLDER, MISSING, FileSystem, get_filesystem
+from redun.files.filesystem import FOLDER, MISSING, FileSystem, FileSystemError, get_filesystem
 from redun.value import Value
 
 if TYPE_CHECKING:
@@ -81,12 +81,16 @@ class FileBase(Value):
         self._hash = None
 
     def is_valid(self) -> bool:
-        """Tell whether what is there now is what was recorded; what cannot be looked at is not."""
+        """Tell whether what is there now is what was recorded.
+
+        What cannot be looked at (permissions, network, no such file system here) is not: the job that made it runs again, and
+        if that needs the file it fails with the cause.
+        """
         if self._stamp is None:
             return True
         try:
             return self._calc_stamp() == self._stamp
-        except PermissionError:
+        except (OSError, FileSystemError):
             return False
 
     @classmethod

@@ -174,12 +174,15 @@ def test_what_may_not_be_looked_at_is_not_valid():
         os.chmod("d", 0o700)
 
 
-def test_what_may_not_be_looked_at_is_not_valid_whoever_asks(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied"), ConnectionError("network"), FileSystemError("package")]
+)
+def test_what_cannot_be_looked_at_is_not_valid(error: Exception, monkeypatch: pytest.MonkeyPatch):
     file = File(write("a"))
     _ = file.hash
 
     def refuse(path: str) -> str:
-        raise PermissionError(13, "Permission denied", path)
+        raise error
 
     monkeypatch.setattr(file.filesystem, "get_hash", refuse)
     assert not file.is_valid()
