@@ -5,4 +5,6 @@ imported under any other name.
 """
 
 if __name__ != "redun.store":
-    raise ImportError(f"this package is redun.store, it cannot be imported as {__name__!r}: install redun, do not put its folder on sys.path")
+    raise ImportError(
+        f"this package is redun.store, it cannot be imported as {__name__!r}: install redun, do not put its folder on sys.path"
+    )

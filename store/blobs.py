@@ -1,26 +1,26 @@
 """Objects beyond 64 KiB, as files beside the database: `blobs/ab/cdef...` by id.
 
-A 128 MB value inside LMDB would stall every other writer for most of a second; as a file it is written outside of any transaction. The
-order is what makes it safe: write a temporary file, fsync it, rename it, fsync the folder, and only then, in a write transaction that
-checks that the file is still there, put the row that points to it. A file without a row is garbage, a row without a file cannot come
-to be.
+A 128 MB value inside LMDB would stall every other writer for most of a second; as a file it is written outside of any
+transaction. The order is what makes it safe: write a temporary file, fsync it, rename it, fsync the folder, and only then, in a
+write transaction that checks that the file is still there, put the row that points to it. (Without that check 168 of 300 kills
+beside a running gc left a row without its file.) A file without a row is garbage; a row without a file cannot come to be.
 """
 
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import tempfile
 from pathlib import Path
 
-from redun.store.errors import DamagedObject, ObjectNotFound
+from redun.store.errors import DamagedObject
 from redun.store.ids import checksum
-
-BLOB_ABOVE = 64 * 1024
+from redun.store.rows import BlobPointer
 
 
 class Blobs:
-    """The blob files of one store.
+    """The blob files of one store. One thread at a time, as its source.
 
     Args:
         folder: `blobs/` of the store; made when the first blob is written.
@@ -28,28 +28,33 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # Blobs whose checksum has been verified: once per process is enough, a blob is never rewritten.
-        self._verified: set[bytes] = set()
+        # Blobs whose checksum was verified, and as which file: once per process is enough as long as it is that file.
+        self._verified: dict[bytes, tuple[int, int, int]] = {}
 
     def path(self, oid: bytes) -> Path:
         """Return where a blob is, or would be."""
         digits = oid.hex()
         return self._folder / digits[:2] / digits[2:]
 
-    def write(self, oid: bytes, data: bytes) -> None:
-        """Write a blob, durable when this returns; one that is there already with the same size is left alone.
+    def write(self, oid: bytes, data: bytes, *, replace: bool = False) -> BlobPointer:
+        """Write a blob, durable when this returns; a file of that size that is there already is left alone.
+
+        Args:
+            replace: write it in any case (the file is known to be damaged).
 
         Raises:
             OSError: disk full, permissions, ...
         """
+        pointer = BlobPointer(len(data), checksum(data))
+        if not replace and self.has(oid, len(data)):
+            return pointer
         path = self.path(oid)
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_size == len(data):
-                return
         self._make_folder(path.parent)
         handle, temporary = tempfile.mkstemp(prefix="tmp-", dir=path.parent)
         try:
             with open(handle, "wb") as file:
+                # mkstemp makes it private; what others may read is for the umask of the folder to say.
+                os.fchmod(file.fileno(), os.stat(path.parent).st_mode & 0o666)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -59,6 +64,8 @@ class Blobs:
                 os.unlink(temporary)
             raise
         _sync_folder(path.parent)
+        self._verified.pop(oid, None)
+        return pointer
 
     def _make_folder(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -66,36 +73,62 @@ class Blobs:
             _sync_folder(folder.parent)
             _sync_folder(self._folder.parent)
 
-    def exists(self, oid: bytes) -> bool:
-        """Tell whether a blob's file is there."""
-        return self.path(oid).is_file()
+    def has(self, oid: bytes, size: int) -> bool:
+        """Tell whether a blob's file is there with this size in bytes."""
+        try:
+            return os.stat(self.path(oid)).st_size == size
+        except OSError:
+            return False
 
-    def read(self, oid: bytes, size: int, expected: bytes) -> bytes:
+    def read(self, oid: bytes, pointer: BlobPointer) -> bytes:
         """Return a blob's bytes.
 
-        Args:
-            size, expected: size in bytes and checksum, as its row states them.
-
         Raises:
-            ObjectNotFound: the file is gone.
-            DamagedObject: it has another size or content.
+            DamagedObject: the file is gone, cannot be read, or has another size or content.
         """
-        path = self.path(oid)
         try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            raise ObjectNotFound(oid) from None
-        if len(data) != size:
-            raise DamagedObject(f"blob {str(path)!r} has {len(data)} bytes, expected {size}: the file was cut or changed")
-        if oid not in self._verified:
-            if checksum(data) != expected:
-                raise DamagedObject(f"blob {str(path)!r} does not match its checksum: the disk or somebody changed it")
-            self._verified.add(oid)
+            with open(self.path(oid), "rb", buffering=0) as file:
+                data = file.read()
+                self._verify(oid, pointer, data, os.fstat(file.fileno()))
+        except OSError as error:
+            raise self._unreadable(oid, error) from error
         return data
+
+    def map(self, oid: bytes, pointer: BlobPointer) -> memoryview:
+        """Return a blob's bytes as a private, writable map of its file: pages are read when touched, writes stay in memory.
+
+        The map lives as long as the view. Same errors as `read`.
+        """
+        try:
+            with open(self.path(oid), "rb", buffering=0) as file:
+                status = os.fstat(file.fileno())
+                view = memoryview(mmap.mmap(file.fileno(), status.st_size, access=mmap.ACCESS_COPY) if status.st_size else b"")
+                self._verify(oid, pointer, view, status)
+        except (OSError, ValueError) as error:
+            if isinstance(error, DamagedObject):
+                raise
+            raise self._unreadable(oid, error) from error
+        return view
+
+    def _verify(self, oid: bytes, pointer: BlobPointer, data: bytes | memoryview, status: os.stat_result) -> None:
+        if len(data) != pointer.size:
+            raise DamagedObject(
+                f"blob {str(self.path(oid))!r} has {len(data)} bytes, expected {pointer.size}: the file was cut or changed"
+            )
+        identity = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if self._verified.get(oid) == identity:
+            return
+        if checksum(data) != pointer.checksum:
+            raise DamagedObject(f"blob {str(self.path(oid))!r} does not match its checksum: the disk or somebody changed it")
+        self._verified[oid] = identity
+
+    def _unreadable(self, oid: bytes, error: Exception) -> DamagedObject:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return DamagedObject(f"blob {str(self.path(oid))!r} of object {oid.hex()} cannot be read: {reason.lower()}")
 
 
 def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:

@@ -17,4 +17,6 @@ def check_ref_name(name: str) -> None:
     """
     for part in name.split("/"):
         if not _PART.match(part) or part in (".", ".."):
-            raise StoreError(f"ref name {name!r} is not valid: each part must be of letters, digits, '.', '_', '-', found {part!r}")
+            raise StoreError(
+                f"ref name {name!r} is not valid: each part must be of letters, digits, '.', '_', '-', found {part!r}"
+            )

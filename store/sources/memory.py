@@ -6,15 +6,29 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
-from redun.store.errors import MissingLinks, ObjectNotFound, RefConflict
-from redun.store.refs import check_ref_name
+from redun.store.errors import MissingLinks, ObjectNotFound, RefConflict, StoreError
 from redun.store.sources.base import Batch, ReflogEntry
+from redun.store.sources.checks import (
+    MAX_TABLES,
+    after_prefix,
+    check_batch,
+    check_table_keys,
+    check_table_name,
+    prefix_digits,
+)
 
 
 class MemoryTable:
-    """A derived table: a dict whose keys are sorted when somebody scans."""
+    """A derived table: a dict whose keys are sorted when somebody scans.
 
-    def __init__(self) -> None:
+    Args:
+        name: its name.
+        siblings: all tables of the source that hold something.
+    """
+
+    def __init__(self, name: str, siblings: dict[str, MemoryTable]) -> None:
+        self._name = name
+        self._siblings = siblings
         self._rows: dict[bytes, bytes] = {}
         self._keys: list[bytes] | None = None
 
@@ -24,7 +38,14 @@ class MemoryTable:
 
     def put_many(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """See `Table.put_many`."""
-        self._rows.update(rows)
+        added = dict(rows)
+        check_table_keys(self._name, list(added))
+        if self._name not in self._siblings and len(self._siblings) >= MAX_TABLES:
+            raise StoreError(
+                f"table {self._name!r} would be number {MAX_TABLES + 1} of its store: at most {MAX_TABLES} are kept"
+            )
+        self._siblings[self._name] = self
+        self._rows.update(added)
         self._keys = None
 
     def scan(self, prefix: bytes = b"", *, start: bytes | None = None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
@@ -32,14 +53,15 @@ class MemoryTable:
         if self._keys is None:
             self._keys = sorted(self._rows)
         keys = self._keys
-        low, high = bisect_left(keys, prefix), _end(keys, prefix)
+        after = after_prefix(prefix)
+        low, high = bisect_left(keys, prefix), len(keys) if after is None else bisect_left(keys, after)
         if start is not None:
             if reverse:
                 high = min(high, bisect_left(keys, start + b"\x00"))
             else:
                 low = max(low, bisect_left(keys, start))
         rows = [(key, self._rows[key]) for key in keys[low:high]]
-        return iter(rows[::-1] if reverse else rows)
+        yield from reversed(rows) if reverse else rows
 
     def clear(self) -> None:
         """See `Table.clear`."""
@@ -47,14 +69,8 @@ class MemoryTable:
         self._keys = None
 
 
-def _end(keys: list[bytes], prefix: bytes) -> int:
-    """The place after the last key that begins with `prefix`."""
-    stripped = prefix.rstrip(b"\xff")
-    return bisect_left(keys, stripped[:-1] + bytes((stripped[-1] + 1,))) if stripped else len(keys)
-
-
 class MemorySource:
-    """Implements `redun.store.sources.base.Source` with dicts; gone when the process is."""
+    """Implements `redun.store.sources.base.Source` with dicts; gone when the process is. One thread at a time."""
 
     def __init__(self) -> None:
         self._objects: dict[bytes, bytes] = {}
@@ -62,6 +78,7 @@ class MemorySource:
         self._refs: dict[str, bytes] = {}
         self._reflog: list[ReflogEntry] = []
         self._tables: dict[str, MemoryTable] = {}
+        self._filled: dict[str, MemoryTable] = {}
 
     def get(self, oid: bytes) -> bytes:
         """See `Source.get`."""
@@ -69,6 +86,10 @@ class MemorySource:
             return self._objects[oid]
         except KeyError:
             raise ObjectNotFound(oid) from None
+
+    def view(self, oid: bytes) -> bytes | memoryview:
+        """As `get`; see `LmdbSource.view`."""
+        return self.get(oid)
 
     def contains(self, oid: bytes) -> bool:
         """See `Source.contains`."""
@@ -80,23 +101,27 @@ class MemorySource:
 
     def commit(self, batch: Batch) -> None:
         """See `Source.commit`."""
-        missing = frozenset(oid for oid in batch.links if oid not in self._objects and oid not in batch.objects)
+        check_batch(batch)
+        objects = self._objects
+        missing = frozenset([oid for oid in batch.links if oid not in objects and oid not in batch.objects])
         if missing:
             raise MissingLinks(missing)
+        moved: dict[str, bytes | None] = {}
         for update in batch.refs:
-            check_ref_name(update.name)
-            found = self._refs.get(update.name)
+            found = moved[update.name] if update.name in moved else self._refs.get(update.name)
             if found != update.old:
                 raise RefConflict.between(update.name, update.old, found)
+            moved[update.name] = update.new
         for oid, data in batch.objects.items():
-            self._objects.setdefault(oid, data)
+            objects.setdefault(oid, data)
         self._memo.update(batch.memo)
         now = time.time_ns() // 1000
-        for update in batch.refs:
-            if update.new is None:
-                del self._refs[update.name]
+        for name, new in moved.items():
+            if new is None:
+                self._refs.pop(name, None)
             else:
-                self._refs[update.name] = update.new
+                self._refs[name] = new
+        for update in batch.refs:
             self._reflog.append(ReflogEntry(len(self._reflog) + 1, update.name, update.old, update.new, now, update.message))
 
     def refresh(self) -> None:
@@ -112,11 +137,14 @@ class MemorySource:
 
     def reflog(self, after: int = 0) -> Iterator[ReflogEntry]:
         """See `Source.reflog`."""
-        return iter(self._reflog[after:])
+        return iter(self._reflog[max(after, 0) :])
 
     def find(self, hex_prefix: str, limit: int = 20) -> list[bytes]:
         """See `Source.find`."""
-        return sorted(oid for oid in self._objects if oid.hex().startswith(hex_prefix.lower()))[:limit]
+        digits = prefix_digits(hex_prefix)
+        if digits is None or limit <= 0:
+            return []
+        return sorted(oid for oid in self._objects if oid.hex().startswith(digits))[:limit]
 
     def ids(self) -> Iterator[bytes]:
         """See `Source.ids`."""
@@ -124,7 +152,10 @@ class MemorySource:
 
     def table(self, name: str) -> MemoryTable:
         """See `Source.table`."""
-        return self._tables.setdefault(name, MemoryTable())
+        check_table_name(name)
+        if name not in self._tables:
+            self._tables[name] = MemoryTable(name, self._filled)
+        return self._tables[name]
 
     def close(self) -> None:
         """See `Source.close`."""

@@ -1,0 +1,380 @@
+"""LMDB environments of this process: opened, checked, shared, written, and opened again after a fork.
+
+What LMDB demands, and what experiments taught on top:
+
+- **A process opens a path once.** Twice breaks its locks (and py-lmdb 3 refuses). So sources on one folder share an
+  `Environment`, by reference count; that is the one piece of module state here.
+- **A forked child must not touch what it inherited.** Even `close()` there wipes the parent's entries in the table of readers,
+  whose pages are then recycled under its feet. What is safe is to drop every reference (py-lmdb sees that the pid changed), so
+  each holder of a transaction registers, and the handler for forks makes all of them let go; the next use opens anew.
+- **Opening a table in a read transaction does not last**, so tables are opened in write transactions, under our own lock.
+- **`sync=True`, never `writemap`.** `metasync=False` loses the last commit in a power cut, `sync=False` corrupts, `writemap`
+  turns a full disk into SIGBUS.
+- **The map is 1 TiB**, less where address space is limited; it then grows when it is full, and follows when another process
+  made it grow. No transaction of this process may be open then, so all are dropped (an unfinished scan says so).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import lmdb
+
+from redun.store.disk import error_code, free_bytes, is_fatal, unavailable
+from redun.store.errors import FormatTooNew, StoreError, StoreLocked, StoreUnavailable
+from redun.store.exclusive import ExclusiveLock
+from redun.store.locks import FolderLock
+from redun.store.sources.checks import MAX_TABLES
+
+STORE_FORMAT = 1
+BASE_TABLES = ("meta", "objects", "memo", "refs", "reflog")
+MAP_BYTES = 1 << 40
+_SMALLER_MAPS = (1 << 36, 1 << 33, 1 << 31, 1 << 29, 1 << 27)
+_MAX_READERS = 1024
+
+
+class Holder(Protocol):
+    """Whoever keeps a transaction open between calls."""
+
+    def drop(self) -> None:
+        """End the transaction; another one may be begun later."""
+
+    def forget(self) -> None:
+        """Let go of everything that refers to the environment, without ending it: it is the parent's."""
+
+
+class Environment:
+    """An open LMDB environment; made by `acquire` only.
+
+    Attributes:
+        folder, readonly: as it was opened.
+        forgotten: True in a forked child; whoever holds it must `acquire` another.
+        opened: how many tables were opened after the environment was; a snapshot does not know those that came later.
+        can_pin: False if LMDB works without its table of readers, so that a snapshot does not survive our own commits.
+    """
+
+    def __init__(self, folder: Path, readonly: bool, exclusive: bool, timeout_s: float, map_bytes: int) -> None:
+        self.folder = folder
+        self.readonly = readonly
+        self.exclusive = exclusive
+        self.forgotten = False
+        self.can_pin = True
+        self.users = 0
+        self.opened = 0
+        self.holders: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._env: Any = None
+        self._tables: dict[str, Any] = {}
+        self._failed = ""
+        self._alone = ExclusiveLock(folder) if exclusive and not readonly else None
+        self._lock: FolderLock | None = None
+        try:
+            self._lock = FolderLock(folder, readonly=readonly, timeout_s=timeout_s, trusted=not exclusive)
+            self._env = self._open(map_bytes)
+            self._check_size()
+            self._open_tables()
+        except BaseException:
+            self.close()
+            raise
+
+    # Opening.
+
+    def _open(self, map_bytes: int) -> Any:
+        last: Exception = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        for size in (map_bytes, *[smaller for smaller in _SMALLER_MAPS if smaller < map_bytes]):
+            try:
+                return self._open_map(size)
+            except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
+                raise self._foreign(str(error).rpartition(": ")[2]) from error
+            except (lmdb.Error, MemoryError, OSError) as error:
+                if not isinstance(error, MemoryError | lmdb.MemoryError) and error_code(error) != errno.ENOMEM:
+                    raise unavailable("open store", self.folder, error) from error
+                last = error
+        raise unavailable("map store", self.folder, last) from last
+
+    def _open_map(self, size: int) -> Any:
+        options: dict[str, Any] = {
+            "map_size": size,
+            "max_dbs": MAX_TABLES + len(BASE_TABLES) + 1,
+            "max_readers": _MAX_READERS,
+            # py-lmdb ends the spare ones in a forked child too, and with them the parent's entries in the table of readers.
+            "max_spare_txns": 0,
+            "readonly": self.readonly,
+            "create": not self.readonly,
+            "mode": 0o777,  # less the umask
+        }
+        try:
+            return lmdb.open(str(self.folder), **options)
+        except lmdb.Error as error:
+            # A file that nobody may write needs no table of readers; nor does one that is ours alone.
+            alone = self.exclusive and error_code(error) not in (errno.ENOMEM, errno.ENOSPC, errno.EACCES, errno.EROFS)
+            if not alone and not (self.readonly and _nobody_writes(self.folder / "data.mdb")):
+                raise
+        self.can_pin = self.readonly
+        return lmdb.open(str(self.folder), lock=False, **options)
+
+    def _check_size(self) -> None:
+        # LMDB trusts its header; reading behind the end of a file that was cut would be a bus error.
+        needed = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
+        found = os.stat(self.folder / "data.mdb").st_size
+        if found < needed:
+            raise StoreError(
+                f"store {str(self.folder)!r} is damaged: data.mdb has {found} bytes, its header says {needed}: it was cut short, "
+                "restore a copy or move it away"
+            )
+
+    def _foreign(self, why: str) -> StoreError:
+        return StoreError(
+            f"{str(self.folder / 'data.mdb')!r} is not a redun store, or is damaged ({why}): move it away, or restore a copy"
+        )
+
+    def _open_tables(self) -> None:
+        if self.readonly:
+            with self._env.begin() as txn:
+                names = list(txn.cursor().iternext(keys=True, values=False))
+            self._tables = {name.decode(errors="replace"): self._open_db(name, create=False) for name in names}
+            with self._env.begin() as txn:
+                self._check_format(txn, fresh=not names)
+            return
+        self._env.reader_check()
+
+        def work(txn: Any) -> dict[str, Any]:
+            names = list(txn.cursor().iternext(keys=True, values=False))
+            if names and b"meta" not in names:
+                raise self._foreign(f"it holds {names[0]!r}")
+            self._tables["meta"] = self._open_db(b"meta", create=not names, txn=txn)
+            self._check_format(txn, fresh=not names)
+            wanted = {*names, *[name.encode() for name in BASE_TABLES]}
+            return {name.decode(): self._open_db(name, create=name not in names, txn=txn) for name in sorted(wanted)}
+
+        try:
+            self._tables = self.write(work)
+        except lmdb.Error as error:
+            raise unavailable("open store", self.folder, error) from error
+
+    def _open_db(self, name: bytes, create: bool, txn: Any = None) -> Any:
+        try:
+            return self._env.open_db(name, create=create, txn=txn)
+        except (lmdb.IncompatibleError, lmdb.InvalidError, lmdb.CorruptedError) as error:
+            raise self._foreign(f"{name!r} in it is no table") from error
+        except lmdb.DbsFullError as error:
+            raise StoreError(f"store {str(self.folder)!r} has more than {MAX_TABLES} tables") from error
+
+    def _check_format(self, txn: Any, fresh: bool) -> None:
+        meta = self._tables.get("meta")
+        row = txn.get(b"format", db=meta) if meta is not None else None
+        if row is None and fresh:
+            if not self.readonly:
+                txn.put(b"format", str(STORE_FORMAT).encode(), db=meta)
+            return
+        if row is None or not row.isdigit():
+            raise self._foreign("it states no format")
+        if int(row) > STORE_FORMAT:
+            raise FormatTooNew(
+                f"store {str(self.folder)!r} has format {int(row)}, this redun reads up to {STORE_FORMAT}: "
+                "upgrade redun, or choose another folder"
+            )
+
+    # Tables and transactions.
+
+    def table(self, name: str, create: bool = False) -> Any:
+        """Return LMDB's handle of a table, None if there is no such table. It holds for transactions begun from now on.
+
+        Raises:
+            StoreError: too many tables; StoreUnavailable, StoreLocked: as `write`.
+        """
+        found = self._tables.get(name)
+        if found is not None:
+            return found
+        encoded = name.encode()
+        if not create:
+            with self.begin() as txn:
+                if not txn.cursor().set_key(encoded):
+                    return None
+        if self.readonly:
+            found = self._open_db(encoded, create=False)
+        else:
+            found = self.write(lambda txn: self._open_db(encoded, create=create, txn=txn))
+        self._tables[name] = found
+        self.opened += 1
+        return found
+
+    def tables(self) -> list[str]:
+        """List the names of all tables."""
+        with self.begin() as txn:
+            return [key.decode() for key in txn.cursor().iternext(keys=True, values=False)]
+
+    def begin(self, db: Any = None) -> Any:
+        """Begin a read transaction, with `db` as its default table.
+
+        Raises:
+            StoreUnavailable: LMDB cannot.
+        """
+        for attempt in range(4):
+            try:
+                return self._env.begin(db=db)
+            except lmdb.MapResizedError:
+                self._resize(0)
+            except lmdb.ReadersFullError as error:
+                if attempt or not self._env.reader_check():
+                    raise StoreUnavailable(
+                        f"store {str(self.folder)!r} has {_MAX_READERS} readers: end some of them"
+                    ) from error
+            except lmdb.Error as error:
+                raise unavailable("read store", self.folder, error) from error
+        raise StoreUnavailable(f"store {str(self.folder)!r} grows faster than it can be mapped: run again")
+
+    def write(self, work: Callable[[Any], Any], wanted_bytes: int = 0) -> Any:
+        """Run `work(txn)` in a write transaction, durable when this returns; all or nothing.
+
+        `work` runs again if the map had to grow. Nothing of it may call `write`.
+
+        Args:
+            wanted_bytes: about how much it writes, for a message.
+
+        Returns:
+            What `work` returned.
+
+        Raises:
+            StoreUnavailable: the disk does not take it; the store is as before.
+            StoreLocked: another process writes and does not end.
+        """
+        lock = self._lock
+        if self.readonly or lock is None:
+            raise StoreUnavailable(f"store {str(self.folder)!r} is open for reading only: nothing can be written to it")
+        if self._failed:
+            raise StoreUnavailable(self._failed)
+        lock.acquire()
+        try:
+            while True:
+                try:
+                    return self._write_once(work)
+                except lmdb.MapFullError:
+                    self._grow(wanted_bytes)
+                except lmdb.MapResizedError:
+                    self._resize(0)
+        except (lmdb.Error, MemoryError) as error:
+            made = unavailable("write to store", self.folder, error, wanted_bytes)
+            if is_fatal(error, self.folder) or isinstance(error, lmdb.PanicError):
+                # What a failed fsync left in the system's cache cannot be trusted: nothing more is written by this process.
+                self._failed = str(made)
+            raise made from error
+        finally:
+            lock.release()
+
+    def _write_once(self, work: Callable[[Any], Any]) -> Any:
+        txn = self._env.begin(write=True)
+        try:
+            result = work(txn)
+            txn.commit()
+        except BaseException:
+            with contextlib.suppress(lmdb.Error):
+                txn.abort()
+            raise
+        return result
+
+    def _grow(self, wanted_bytes: int) -> None:
+        size = self._env.info()["map_size"] * 2
+        free = free_bytes(self.folder)
+        if free is not None and size > MAP_BYTES and free < wanted_bytes:
+            raise unavailable("write to store", self.folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), wanted_bytes)
+        try:
+            self._resize(size)
+        except (lmdb.Error, MemoryError) as error:
+            raise unavailable("map more of store", self.folder, error, wanted_bytes) from error
+
+    def _resize(self, size: int) -> None:
+        for holder in list(self.holders):
+            holder.drop()
+        self._env.set_mapsize(size)
+
+    # Others.
+
+    def other_pids(self) -> list[int]:
+        """List processes that have the store open, as far as the system tells."""
+        return [] if self._lock is None else self._lock.holders()
+
+    def forget(self) -> None:
+        """Let go of everything, in a forked child."""
+        self.forgotten = True
+        for holder in list(self.holders):
+            holder.forget()
+        self._tables = {}
+        self._env = None
+        self._alone = None
+        if self._lock is not None:
+            self._lock.forget()
+
+    def close(self) -> None:
+        """Release everything."""
+        for holder in list(self.holders):
+            holder.drop()
+        self._tables = {}
+        if self._env is not None:
+            self._env.close()
+            self._env = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+        if self._alone is not None:
+            self._alone.close()
+            self._alone = None
+
+
+def _nobody_writes(data: Path) -> bool:
+    """Tell whether no process can write a file: its file system is read-only, or nobody has permission to."""
+    try:
+        return bool(os.statvfs(data).f_flag & os.ST_RDONLY) or not data.stat().st_mode & 0o222
+    except OSError:
+        return False
+
+
+_open: dict[str, Environment] = {}
+_guard = threading.Lock()
+
+
+def acquire(folder: Path, *, readonly: bool, exclusive: bool, timeout_s: float, map_bytes: int) -> Environment:
+    """Return this process's environment on a folder, opening it if it is not open; `release` it once.
+
+    Raises:
+        StoreUnavailable, StoreLocked, FormatTooNew: see `LmdbSource`.
+        StoreError: what is there is no store.
+    """
+    key = os.path.realpath(folder)
+    with _guard:
+        found = _open.get(key)
+        if found is None:
+            found = _open[key] = Environment(folder, readonly, exclusive, timeout_s, map_bytes)
+        elif found.readonly and not readonly:
+            raise StoreLocked(f"store {str(folder)!r} is already open in this process, for reading only: close that first")
+        found.users += 1
+        return found
+
+
+def release(environment: Environment) -> None:
+    """Give an environment back; the last one closes it."""
+    with _guard:
+        if environment.forgotten:
+            return
+        environment.users -= 1
+        if environment.users == 0:
+            _open.pop(os.path.realpath(environment.folder), None)
+            environment.close()
+
+
+def _after_fork() -> None:
+    global _guard
+    _guard = threading.Lock()
+    inherited = list(_open.values())
+    _open.clear()
+    for environment in inherited:
+        environment.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)

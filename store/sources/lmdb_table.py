@@ -1,0 +1,185 @@
+"""Derived tables of an `LmdbSource`, and scans of any of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lmdb
+
+from redun.store.disk import unavailable
+from redun.store.errors import DamagedObject, StoreError, StoreUnavailable
+from redun.store.rows import guarded, unguarded
+from redun.store.sources.checks import MAX_TABLES, after_prefix, check_table_keys
+
+if TYPE_CHECKING:
+    from redun.store.sources.lmdb import LmdbSource
+
+_FIRST_ROWS, _MORE_ROWS = 16, 512
+
+
+class LmdbTable:
+    """A derived table.
+
+    Args:
+        source: where it is.
+        name: its name, checked.
+    """
+
+    def __init__(self, source: LmdbSource, name: str) -> None:
+        self._source = source
+        self._name = name
+        self._full_name = f"t_{name}"
+
+    def get(self, key: bytes) -> bytes | None:
+        """See `Table.get`.
+
+        Raises:
+            DamagedObject: the row is damaged; tables can be rebuilt.
+        """
+        handle = self._source.table_handle(self._full_name)
+        if handle is None or not key:
+            return None
+        row = self._source.snapshot().get(key, None, handle)
+        return None if row is None else self._content(row)
+
+    def _content(self, row: bytes) -> bytes:
+        content = unguarded(row)
+        if content is None:
+            raise DamagedObject(f"a row of the derived table {self._name!r} is damaged: rebuild the indexes of the store")
+        return content
+
+    def put_many(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """See `Table.put_many`."""
+        ordered = sorted(dict(rows).items())
+        check_table_keys(self._name, [key for key, _ in ordered])
+        environment = self._source.environment()
+        handle = environment.table(self._full_name)
+        if handle is None:
+            if sum(name.startswith("t_") for name in environment.tables()) >= MAX_TABLES:
+                raise StoreError(
+                    f"table {self._name!r} would be number {MAX_TABLES + 1} of its store: at most {MAX_TABLES} are kept"
+                )
+            handle = environment.table(self._full_name, create=True)
+        self._source.refresh()
+        guarded_rows = [(key, guarded(content)) for key, content in ordered]
+        wanted = sum([len(key) + len(row) for key, row in guarded_rows])
+        environment.write(lambda txn: txn.cursor(handle).putmulti(guarded_rows, dupdata=False, overwrite=True), wanted)
+
+    def scan(self, prefix: bytes = b"", *, start: bytes | None = None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """See `Table.scan`."""
+        for key, row in scan(self._source, self._full_name, prefix, start=start, reverse=reverse):
+            yield key, self._content(row)
+
+    def clear(self) -> None:
+        """See `Table.clear`."""
+        environment = self._source.environment()
+        handle = environment.table(self._full_name)
+        if handle is not None:
+            self._source.refresh()
+            environment.write(lambda txn: txn.drop(handle, delete=False))
+
+
+def scan(
+    source: LmdbSource,
+    table: str,
+    prefix: bytes = b"",
+    *,
+    start: bytes | None = None,
+    reverse: bool = False,
+    values: bool = True,
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield rows of a table of LMDB in order, from a snapshot of its own, that is held until the iterator ends or is closed.
+
+    Args:
+        table: full name, with `t_`.
+        values: False yields empty rows, and reads only keys.
+    """
+    environment = source.environment()
+    if environment.table(table) is None:
+        return
+    # No name here may hold anything of LMDB's while the generator is suspended: see `_Scan`.
+    pinned = _Scan(environment.begin(db=environment.table(table)), environment.folder)
+    environment.holders.add(pinned)
+    try:
+        pinned.place(prefix, start, reverse, values)
+        # Where nothing holds a snapshot against our own commits, all of it is read at once.
+        count = _FIRST_ROWS if environment.can_pin else None
+        while rows := pinned.take(count, values):
+            for key, row in rows:
+                if not key.startswith(prefix):
+                    return
+                yield key, row
+            if count is None:
+                return
+            count = _MORE_ROWS
+    finally:
+        pinned.drop()
+
+
+class _Scan:
+    """A read transaction with an iterator, both held here only, so that they can be taken away (a fork, a growing map)."""
+
+    def __init__(self, txn: Any, folder: Path) -> None:
+        self._txn = txn
+        self._folder = folder
+        self._rows: Any = iter(())
+
+    def place(self, prefix: bytes, start: bytes | None, reverse: bool, values: bool) -> None:
+        """Go to the first row to be yielded."""
+        try:
+            cursor = self._txn.cursor()
+            if reverse:
+                if _to_last(cursor, prefix, start):
+                    self._rows = cursor.iterprev(keys=True, values=values)
+            else:
+                low = max(prefix, start or b"")
+                if cursor.set_range(low) if low else cursor.first():
+                    self._rows = cursor.iternext(keys=True, values=values)
+        except lmdb.Error as error:
+            raise self._unreadable(error) from error
+
+    def take(self, count: int | None, values: bool) -> list[tuple[bytes, bytes]]:
+        """Return the next rows, [] at the end."""
+        if self._txn is None:
+            raise StoreUnavailable(
+                f"the listing of store {str(self._folder)!r} was cut off, as its map grew or its process forked: list again"
+            )
+        try:
+            rows: list[Any] = list(islice(self._rows, count))
+        except lmdb.Error as error:
+            raise self._unreadable(error) from error
+        return rows if values else [(key, b"") for key in rows]
+
+    def _unreadable(self, error: lmdb.Error) -> StoreError:
+        return unavailable("list store", self._folder, error)
+
+    def drop(self) -> None:
+        """End the transaction."""
+        txn = self._txn
+        if txn is not None:
+            self.forget()
+            txn.abort()
+
+    def forget(self) -> None:
+        """Let go of the transaction."""
+        self._txn = None
+        self._rows = iter(())
+
+
+def _to_last(cursor: Any, prefix: bytes, start: bytes | None) -> bool:
+    """Place a cursor on the last row at or before `start` among those that begin with `prefix`, or behind which none does."""
+    after = after_prefix(prefix)
+    if start is not None and (after is None or start < after):
+        if start and cursor.set_key(start):
+            return True
+        bound: bytes | None = start
+    else:
+        bound = after
+    if bound is None:
+        return bool(cursor.last())
+    if not bound:
+        return False
+    return bool(cursor.prev() if cursor.set_range(bound) else cursor.last())
