@@ -5,4 +5,6 @@ imported under any other name.
 """
 
 if __name__ != "redun.cli":
-    raise ImportError(f"this package is redun.cli, it cannot be imported as {__name__!r}: install redun, do not put its folder on sys.path")
+    raise ImportError(
+        f"this package is redun.cli, it cannot be imported as {__name__!r}: install redun, do not put its folder on sys.path"
+    )

@@ -81,10 +81,12 @@ class Parameter:
             return "{" + ",".join(self.annotation.__members__) + "}"
         from redun.argument_text import type_label
 
+        if _is_fixed_tuple(self.annotation):
+            return " ".join(map(type_label, typing.get_args(_plain(self.annotation))))
         if self.several:
             item = _item_type(self.annotation)
             return f"{type_label(item) if item is not Any else 'TEXT'} ..."
-        return "TEXT" if self.annotation is str else type_label(self.annotation)
+        return "TEXT" if self.annotation in (str, Any) else type_label(self.annotation)
 
 
 class TaskArguments:
@@ -249,7 +251,8 @@ def _help_text(parameter: Parameter) -> str:
     if parameter.required:
         notes.append("required")
     elif parameter.kind is not _Kind.VAR_POSITIONAL:
-        notes.append(f"default: {format_value(parameter.default, 80)}")
+        default = parameter.default
+        notes.append(f"default: {default.name if isinstance(default, Enum) else format_value(default, 80)}")
     note = f"[{'; '.join(notes)}]" if notes else ""
     return f"{parameter.help}  {note}" if parameter.help and note else parameter.help or note
 
@@ -295,15 +298,20 @@ def _item_type(annotation: Any) -> Any:
     return args[0] if args and args != ((),) else Any
 
 
+def _is_fixed_tuple(annotation: Any) -> bool:
+    plain = _plain(annotation)
+    args = typing.get_args(plain)
+    return typing.get_origin(plain) is tuple and bool(args) and args[-1] is not Ellipsis and args != ((),)
+
+
 def _kinds(annotation: Any, texts: list[str]) -> list[tuple[Any, str]]:
     """Pair each word with the type of its item.
 
     Raises:
         ValueError: a tuple of fixed length has another number of items.
     """
-    plain = _plain(annotation)
-    args = typing.get_args(plain)
-    if (typing.get_origin(plain) or plain) is tuple and args and args[-1] is not Ellipsis:
+    if _is_fixed_tuple(annotation):
+        args = typing.get_args(_plain(annotation))
         if len(texts) != len(args):
             raise ValueError(f"expected {len(args)} values, found {len(texts)}")
         return list(zip(args, texts, strict=True))

@@ -98,8 +98,8 @@ def _run_import(name: str, run: Any) -> Any:
     try:
         return run()
     except SyntaxError as error:
-        if error.filename is None or not is_users(error.filename):
-            raise
+        if error.filename is None:
+            raise CommandError(f"{name!r} cannot be imported: {error.msg}") from error
         raise CommandError(f"{_place(error)}: syntax error: {error.msg}", _offending_line(error)) from error
     except SystemExit as error:
         raise CommandError(

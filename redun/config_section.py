@@ -69,7 +69,10 @@ class Section(Mapping[str, str]):
     def get(self, option: str, /, fallback: T) -> str | T: ...
     def get(self, option: str, /, fallback: Any = None) -> Any:
         """Return the text of an option, or `fallback`."""
-        return self[option] if option in self else fallback
+        try:
+            return self[option]
+        except KeyError:
+            return fallback
 
     def getint(self, option: str, fallback: Any = None) -> Any:
         """Return an option as an integer, or `fallback` where it is missing."""

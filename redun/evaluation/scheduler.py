@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from redun.context import merge
 from redun.errors import DryRunResult, SchedulerError
 from redun.evaluation.cache import Cache
 from redun.evaluation.calls import Calls
@@ -65,6 +66,8 @@ class Scheduler:
             self.add_executor(executor)
         self._total_limits = self._limits()
         self._running = False
+        # The error that the last run ended with, if it is the workflow's: the log has told of it then.
+        self.failure: BaseException | None = None
 
     def load(self) -> None:
         """Nothing is left to load: the store was opened when the scheduler was made. Kept for scripts that call it."""
@@ -84,6 +87,11 @@ class Scheduler:
             except (TypeError, ValueError):
                 raise ConfigError(f"limit {name!r} in section [limits] must be an integer, found {count!r}") from None
         return limits
+
+    def _configured_context(self) -> dict[str, Any]:
+        from redun.config import Config, read_context
+
+        return read_context(self.config if isinstance(self.config, Config) else Config(self.config))
 
     def _executor_makers(self) -> dict[str, Any]:
         from redun.executors.registry import make_executor
@@ -145,7 +153,7 @@ class Scheduler:
         )
         plans = Plans(option_overrides or {}, self._executors.options, recorder.new_task)
         calls = Calls(plans, Cache(self.store, log), recorder, self._executors, Limits(self._total_limits), log, cache)
-        evaluation = Evaluation(calls, dryrun, dict(context or {}))
+        evaluation = Evaluation(calls, dryrun, merge(self._configured_context(), context or {}))
         calls.evaluation = evaluation
         log.line(f"Start Execution {uuid.UUID(bytes=execution.id)}:  {' '.join(execution.argv)}")
         return self._run(evaluation, recorder, log, expr, execution, records)
@@ -202,6 +210,7 @@ class Scheduler:
         error = root.error
         if error is None:
             return root.value
+        self.failure = error
         if isinstance(error, DryRunResult):
             log.line("Dryrun: Additional jobs would run.")
             raise error
