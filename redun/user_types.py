@@ -141,7 +141,7 @@ def _reduced(value: Any) -> tuple[Form, bool]:
     try:
         reduced = value.__reduce_ex__(4)
     except Exception as error:
-        raise EncodeError(f"a value of type {_full_name(kind)!r} cannot be recorded: {error}") from error
+        raise EncodeError(f"a value of type {_full_name(kind)!r} has no encoding: {error}") from error
     if isinstance(reduced, str):
         return (UserExt.FUNCTION, [getattr(value, "__module__", None) or kind.__module__, reduced, ""]), False
     make, args, *rest = reduced
@@ -174,7 +174,7 @@ def pickled(value: Any) -> msgpack.ExtType:
     try:
         return msgpack.ExtType(UserExt.PICKLE, pickle.dumps(value, protocol=5))
     except Exception as error:
-        raise EncodeError(f"a value of type {_full_name(type(value))!r} cannot be recorded: {error}") from error
+        raise EncodeError(f"a value of type {_full_name(type(value))!r} has no encoding: {error}") from error
 
 
 def _full_name(kind: type) -> str:
@@ -187,8 +187,8 @@ def _revive_value(state: Any) -> Any:
     if cls is None:
         raise UnknownTypeError(f"value type {type_name!r} is not defined any more")
     if serialized:
-        return cls.deserialize(getattr(cls, "type", cls), content)
-    value = object.__new__(cls)
+        return cls.deserialize(get_type_registry().foreign_type(cls) or cls, content)
+    value: Any = cls.__new__(cls)
     value.__setstate__(content)
     return value
 

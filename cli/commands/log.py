@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from redun.cli.session import current_session
 from redun.provenance import Status
 
 
@@ -83,12 +84,6 @@ def command(
     kinds = KINDS if all_kinds else tuple([kind for kind in KINDS if options[f"show_{kind}"]])
     filters = Filters(**{name: found for name, found in options.items() if not name.startswith("show_")})
     view_form = Form(form == "json", detail, count, limit)
-    with closing(_open()) as store:
+    with closing(current_session().open_store()) as store:
         view = LogView(Provenance(store), view_form)
         show(view.lines(what, kinds, filters), pager=not no_pager)
-
-
-def _open() -> Any:
-    from redun.config import open_store
-
-    return open_store()

@@ -143,10 +143,15 @@ class Cache:
     def _is_valid(self, job: Job, value: Any) -> bool:
         registry = get_type_registry()
         for leaf in iter_leaves(value):
-            if type(leaf) not in ATOMS and not registry.is_valid(leaf):
-                self._said = job
-                self._log.invalid(job, leaf)
-                return False
+            try:
+                if type(leaf) in ATOMS or registry.is_valid(leaf):
+                    continue
+            except Exception as error:
+                # A user's `is_valid` that fails cannot vouch for the value.
+                self._log.miss(job, f"Validity of a {type(leaf).__qualname__} cannot be told: {type(error).__qualname__}: {error}")
+            self._said = job
+            self._log.invalid(job, leaf)
+            return False
         return True
 
     def explain_miss(self, job: Job) -> None:
