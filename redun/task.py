@@ -114,6 +114,12 @@ class Task(Value, Generic[P, R]):
             raise TaskDefinitionError(
                 f"namespace {self.namespace!r} of task {self.name!r} must be names joined by dots, each of letters, digits and underscores"
             )
+        code = getattr(self.func, "__code__", None)
+        if code is not None and code.co_posonlyargcount > code.co_argcount - len(self.func.__defaults__ or ()):
+            raise TaskDefinitionError(
+                f"task {self.fullname!r} has a positional-only parameter with a default, but defaults are passed by keyword: "
+                f"remove the default or move '/' before it"
+            )
         check_options(self.fullname, self.task_options_base)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:

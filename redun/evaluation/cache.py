@@ -10,10 +10,12 @@ that cannot be read any more is a miss, said once, never a crash.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redun.encoding import ValueDecoder
 from redun.errors import RedunError
+from redun.expression import ApplyExpression, Expression, ValueExpression
 from redun.nested import ATOMS, iter_leaves
 from redun.records import CallRecord, TaskRecord
 from redun.store.ids import ID_BYTES, LINK_MARK
@@ -49,6 +51,24 @@ class Hit(NamedTuple):
     call: bytes | None
     call_data: bytes | None
     ultimate: CallRecord | None
+
+
+def _values_in(nested: Any) -> Iterator[Any]:
+    """Yield the values in a nested value that may have become invalid, those in the arguments of expressions included."""
+    seen: set[int] = set()
+    pending = [nested]
+    while pending:
+        for leaf in iter_leaves(pending.pop()):
+            if type(leaf) in ATOMS:
+                continue
+            if not isinstance(leaf, Expression):
+                yield leaf
+            elif id(leaf) not in seen:
+                seen.add(id(leaf))
+                if isinstance(leaf, ApplyExpression):
+                    pending.append([leaf.args, leaf.kwargs])
+                elif isinstance(leaf, ValueExpression):
+                    pending.append(leaf.value)
 
 
 class Cache:
@@ -127,7 +147,8 @@ class Cache:
             record = CallRecord.decode(self._source.get(row[:ID_BYTES]))
             if not all(map(self._is_current, record.tasks)):
                 return None
-            return (self._decoder.decode(row[ID_BYTES:]),)
+            value = self._decoder.decode(row[ID_BYTES:])
+            return (value,) if self._first_invalid(value) is None else None
         except RedunError:
             return None
 
@@ -141,18 +162,25 @@ class Cache:
         return known
 
     def _is_valid(self, job: Job, value: Any) -> bool:
+        invalid = self._first_invalid(value)
+        if invalid is None:
+            return True
+        self._said = job
+        self._log.invalid(job, *invalid)
+        return False
+
+    def _first_invalid(self, nested: Any) -> tuple[Any] | None:
+        """Return, in a tuple, a value inside a nested one that is not valid any more; None if all are."""
         registry = get_type_registry()
-        for leaf in iter_leaves(value):
+        for leaf in _values_in(nested):
             try:
-                if type(leaf) in ATOMS or registry.is_valid(leaf):
-                    continue
-            except Exception as error:
+                valid = registry.is_valid(leaf)
+            except Exception:
                 # A user's `is_valid` that fails cannot vouch for the value.
-                self._log.miss(job, f"Validity of a {type(leaf).__qualname__} cannot be told: {type(error).__qualname__}: {error}")
-            self._said = job
-            self._log.invalid(job, leaf)
-            return False
-        return True
+                valid = False
+            if not valid:
+                return (leaf,)
+        return None
 
     def explain_miss(self, job: Job) -> None:
         """Say why a job would run: for dry runs."""

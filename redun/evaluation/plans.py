@@ -38,6 +38,7 @@ class Plans:
         self._overrides = dict(overrides)
         self._executor_options = executor_options
         self._on_new_task = on_new_task
+        self.without_namespace: list[str] = []
         self._plain: dict[int, Plan] = {}
         self._tasks: dict[str, Any] = {}
         self.counts: dict[str, list[int]] = {}
@@ -81,6 +82,8 @@ class Plans:
         if registered.fullname not in self._tasks:
             self._tasks[registered.fullname] = registered
             self._on_new_task(registered)
+            if not registered.namespace:
+                self.without_namespace.append(registered.fullname)
         return registered
 
     def task_id(self, task: Task[Any, Any]) -> bytes:

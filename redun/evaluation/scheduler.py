@@ -204,6 +204,12 @@ class Scheduler:
             log.line(line)
         log.line()
         log.line()
+        if calls.plans.without_namespace and "namespace" not in str(self._section("scheduler").get("ignore_warnings", "")):
+            names = ", ".join(calls.plans.without_namespace)
+            log.line(
+                f"Warning: no namespace for {names}: tasks of other scripts may have the same names. Set redun_namespace in the module "
+                "or namespace=... in @task, or say ignore_warnings = namespace in section [scheduler] of redun.ini"
+            )
         log.line(f"Execution duration: {duration_s:.2f} seconds")
 
     def _outcome(self, calls: Calls, root: Node, log: EventLog) -> Any:

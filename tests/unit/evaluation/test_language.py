@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import namedtuple
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from redun import PartialTask, Scheduler, Task, catch, cond, get_context, task, throw
+from redun import File, PartialTask, Scheduler, Task, catch, cond, get_context, task, throw
 from redun.errors import (
     CircularCall,
     DryRunResult,
@@ -21,6 +22,7 @@ from redun.errors import (
 )
 from redun.functools import compose, delay, flat_map, flatten, force, identity, map_, seq, starmap, zip_
 from redun.scheduler import catch_all
+from redun.value import Value
 from tests.unit.evaluation.conftest import Runs
 
 redun_namespace = "language"
@@ -448,3 +450,40 @@ def test_positional_and_keyword_variadics(runs: Runs) -> None:
 def test_scheduler_runs_without_configuration_and_returns_plain_values() -> None:
     assert Scheduler(logger=False).run(5) == 5
     assert Scheduler(logger=False).run([inc(1)]) == [2]
+
+
+def test_files_inside_a_cached_expression_must_be_valid(runs: Runs, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+
+    @task()
+    def read(file: File) -> Any:
+        return file.read()
+
+    @task()
+    def main() -> Any:
+        return [read(File(str(path))), 1]
+
+    path.write_text("one")
+    assert runs(main()) == ["one", 1]
+    assert runs(main(), dryrun=True) == ["one", 1]
+    path.write_text("other")
+    assert runs(main()) == ["other", 1]
+
+
+def test_a_validity_check_that_raises_is_no_hit(runs: Runs) -> None:
+    seen = []
+
+    class Moody(Value):
+        type_name = "language.Moody"
+
+        def is_valid(self) -> bool:
+            raise OSError("not today")
+
+    @task()
+    def make() -> Any:
+        seen.append(1)
+        return Moody()
+
+    runs(make())
+    runs(make())
+    assert len(seen) == 2
