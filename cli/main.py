@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -16,12 +16,20 @@ from redun.cli.errors import CommandError, report
 from redun.cli.session import LOG_LEVELS, Session
 from redun.version import __version__
 
-# Verb -> module with a click command named `command`, in the order of `redun --help`.
+
+class Verb(NamedTuple):
+    """A command: the module with a click command named `command`, and the line about it in `redun --help`."""
+
+    module: str
+    summary: str
+
+
+# In the order of `redun --help`, which is written from here so that it need not import them.
 VERBS = {
-    "init": "redun.cli.commands.init",
-    "run": "redun.cli.commands.run",
-    "log": "redun.cli.commands.log",
-    "help": "redun.cli.commands.help",
+    "init": Verb("redun.cli.commands.init", "Make a configuration folder and its store."),
+    "run": Verb("redun.cli.commands.run", "Run a task of a script or module."),
+    "log": Verb("redun.cli.commands.log", "Show what ran, and where values and files came from."),
+    "help": Verb("redun.cli.commands.help", "Show help for redun or one of its commands."),
 }
 
 
@@ -38,8 +46,13 @@ class Verbs(click.Group):
             return None
         from importlib import import_module
 
-        command: click.Command = import_module(VERBS[cmd_name]).command
+        command: click.Command = import_module(VERBS[cmd_name].module).command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what verbs there are."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that a command line begins with."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from redun.cli.errors import CommandError, warn
 from redun.version import __version__
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ class Session:
 
     def load_config(self, folder: Path) -> Config:
         """Read and check the configuration of a folder, and tell of what in it nobody reads."""
-        from redun.cli.errors import warn
         from redun.config import load_config
 
         config = load_config(folder)
@@ -73,11 +73,16 @@ class Session:
             write: it must be writable.
 
         Raises:
+            CommandError: there is no configuration folder.
             StoreUnavailable: it is not there, or cannot be written though `write` is set.
         """
         from redun.config import open_store
 
         folder = folder if folder is not None else self.find_folder()
+        if not create and not folder.exists():
+            raise CommandError(
+                f"nothing has been run here yet, there is no {str(folder)!r}: 'redun run' or 'redun init' makes it"
+            )
         config = config if config is not None else self.load_config(folder)
         store = open_store(folder, config, create=create)
         if write and store.readonly:

@@ -27,16 +27,16 @@ def fits(version: str, requirement: str) -> bool:
         CommandError: the requirement cannot be read.
     """
     here = _release(version)
-    for part in requirement.split(","):
-        found = _PART.match(part)
-        if found is None:
-            raise CommandError(f"version requirement {requirement!r} cannot be read: expected something like '>=0.1,<1'")
-        asked = _release(found[2])
-        length = max(len(here), len(asked))
-        padded = [numbers + [0] * (length - len(numbers)) for numbers in (here, asked)]
-        if not _OPERATORS[found[1]](*padded):
-            return False
-    return True
+    parts = [_PART.match(part) for part in requirement.split(",")]
+    if None in parts:
+        raise CommandError(f"version requirement {requirement!r} cannot be read: expected something like '>=0.1,<1'")
+    return all(_holds(here, part[1], _release(part[2])) for part in parts if part is not None)
+
+
+def _holds(here: list[int], sign: str, asked: list[int]) -> bool:
+    length = max(len(here), len(asked))
+    padded = [numbers + [0] * (length - len(numbers)) for numbers in (here, asked)]
+    return _OPERATORS[sign](*padded)
 
 
 def _release(version: str) -> list[int]:

@@ -252,14 +252,20 @@ def make_folder(folder: Path) -> bool:
     Raises:
         ConfigError: permissions, full disk, ...
     """
+    import tempfile
+
     ini = folder / INI
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if ini.exists():
             return False
         # Others must see the whole file or none, and whose was first stays.
-        partial = folder / f"{INI}.{os.getpid()}.partial"
-        partial.write_text(DEFAULT_INI, encoding="utf-8")
+        number, name = tempfile.mkstemp(prefix=f"{INI}.", suffix=".partial", dir=folder)
+        partial = Path(name)
+        with open(number, "w", encoding="utf-8") as stream:
+            stream.write(DEFAULT_INI)
+        # mkstemp makes files that nobody else may read; a configuration is as readable as its folder.
+        partial.chmod(folder.stat().st_mode & 0o666)
         try:
             os.link(partial, ini)
         except FileExistsError:

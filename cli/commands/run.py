@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from redun.cli.errors import FAILED, report
+from redun.cli.errors import FAILED
 from redun.cli.session import Session, current_session
 from redun.cli.tags import execution_tags, nested, pairs
 
@@ -137,11 +137,11 @@ def _run(session: Session, folder: Path, arguments: TaskArguments, words: list[s
                 option_overrides=dict(options["options"]),
                 provenance=not options["no_prov"],
             )
-        except Exception as error:
-            # The scheduler has told of a workflow's failure already, with the traceback of jobs.
-            if getattr(scheduler, "failure", None) is error:
+        except BaseException as error:
+            # The scheduler has told of a workflow's failure already, with the traceback of jobs; sys.exit() in a task is one, too.
+            if scheduler.failure is error:
                 return FAILED
-            return report(error, debug=session.log_level == "DEBUG")
+            raise
     return _print_result(result)
 
 
@@ -171,11 +171,13 @@ def _tell_of_missing_namespaces(session: Session, config: Any) -> None:
 def _print_result(result: Any) -> int:
     if result is None:
         return 0
+    # Long integers are shown whole; Python's own limit is meant for text from strangers.
+    if hasattr(sys, "set_int_max_str_digits"):
+        sys.set_int_max_str_digits(0)
     try:
         text = repr(result)
     except Exception as error:
-        from redun.cli.errors import CommandError
-
-        raise CommandError(f"the result, a {type(result).__qualname__}, cannot be shown: its repr failed: {error}") from error
+        # Too deep, or a class of the user: the run itself went well, and the result is in the store.
+        text = f"<{type(result).__qualname__}: repr failed: {error}>"
     sys.stdout.write(text + "\n")
     return 0
