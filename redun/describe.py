@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from redun.encoding import ValueDecoder
-from redun.errors import ObjectNotFound, RedunError
+from redun.errors import RedunError
 from redun.store.codec import ext_header
 from redun.store.ids import LINK_MARK, ref_id
 from redun.store.objects import Codec, Flag, Kind, header, split
@@ -78,7 +79,7 @@ def type_name(ref: bytes, get: Get) -> str:
     """Return the name of a value's type without loading its class, like `builtins.int` or `redun.File`; `?` if it is damaged."""
     try:
         data = get(ref[1:]) if ref[0] == LINK_MARK else ref
-        _, codec, _, _, body = split(data)
+        codec = split(data)[1]
     except RedunError:
         return "?"
     if codec is Codec.RAW:
@@ -147,9 +148,7 @@ def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
         {code: _name for code in REVIVE if code != UserExt.VALUE},
         {UserExt.VALUE: collect, UserExt.PICKLE: lambda data: _Named("pickle")},
     )
-    try:
+    # Where part of it is damaged or gone, what was seen until there is still true.
+    with contextlib.suppress(RedunError):
         decoder.decode_object(data)
-    except (RedunError, ObjectNotFound):
-        # Part of it is damaged or gone: what was seen until there is still true.
-        pass
     return [(name, item) for name, item in found if item]

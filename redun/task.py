@@ -9,16 +9,17 @@ What has to be found out about a task (signature, source, hash) is found out onc
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from redun.errors import TaskDefinitionError, TaskNotFound
+from redun.errors import TaskDefinitionError
 from redun.expression import SchedulerExpression, TaskExpression
 from redun.namespace import compute_namespace
 from redun.records import TaskRecord
 from redun.signature import CallShape
 from redun.store.ids import object_id
+from redun.task_options import CacheCheckValid, CacheResult, CacheScope, check_options
+from redun.task_registry import TaskRegistry, get_task_registry
 from redun.value import Value
 
 P = ParamSpec("P")
@@ -26,30 +27,6 @@ R = TypeVar("R")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
 _NAMESPACE = re.compile(r"[A-Za-z_][A-Za-z_0-9]*(\.[A-Za-z_][A-Za-z_0-9]*)*\Z")
-
-
-class CacheScope(Enum):
-    """Where results may be looked up: nowhere, in this execution, or in the store as well."""
-
-    NONE = "NONE"
-    CSE = "CSE"
-    BACKEND = "BACKEND"
-
-
-class CacheCheckValid(Enum):
-    """How a cached result is checked: by replaying its expression, or at once."""
-
-    FULL = "full"
-    SHALLOW = "shallow"
-
-
-class CacheResult(Enum):
-    """Which lookup gave a job its result."""
-
-    CSE = "CSE"
-    SINGLE = "SINGLE"
-    ULTIMATE = "ULTIMATE"
-    MISS = "MISS"
 
 
 class Task(Value, Generic[P, R]):
@@ -343,24 +320,6 @@ class PartialTask(Task[P, R]):
         return f"PartialTask(fullname={self.fullname}, hash={self.hash[:8]}, args={self.args!r}, kwargs={self.kwargs!r})"
 
 
-def check_options(fullname: str, options: dict[str, Any]) -> None:
-    """Refuse option values that cannot work; expressions are checked when they are known.
-
-    Raises:
-        TaskDefinitionError: names task, option and what is expected.
-    """
-    for name, enum in (("check_valid", CacheCheckValid), ("cache_scope", CacheScope)):
-        value = options.get(name)
-        if value is not None and isinstance(value, str | Enum):
-            try:
-                enum(value)
-            except ValueError:
-                expected = ", ".join(repr(member.value) for member in enum)
-                raise TaskDefinitionError(
-                    f"option {name}={value!r} of task {fullname!r} is unknown: expected one of {expected}"
-                ) from None
-
-
 def _include_hash(item: Any) -> str:
     if isinstance(item, Task):
         return item.hash
@@ -417,64 +376,6 @@ def split_task_fullname(task_fullname: str) -> tuple[str, str]:
     """Split a fullname into namespace ("" if none) and name."""
     namespace, _, name = task_fullname.rpartition(".")
     return namespace, name
-
-
-class TaskRegistry:
-    """All tasks of this process, by fullname; a later definition replaces an earlier one."""
-
-    def __init__(self) -> None:
-        self._tasks: dict[str, Task[Any, Any]] = {}
-
-    def add(self, task: Task[Any, Any]) -> None:
-        """Register a task under its fullname."""
-        self._tasks[task.fullname] = task
-
-    def get(self, task_name: str | None = None, hash: str | None = None) -> Task[Any, Any] | None:
-        """Return the task of a fullname, or of a hash, or None."""
-        if task_name is not None:
-            return self._tasks.get(task_name)
-        return next((task for task in self._tasks.values() if task.hash == hash), None)
-
-    def require(self, task_name: str) -> Task[Any, Any]:
-        """Return the task of a fullname.
-
-        Raises:
-            TaskNotFound: there is none.
-        """
-        task = self._tasks.get(task_name)
-        if task is None:
-            # Special forms and functools register themselves when first imported.
-            import redun.library  # noqa: F401
-
-            task = self._tasks.get(task_name)
-        if task is None:
-            raise TaskNotFound(f"task {task_name!r} is not defined any more")
-        return task
-
-    def rename(self, old_name: str, new_namespace: str, new_name: str) -> Task[Any, Any]:
-        """Move a task to another fullname and return it."""
-        task = self._tasks.pop(old_name)
-        task.namespace, task.name = new_namespace, new_name
-        task.fullname = f"{new_namespace}.{new_name}" if new_namespace else new_name
-        task.recompute_hash()
-        self._tasks[task.fullname] = task
-        return task
-
-    @property
-    def task_hashes(self) -> set[str]:
-        """Hashes of all registered tasks."""
-        return {task.hash for task in self._tasks.values()}
-
-    def __iter__(self) -> Iterator[Task[Any, Any]]:
-        return iter(list(self._tasks.values()))
-
-
-_registry = TaskRegistry()
-
-
-def get_task_registry() -> TaskRegistry:
-    """Return the registry of this process."""
-    return _registry
 
 
 @overload
@@ -538,7 +439,7 @@ def task(
             hash_includes=hash_includes,
             source=source,
         )
-        _registry.add(made)
+        get_task_registry().add(made)
         return made
 
     return decorate if func is None else decorate(func)
@@ -553,7 +454,23 @@ def scheduler_task(
         made: SchedulerTask[Any, Any] = SchedulerTask(
             function, name=name, namespace=namespace, version=version, task_options_base=task_options_base
         )
-        _registry.add(made)
+        get_task_registry().add(made)
         return made
 
     return decorate
+
+
+__all__ = [
+    "CacheCheckValid",
+    "CacheResult",
+    "CacheScope",
+    "PartialTask",
+    "SchedulerTask",
+    "Task",
+    "TaskRegistry",
+    "get_task_registry",
+    "get_tuple_type_length",
+    "scheduler_task",
+    "split_task_fullname",
+    "task",
+]

@@ -183,12 +183,12 @@ def _full_name(kind: type) -> str:
 
 def _revive_value(state: Any) -> Any:
     type_name, content, *serialized = state
-    cls = get_type_registry().by_name(type_name)
+    cls: Any = get_type_registry().by_name(type_name)
     if cls is None:
         raise UnknownTypeError(f"value type {type_name!r} is not defined any more")
     if serialized:
         return cls.deserialize(get_type_registry().foreign_type(cls) or cls, content)
-    value: Any = cls.__new__(cls)
+    value = cls.__new__(cls)
     value.__setstate__(content)
     return value
 

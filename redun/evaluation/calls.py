@@ -10,15 +10,15 @@ Every job passes here once, so each step does what it must and no more.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redun.context import merge
 from redun.encoding import ValueEncoder
-from redun.errors import EncodeError, TaskNotFound, ValueEncodeError
-from redun.evaluation.identity import Identity
+from redun.errors import EncodeError, ValueEncodeError
+from redun.evaluation.arguments import Arguments
 from redun.evaluation.job import Column, Job
 from redun.evaluation.node import FINAL, Node, Scope, State
+from redun.evaluation.recovery import Recoveries
 from redun.nested import ATOMS, holds_expression, iter_leaves
 from redun.records import encode_call
 from redun.store.ids import LINK_MARK
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from redun.evaluation.cache import Cache
     from redun.evaluation.evaluation import Evaluation
     from redun.evaluation.events import EventLog
-    from redun.evaluation.forms import Catch
     from redun.evaluation.limits import Limits
     from redun.evaluation.plans import Plans
     from redun.evaluation.recorder import Recorder
@@ -88,7 +87,9 @@ class Calls:
         self.running = 0
         self.in_flight = 0
         self.evaluation: Evaluation
-        self._encoder = ValueEncoder(recorder.put)
+        self._encoder = encoder = ValueEncoder(recorder.put)
+        self._arguments = Arguments(encoder, recorder)
+        self.recoveries = Recoveries(self, encoder)
         self._equal: dict[bytes, Job | Outcome] = {}
         self._twins: list[Job] = []
         self._to_submit: list[Job] = []
@@ -131,7 +132,7 @@ class Calls:
         """All arguments are known: find the call's result, or have it run."""
         job.start_us = time.time_ns() // 1000
         try:
-            self._take_arguments(job)
+            self._arguments.take(job)
             self.limits.check(job)
         except Exception as error:
             self.evaluation.fail(job, error)
@@ -156,66 +157,6 @@ class Calls:
             self._launch(job)
         else:
             job.move(State.LIMITED)
-
-    def _take_arguments(self, job: Job) -> None:
-        """Make the arguments concrete and compute the eval hash."""
-        plan, encode = job.plan, self._encoder.encode
-        args, kwargs = job.args, job.kwargs
-        if job.lazy_args:
-            job.upstreams = self._upstreams(job.scope, args, kwargs)
-            value_of = job.scope.value
-            args = tuple([value_of(arg) for arg in args])
-            kwargs = {name: value_of(arg) for name, arg in kwargs.items()}
-        if kwargs or not ATOMS.issuperset(map(type, args)):
-            args, kwargs = self._preprocess(job, args, kwargs)
-        job.args, job.kwargs = args, kwargs
-        keys: list[bytes] = []
-        refs = job.arg_refs
-        arg: Any = None
-        try:
-            for arg in args:
-                ref = encode(arg)
-                refs.append(ref)
-                keys.append(self._key(arg, ref))
-            if kwargs:
-                kwarg_keys = {}
-                for name, arg in kwargs.items():
-                    ref = job.kwarg_refs[name] = encode(arg)
-                    kwarg_keys[name] = self._key(arg, ref)
-            else:
-                kwarg_keys = kwargs
-        except EncodeError as error:
-            raise ValueEncodeError(f"{self._slot(job, len(refs))} of {plan.fullname} cannot be recorded: {error}") from error
-        job.eval_hash = job.key = plan.eval_hash(keys, kwarg_keys)
-        if job.context:
-            job.key = self.plans.key_in_context(job)
-
-    def _key(self, value: Any, ref: bytes) -> bytes:
-        if ref[0] == LINK_MARK:
-            self.recorder.needs_value(ref, value)
-        return self._encoder.key(value, ref) if self._encoder.counts_as else ref
-
-    def _slot(self, job: Job, place: int) -> str:
-        names = [*job.plan.names[: len(job.args)], *job.kwargs]
-        place += len(job.kwarg_refs)
-        return f"argument {names[place]!r}" if place < len(names) else "an argument"
-
-    def _upstreams(self, scope: Scope, args: Iterable[Any], kwargs: dict[str, Any]) -> list[Upstream] | None:
-        slots: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
-        found = [Upstream(slot, calls) for slot, arg in slots if type(arg) not in ATOMS and (calls := scope.calls(arg))]
-        return found or None
-
-    def _preprocess(self, job: Job, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Give values that want it a say before they become arguments (`Value.preprocess`)."""
-        registry = get_type_registry()
-        if not any(registry.has_preprocess(type(leaf)) for leaf in iter_leaves([args, kwargs])):
-            return args, kwargs
-        from redun.nested import map_leaves
-
-        def prepare(leaf: Any) -> Any:
-            return registry.preprocess(leaf, {"job": job}) if registry.has_preprocess(type(leaf)) else leaf
-
-        return map_leaves(prepare, args), map_leaves(prepare, kwargs)
 
     def _join(self, job: Job, known: Job | Outcome) -> None:
         """An equal call has been made in this execution: share what it gives."""
@@ -495,41 +436,3 @@ class Calls:
         """Return a job that waits for an equal call in flight, if there is any."""
         self._twins = [job for job in self._twins if job.state is State.TWIN]
         return self._twins[0] if self._twins else None
-
-    # What `catch` recovered.
-
-    def failed_job(self, error: BaseException, scope: Scope) -> Job | None:
-        """Return the job in `scope` through which an error came, if it came through one."""
-        node: Node | None = self.origin(error)
-        while node is not None and node.scope is not scope:
-            node = node.scope.job
-        return node if isinstance(node, Job) else None
-
-    def recovered(self, form: Catch) -> tuple[Any] | None:
-        """Return, in a tuple, what the handler of an equal `catch` returned in an earlier execution, if that still holds."""
-        if not self.use_cache or self.evaluation.context:
-            return None
-        scope = form.scope
-        if scope.identity is None:
-            scope.identity = Identity()
-        try:
-            form.key = scope.identity.digest(form.expr)
-        except (EncodeError, TaskNotFound):
-            return None
-        return self.cache.lookup_recovery(form.key)
-
-    def remember_recovery(self, form: Catch, key: bytes, failed: Job, recovered: Any, value: Any) -> None:
-        """Keep what a handler returned, with the calls that led there."""
-        expr = form.expr.args[0]
-        involved = [*form.scope.calls(expr), *([failed.call] if failed.call else [])]
-        subtree: set[bytes] = set()
-        for call in involved:
-            known = self.recorder.call_record(call)
-            if known is None:
-                return
-            subtree.update((known.task, *known.tasks))
-        reduction, result = self._encoder.encode(recovered), self._encoder.encode(value)
-        form_id = self.plans.task_id(form.expr.task)
-        call, data = encode_call(form_id, (), (), None if reduction == result else reduction, result, involved, subtree)
-        self.recorder.put(call, data)
-        self.recorder.recovery(key, call, reduction)

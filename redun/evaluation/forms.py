@@ -166,12 +166,12 @@ class Catch(Form):
         if self.stage == _FOLLOW:
             value = self.value
             if self.followed(run) and self.failed_job is not None and self.key is not None:
-                run.calls.remember_recovery(self, self.key, self.failed_job, value, self.scope.settled[id(self.expr)][0])
+                run.calls.recoveries.remember(self, self.key, self.failed_job, value, self.scope.settled[id(self.expr)][0])
             return
         expr = self.expr.args[0]
         if self.stage == 0:
             self.stage = 1
-            recovered = run.calls.recovered(self)
+            recovered = run.calls.recoveries.find(self)
             if recovered is not None:
                 self.follow(run, recovered[0])
             else:
@@ -191,7 +191,7 @@ class Catch(Form):
         pairs = self.expr.args[1:]
         for classes, handler in zip(pairs[::2], pairs[1::2], strict=False):
             if isinstance(error, tuple(classes) if isinstance(classes, list | tuple) else classes):
-                self.failed_job = run.calls.failed_job(error, self.scope)
+                self.failed_job = run.calls.recoveries.failed_job(error, self.scope)
                 self._recover(run, handler, error)
                 return
         run.fail(self, error)

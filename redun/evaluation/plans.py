@@ -90,6 +90,7 @@ class Plans:
         """Return the id of a task that is named in a record, having its object written if this is the first time."""
         return self._registered(task).id
 
-    def key_in_context(self, job: Job) -> bytes:
-        """Return what identifies a call in its context, 20 bytes."""
-        return sha256(job.eval_hash + value_id(job.context)).digest()[:ID_BYTES]
+
+def key_in_context(job: Job) -> bytes:
+    """Return what identifies a call in its context, 20 bytes."""
+    return sha256(job.eval_hash + value_id(job.context)).digest()[:ID_BYTES]

@@ -63,10 +63,8 @@ class ObjectReader:
         found = self._parameters.get(task)
         if found is None:
             record = self.task_record(task)
-            if record is None:
-                found = Parameters(None, "")
-            else:
-                found = Parameters(self._text(task, record), record.fullname.rpartition(".")[2])
+            text = None if record is None else self._text(task, record)
+            found = Parameters(text, "" if record is None else record.fullname.rpartition(".")[2])
             self._parameters[task] = found
         return found
 

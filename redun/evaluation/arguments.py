@@ -1,0 +1,91 @@
+"""Arguments: from what stands in an expression to values, refs and the eval hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from redun.errors import EncodeError, ValueEncodeError
+from redun.evaluation.plans import key_in_context
+from redun.nested import ATOMS, iter_leaves, map_leaves
+from redun.store.ids import LINK_MARK
+from redun.store.journal import Upstream
+from redun.value import get_type_registry
+
+if TYPE_CHECKING:
+    from redun.encoding import ValueEncoder
+    from redun.evaluation.job import Job
+    from redun.evaluation.node import Scope
+    from redun.evaluation.recorder import Recorder
+
+
+class Arguments:
+    """Makes the arguments of jobs concrete.
+
+    Args:
+        encoder: turns values into refs.
+        recorder: is told of the stored values that the job's record will rely on.
+    """
+
+    def __init__(self, encoder: ValueEncoder, recorder: Recorder) -> None:
+        self._encoder = encoder
+        self._recorder = recorder
+
+    def take(self, job: Job) -> None:
+        """Make the arguments concrete and compute the eval hash."""
+        plan, encode = job.plan, self._encoder.encode
+        args, kwargs = job.args, job.kwargs
+        if job.lazy_args:
+            job.upstreams = self._upstreams(job.scope, args, kwargs)
+            value_of = job.scope.value
+            args = tuple([value_of(arg) for arg in args])
+            kwargs = {name: value_of(arg) for name, arg in kwargs.items()}
+        if kwargs or not ATOMS.issuperset(map(type, args)):
+            args, kwargs = self._preprocess(job, args, kwargs)
+        job.args, job.kwargs = args, kwargs
+        keys: list[bytes] = []
+        refs = job.arg_refs
+        arg: Any = None
+        try:
+            for arg in args:
+                ref = encode(arg)
+                refs.append(ref)
+                keys.append(self._key(arg, ref))
+            if kwargs:
+                kwarg_keys = {}
+                for name, arg in kwargs.items():
+                    ref = job.kwarg_refs[name] = encode(arg)
+                    kwarg_keys[name] = self._key(arg, ref)
+            else:
+                kwarg_keys = kwargs
+        except EncodeError as error:
+            raise ValueEncodeError(f"{self._slot(job, len(refs))} of {plan.fullname} cannot be recorded: {error}") from error
+        job.eval_hash = job.key = plan.eval_hash(keys, kwarg_keys)
+        if job.context:
+            job.key = key_in_context(job)
+
+    def _key(self, value: Any, ref: bytes) -> bytes:
+        if ref[0] == LINK_MARK:
+            self._recorder.needs_value(ref, value)
+        return self._encoder.key(value, ref) if self._encoder.counts_as else ref
+
+    def _slot(self, job: Job, place: int) -> str:
+        names = [*job.plan.names[: len(job.args)], *job.kwargs]
+        place += len(job.kwarg_refs)
+        return f"argument {names[place]!r}" if place < len(names) else "an argument"
+
+    def _upstreams(self, scope: Scope, args: Iterable[Any], kwargs: dict[str, Any]) -> list[Upstream] | None:
+        slots: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
+        found = [Upstream(slot, calls) for slot, arg in slots if type(arg) not in ATOMS and (calls := scope.calls(arg))]
+        return found or None
+
+    def _preprocess(self, job: Job, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Give values that want it a say before they become arguments (`Value.preprocess`)."""
+        registry = get_type_registry()
+        if not any(registry.has_preprocess(type(leaf)) for leaf in iter_leaves([args, kwargs])):
+            return args, kwargs
+
+        def prepare(leaf: Any) -> Any:
+            return registry.preprocess(leaf, {"job": job}) if registry.has_preprocess(type(leaf)) else leaf
+
+        return map_leaves(prepare, args), map_leaves(prepare, kwargs)
