@@ -8,6 +8,7 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 
+from redun.cli.session import Session
 from redun.provenance import NotRecorded
 from tests.unit.provenance.journals import FakeStore, build_compile
 
@@ -25,7 +26,7 @@ class ClosingStore(FakeStore):
 def store(monkeypatch: pytest.MonkeyPatch) -> ClosingStore:
     store = ClosingStore()
     build_compile(store)
-    monkeypatch.setattr(log_module, "_open", lambda: store)
+    monkeypatch.setattr(Session, "open_store", lambda self: store)
     return store
 
 
