@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -316,8 +318,6 @@ def test_an_edit_within_the_same_second_counts(cli: Cli, tmp_path: Path) -> None
     text = "from redun import task\n\n@task(namespace='n')\ndef main():\n    return '{}'\n"
     for word in ("one", "two", "six"):
         script.write_text(text.format(word))
-        import os
-
         os.utime(script, (1_000_000_000, 1_000_000_000))
         assert cli("run", "flow.py", "main").stdout == f"{word!r}\n"
 
@@ -373,3 +373,20 @@ def test_version_and_help(cli: Cli) -> None:
         assert shown.status == 0
         assert f"redun {verb}" in shown.stdout.partition("Example")[2], f"{verb} shows no example"
         assert "\x1b" not in shown.stdout
+
+
+def test_two_runs_at_once_finish_and_share(cli: Cli, tmp_path: Path, redun_environ: dict[str, str]) -> None:
+    (tmp_path / "flow.py").write_text(
+        "from redun import task\nredun_namespace = 'two'\n\n@task()\ndef square(x: int):\n    return x * x\n\n"
+        "@task()\ndef main(first: int):\n    return [square(x) for x in range(first, first + 300)]\n"
+    )
+    runs = [
+        subprocess.Popen(
+            ["redun", "run", "flow.py", "main", "--first", first], cwd=tmp_path, env=redun_environ, stderr=subprocess.DEVNULL
+        )
+        for first in ("0", "200")
+    ]
+    assert [run.wait(timeout=300) for run in runs] == [0, 0]
+    both = cli("run", "flow.py", "main", "--first", "100")
+    assert both.jobs("Run") == ["main"]
+    assert both.jobs("Cached") == ["square"] * 300
