@@ -18,8 +18,6 @@ INTERRUPTED = 130
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PLACES = (_PACKAGE + os.sep, os.path.dirname(os.path.realpath(__file__)) + os.sep)
-    [folder + os.sep for folder in {_PACKAGE, os.path.dirname(os.path.realpath(__file__)), os.path.join(_PACKAGE, "redun")}]
-)
 
 
 class CommandError(RedunError):
