@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 from redun.store.errors import StoreUnavailable
 
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _FORBIDDEN = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
-_PLENTY_BYTES = 16 << 20
+_PROBE_BYTES = 1 << 20
 
 NETWORK_FILE_SYSTEMS = frozenset(
     (
@@ -45,12 +46,23 @@ def free_bytes(folder: Path) -> int | None:
     return status.f_bavail * status.f_frsize
 
 
-def is_fatal(error: BaseException, folder: Path) -> bool:
-    """Tell whether a failed write says that the disk itself is failing, after which nothing that it reports can be believed.
+def without_room(error: Exception, folder: Path, wanted_bytes: int) -> Exception:
+    """Return what an input/output error of LMDB really was: it reports one too when a full disk, a quota or a limit cut a write.
 
-    LMDB reports a write that was cut short by a full disk as an input/output error, so a nearly full disk is taken as full.
+    Args:
+        error: as LMDB raised it; any other than an input/output error is returned as it is.
+        folder: the folder of `data.mdb`.
+        wanted_bytes: about how much was to be written; so much is asked for, and given back.
     """
-    return error_code(error) == errno.EIO and (free_bytes(folder) or 0) > _PLENTY_BYTES
+    if error_code(error) != errno.EIO:
+        return error
+    try:
+        with tempfile.TemporaryFile(dir=folder, prefix="probe-") as probe:
+            os.posix_fallocate(probe.fileno(), os.stat(folder / "data.mdb").st_size, max(wanted_bytes, _PROBE_BYTES))
+    except OSError as found:
+        if found.errno in _FULL:
+            return found
+    return error
 
 
 def unavailable(action: str, place: Path, error: BaseException, wanted_bytes: int = 0) -> StoreUnavailable:
@@ -65,8 +77,6 @@ def unavailable(action: str, place: Path, error: BaseException, wanted_bytes: in
     code = error_code(error)
     reason = os.strerror(code) if code else str(error)
     free = free_bytes(place if place.is_dir() else place.parent)
-    if code == errno.EIO and free is not None and free <= _PLENTY_BYTES:
-        code, reason = errno.ENOSPC, "the disk is full"
     if code in _FULL:
         facts = [] if free is None else [f"{_size(free)} free"]
         if wanted_bytes:
@@ -78,7 +88,9 @@ def unavailable(action: str, place: Path, error: BaseException, wanted_bytes: in
     elif code in _FORBIDDEN:
         hint = "check its owner and permissions and whether its file system is mounted read-only, or choose another folder"
     elif code == errno.EIO:
-        hint = "the disk or its connection fails: check it (dmesg, smartctl); what was committed before is safe as far as the disk is"
+        hint = (
+            "the disk or its connection fails: check it (dmesg, smartctl); what was committed before is as safe as the disk is"
+        )
     elif code in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
         hint = "something else has that name: move it away or choose another folder"
     else:

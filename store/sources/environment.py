@@ -27,7 +27,7 @@ from typing import Any, Protocol
 
 import lmdb
 
-from redun.store.disk import error_code, free_bytes, is_fatal, unavailable
+from redun.store.disk import error_code, free_bytes, unavailable, without_room
 from redun.store.errors import FormatTooNew, StoreError, StoreLocked, StoreUnavailable
 from redun.store.exclusive import ExclusiveLock
 from redun.store.locks import FolderLock
@@ -260,8 +260,9 @@ class Environment:
                 except lmdb.MapResizedError:
                     self._resize(0)
         except (lmdb.Error, MemoryError) as error:
-            made = unavailable("write to store", self.folder, error, wanted_bytes)
-            if is_fatal(error, self.folder) or isinstance(error, lmdb.PanicError):
+            cause = without_room(error, self.folder, wanted_bytes)
+            made = unavailable("write to store", self.folder, cause, wanted_bytes)
+            if error_code(cause) == errno.EIO or isinstance(error, lmdb.PanicError):
                 # What a failed fsync left in the system's cache cannot be trusted: nothing more is written by this process.
                 self._failed = str(made)
             raise made from error

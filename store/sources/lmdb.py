@@ -24,6 +24,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import lmdb
@@ -307,9 +308,10 @@ class LmdbSource:
                 if not self._blobs.has(oid, pointer.size):
                     # Swept between our write and this transaction, in which no sweep can run.
                     self._blobs.write(oid, objects[oid])
+            changed = bool(memo or batch.refs or replaced)
             if rows:
                 cursor = txn.cursor(environment.table("objects"))
-                cursor.putmulti(rows, dupdata=False, overwrite=False)
+                changed = cursor.putmulti(rows, dupdata=False, overwrite=False)[1] > 0 or changed
                 for oid, row in rows if replaced else ():
                     if oid in replaced:
                         txn.put(oid, row, db=environment.table("objects"))
@@ -318,7 +320,8 @@ class LmdbSource:
             if batch.refs:
                 self._move_refs(txn, environment, batch)
             number: int = txn.id()
-            return number
+            # A transaction that changed nothing leaves its number to the next one, maybe another process's.
+            return number if changed else number - 1
 
         wanted = sum(map(len, objects.values())) + 200 * (len(rows) + len(memo)) + (64 << 10)
         try:
@@ -395,6 +398,12 @@ class LmdbSource:
             self.refresh()
             self._closed = True
             release(self._environment)
+
+    def __enter__(self) -> LmdbSource:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
 
 
 def _nothing(oid: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -53,10 +54,10 @@ class ReopenedTable:
 
 @pytest.fixture(params=["memory", "lmdb", "lmdb reopened"])
 def source(request, tmp_path):
-    if request.param == "memory":
-        made = MemorySource()
-    else:
-        made = (LmdbSource if request.param == "lmdb" else Reopened)(tmp_path / "store")
+    folder = tmp_path / "store"
+    made = {"memory": MemorySource, "lmdb": lambda: LmdbSource(folder), "lmdb reopened": lambda: Reopened(folder)}[
+        request.param
+    ]()
     yield made
     made.close()
 
@@ -192,9 +193,7 @@ def test_the_reflog_counts_every_movement(source):
     entries = list(source.reflog())
     assert [entry.seq for entry in entries] == list(range(1, 13))
     assert [entry.message for entry in entries] == [f"step {number} ü" for number in range(12)]
-    assert all(
-        before.new == after.old and before.time_us <= after.time_us for before, after in zip(entries, entries[1:], strict=False)
-    )
+    assert all(before.new == after.old and before.time_us <= after.time_us for before, after in pairwise(entries))
     assert list(source.reflog(after=10)) == entries[10:]
     assert list(source.reflog(after=12)) == []
     assert list(source.reflog(after=99)) == []

@@ -26,7 +26,7 @@ def oid(data: bytes) -> bytes:
 def batch_of(writer: int, number: int, last: bytes | None) -> tuple[Batch, bytes]:
     objects = {oid(data): data for data in (content(writer, number, place) for place in range(PER_BATCH))}
     head = oid(content(writer, number, 1))
-    memo = {key: b"%d" % number for key in objects}
+    memo = dict.fromkeys(objects, b"%d" % number)
     return Batch(objects=objects, memo=memo, refs=[RefUpdate(f"writers/{writer}", last, head)], links=set(objects)), head
 
 
