@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from redun.evaluation.forms import Catch, CatchAll, Cond, Form, GetContext, Rewrite, Seq, Throw
+from redun.evaluation.forms import Catch, CatchAll, Cond, Form, GetContext, Rewrite, Seq
 from redun.expression import SchedulerExpression
 from redun.signature import CallShape
-from redun.task import SchedulerTask, get_task_registry
+from redun.task import SchedulerTask, get_task_registry, task
 
 
 class SpecialForm(SchedulerTask[Any, Any]):
@@ -34,10 +34,10 @@ def special_form(form: type[Form], namespace: str = "redun") -> Callable[[Callab
     """Define a built-in form evaluated by `form`."""
 
     def decorate(function: Callable[..., Any]) -> SpecialForm:
-        task = SpecialForm(function, namespace=namespace, version="1", name=function.__name__.rstrip("_"))
-        task.form = form
-        get_task_registry().add(task)
-        return task
+        made = SpecialForm(function, namespace=namespace, version="1", name=function.__name__)
+        made.form = form
+        get_task_registry().add(made)
+        return made
 
     return decorate
 
@@ -63,9 +63,10 @@ def catch_all(exprs: Any, error_class: Any = None, recover: Any = None) -> Any:
     """Wait for every expression in a nested value; if some failed, give the handler the value with errors in place."""
 
 
-@special_form(Throw)
-def throw(error: Any) -> Any:
+@task(namespace="redun", version="1")
+def throw(error: BaseException) -> Any:
     """Fail with an error."""
+    raise error
 
 
 @special_form(Seq)

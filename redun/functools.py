@@ -35,13 +35,13 @@ def map_(a_task: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
     return [a_task(value) for value in values]
 
 
-@special_form(Rewrite, _NAMESPACE)
+@task(namespace=_NAMESPACE, version="1")
 def flatten(list_of_lists: Sequence[Sequence[Any]]) -> list[Any]:
     """Return one list of the items of several."""
     return [item for items in list_of_lists for item in items]
 
 
-@special_form(Rewrite, _NAMESPACE)
+@task(namespace=_NAMESPACE, version="1")
 def flat_map(a_task: Callable[[Any], Any], values: Sequence[Any]) -> Any:
     """Map, then flatten the lists that the task returns."""
     return flatten([a_task(value) for value in values])
@@ -53,33 +53,32 @@ def starmap(a_task: Callable[..., Any], kwargs: Sequence[dict[str, Any]] = ()) -
     return [a_task(**keywords) for keywords in kwargs]
 
 
-@special_form(Rewrite, _NAMESPACE)
+@task(namespace=_NAMESPACE, version="1")
 def zip_(*lists: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Return the list of tuples that `zip` makes of lists that may be lazy."""
     return list(zip(*lists, strict=False))
 
 
-@special_form(Rewrite, _NAMESPACE)
+@task(namespace=_NAMESPACE, version="1")
 def identity(x: Any) -> Any:
     """Return the argument."""
     return x
 
 
-@special_form(Rewrite, _NAMESPACE)
+@task(namespace=_NAMESPACE, version="1")
 def const(x: Any, _: Any) -> Any:
     """Return the first argument, once the second has been evaluated."""
     return x
 
 
-@special_form(Rewrite, _NAMESPACE)
 def force(x: Callable[[], Any]) -> Any:
     """Call a delayed value (see `delay`)."""
     return x()
 
 
-@special_form(Rewrite, _NAMESPACE)
+@task(namespace=_NAMESPACE, version="1")
 def apply_func(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a plain function with evaluated arguments, in the scheduler itself."""
+    """Call a plain function with evaluated arguments, as a job."""
     return func(*args, **kwargs)
 
 
@@ -103,7 +102,8 @@ def _undelay(quoted: Any) -> Any:
 
 
 @task(namespace=_NAMESPACE, version="1")
-def _composed(tasks: list[Any], *args: Any, **kwargs: Any) -> Any:
+def compose_apply(tasks: Sequence[Task[Any, Any]], *args: Any, **kwargs: Any) -> Any:
+    """Apply the last task to the arguments, then each one before it to what came of that."""
     *outer, inner = tasks
     value = inner(*args, **kwargs)
     for one in reversed(outer):
@@ -113,14 +113,9 @@ def _composed(tasks: list[Any], *args: Any, **kwargs: Any) -> Any:
 
 def compose(*tasks: Task[Any, Any]) -> PartialTask[Any, Any]:
     """Return the composition of tasks: `compose(f, g)(x)` is `f(g(x))`."""
-    return _composed.partial(list(tasks))
-
-
-@task(namespace=_NAMESPACE, version="1")
-def _applied(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    return func(*args, **kwargs)
+    return compose_apply.partial(list(tasks))
 
 
 def as_task(func: Callable[..., Any]) -> PartialTask[Any, Any]:
     """Return a task that calls a plain function."""
-    return _applied.partial(func)
+    return apply_func.partial(func)

@@ -16,14 +16,16 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from redun.errors import CircularCall, DryRunResult, InternalError
+from redun.errors import CircularCall, DryRunResult, InternalError, SchedulerError
 from redun.evaluation.job import Job
 from redun.evaluation.node import FINAL, Node, Operation, Root, Scope, State
+from redun.evaluation.promised import Awaited
 from redun.expression import Expression, SchedulerExpression, SimpleExpression, TaskExpression, ValueExpression
 from redun.nested import find_expressions
 
 if TYPE_CHECKING:
     from redun.evaluation.calls import Calls
+    from redun.promise import Promise
 
 WINDOW = 2000
 """Jobs that may be in flight before walks pause."""
@@ -42,12 +44,15 @@ class Evaluation:
 
     Args:
         calls: the life of calls: cache, executors, recording.
+        scheduler: what user-written special forms get to see.
         dryrun: stop, with a report, where jobs would run.
         context: what `get_context` sees at the root.
     """
 
-    def __init__(self, calls: Calls, dryrun: bool = False, context: dict[str, Any] | None = None) -> None:
+    def __init__(self, calls: Calls, scheduler: Any, dryrun: bool = False, context: dict[str, Any] | None = None) -> None:
         self.calls = calls
+        self.scheduler = scheduler
+        self.root_scope = Scope(None)
         self.dryrun = dryrun
         self.context = context
         self.completions: SimpleQueue[Completion | None] = SimpleQueue()
@@ -122,6 +127,17 @@ class Evaluation:
         if waiter.missing == 0 and waiter.state < FINAL:
             self.ready_now(waiter)
 
+    def promise(self, expr: Any, parent: Job | None) -> Promise[Any]:
+        """Evaluate an expression on behalf of a job, for a special form: a promise of its value."""
+        scope = parent.inner if parent is not None else self.root_scope
+        if scope is None:
+            raise SchedulerError(
+                "the parent job is not being evaluated: evaluate() is for special forms in the result of that job"
+            )
+        awaited = Awaited(expr, scope)
+        awaited.begin(self)
+        return awaited.promise
+
     # Expressions become nodes.
 
     def _walk(self) -> None:
@@ -182,13 +198,13 @@ class Evaluation:
 
     # The loop.
 
-    def run(self, expr: Any, scope: Scope) -> Root:
+    def run(self, expr: Any) -> Root:
         """Evaluate an expression to the end.
 
         Returns:
             The root node, in state DONE or FAILED.
         """
-        root = Root(expr, scope)
+        root = Root(expr, self.root_scope)
         root.begin(self)
         while root.state < FINAL:
             busy = self._burst()

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from redun.errors import SchedulerError
 from redun.evaluation.node import FINAL, Node, Scope, State
 from redun.expression import SchedulerExpression, TaskExpression
 from redun.nested import map_leaves
@@ -20,14 +19,12 @@ if TYPE_CHECKING:
 
 
 def form_for(expr: SchedulerExpression[Any], scope: Scope) -> Node:
-    """Return the node that evaluates a special form.
-
-    Raises:
-        SchedulerError: the task names no form.
-    """
+    """Return the node that evaluates a special form."""
     form = getattr(expr.task, "form", None)
     if form is None:
-        raise SchedulerError(f"{expr.task.fullname!r} is no special form that this scheduler knows")
+        from redun.evaluation.promised import PromisedForm
+
+        form = PromisedForm
     node: Node = form(expr, scope)
     return node
 
@@ -255,23 +252,6 @@ class CatchAll(Form):
             return
         self.errors[id(source.expr)] = source.error
         run.input_done(self)
-
-
-class Throw(Form):
-    """`throw(error)`: fails with an error that may itself be computed."""
-
-    __slots__ = ()
-
-    def turn(self, run: Evaluation) -> None:
-        """Evaluate the error, then raise it."""
-        if self.stage == 0:
-            self.stage = 1
-            run.demand(self, [self.expr.args[0]], self.scope)
-            return
-        error = self.scope.value(self.expr.args[0])
-        if isinstance(error, type) and issubclass(error, BaseException):
-            error = error()
-        run.fail(self, error if isinstance(error, BaseException) else TypeError(f"throw needs an exception, found {error!r}"))
 
 
 class Rewrite(Form):

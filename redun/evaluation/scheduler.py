@@ -20,7 +20,7 @@ from redun.evaluation.evaluation import Evaluation
 from redun.evaluation.events import EventLog
 from redun.evaluation.failure import job_traceback
 from redun.evaluation.limits import Limits
-from redun.evaluation.node import Node, Scope, State
+from redun.evaluation.node import Node, State
 from redun.evaluation.plans import Plans
 from redun.evaluation.recorder import Recorder
 from redun.evaluation.status import format_status_table
@@ -32,6 +32,8 @@ from redun.version import __version__
 
 if TYPE_CHECKING:
     from redun.config import Config
+    from redun.evaluation.job import Job
+    from redun.promise import Promise
     from redun.store.repository import Store
 
 _COLUMNS = (Status.PENDING, Status.RUNNING, Status.FAILED, Status.CACHED, Status.DONE)
@@ -66,6 +68,7 @@ class Scheduler:
             self.add_executor(executor)
         self._total_limits = self._limits()
         self._running = False
+        self._evaluation: Evaluation | None = None
         # The error that the last run ended with, if it is the workflow's: the log has told of it then.
         self.failure: BaseException | None = None
 
@@ -105,6 +108,20 @@ class Scheduler:
         """Add an executor under its own name."""
         executor.scheduler = self
         self._executors.add(executor)
+
+    def evaluate(self, expr: Any, parent_job: Job | None = None) -> Promise[Any]:
+        """Evaluate an expression while a run goes on: for special forms (`@scheduler_task`), on the scheduler's thread.
+
+        Args:
+            expr: an expression, or a nested value with expressions in it.
+            parent_job: the job on whose behalf; jobs that come of it are its children.
+
+        Raises:
+            SchedulerError: nothing is running.
+        """
+        if self._evaluation is None:
+            raise SchedulerError("evaluate() is for special forms of a running workflow: use run() instead")
+        return self._evaluation.promise(expr, parent_job)
 
     @property
     def is_running(self) -> bool:
@@ -153,7 +170,7 @@ class Scheduler:
         )
         plans = Plans(option_overrides or {}, self._executors.options, recorder.new_task)
         calls = Calls(plans, Cache(self.store, log), recorder, self._executors, Limits(self._total_limits), log, cache)
-        evaluation = Evaluation(calls, dryrun, merge(self._configured_context(), context or {}))
+        evaluation = Evaluation(calls, self, dryrun, merge(self._configured_context(), context or {}))
         calls.evaluation = evaluation
         log.line(f"Start Execution {uuid.UUID(bytes=execution.id)}:  {' '.join(execution.argv)}")
         return self._run(evaluation, recorder, log, expr, execution, records)
@@ -165,6 +182,7 @@ class Scheduler:
         before = get_current_scheduler(required=False)
         set_current_scheduler(self)
         self._running = True
+        self._evaluation = evaluation
         self._executors.start(evaluation.completions)
         started = time.monotonic()
         lease = self.store.lease(str(uuid.UUID(bytes=execution.id))) if records else _NoLease()
@@ -173,7 +191,7 @@ class Scheduler:
                 if records:
                     recorder.commit()
                 try:
-                    root = evaluation.run(as_root(expr), Scope(None))
+                    root = evaluation.run(as_root(expr))
                     if root.error is not None:
                         evaluation.finish_running()
                 except KeyboardInterrupt:
@@ -187,6 +205,7 @@ class Scheduler:
             log.flush()
             self._executors.stop()
             self._running = False
+            self._evaluation = None
             set_current_scheduler(before)
 
     def _close(self, recorder: Recorder, root: Node) -> None:

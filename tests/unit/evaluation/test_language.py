@@ -21,7 +21,9 @@ from redun.errors import (
     ValueEncodeError,
 )
 from redun.functools import compose, delay, flat_map, flatten, force, identity, map_, seq, starmap, zip_
+from redun.promise import Promise
 from redun.scheduler import catch_all
+from redun.task import scheduler_task
 from redun.value import Value
 from tests.unit.evaluation.conftest import Runs
 
@@ -487,3 +489,28 @@ def test_a_validity_check_that_raises_is_no_hit(runs: Runs) -> None:
     runs(make())
     runs(make())
     assert len(seen) == 2
+
+
+def test_user_written_special_forms(runs: Runs) -> None:
+    @scheduler_task(namespace="language")
+    def either(scheduler: Any, parent_job: Any, sexpr: Any, first: Any, second: Any) -> Any:
+        """The first that does not fail."""
+        return scheduler.evaluate(first, parent_job=parent_job).catch(
+            lambda error: scheduler.evaluate(second, parent_job=parent_job)
+        )
+
+    @scheduler_task(namespace="language")
+    def both(scheduler: Any, parent_job: Any, sexpr: Any, *exprs: Any) -> Any:
+        return Promise.all([scheduler.evaluate(expr, parent_job=parent_job) for expr in exprs]).then(sum)
+
+    @task()
+    def main() -> Any:
+        return [either(fail("a"), inc(1)), either(inc(5), fail("b")), both(inc(1), inc(2), 4), inc(both(1, 2))]
+
+    assert runs(main()) == [2, 6, 9, 4]
+    assert runs(main()) == [2, 6, 9, 4]
+    assert runs(both(inc(1), 1)) == 3
+    with pytest.raises(ValueError, match="x"):
+        runs(either(fail("y"), fail("x")))
+    with pytest.raises(SchedulerError, match="special forms"):
+        Scheduler(logger=False).evaluate(inc(1))
