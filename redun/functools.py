@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from redun.evaluation.forms import Rewrite
+from redun.expression import quote
 from redun.forms import seq, special_form
 from redun.task import PartialTask, Task, task
 
@@ -21,6 +22,7 @@ __all__ = [
     "force",
     "identity",
     "map_",
+    "no_prov",
     "seq",
     "starmap",
     "zip_",
@@ -91,8 +93,6 @@ def eval_(code: str, *args: Any, **kwargs: Any) -> Any:
 
 def delay(x: Any) -> PartialTask[Any, Any]:
     """Return a task of no arguments whose call gives `x`; an expression `x` is evaluated only then (see `force`)."""
-    from redun.expression import quote
-
     return _undelay.partial(quote(x))
 
 
@@ -119,3 +119,18 @@ def compose(*tasks: Task[Any, Any]) -> PartialTask[Any, Any]:
 def as_task(func: Callable[..., Any]) -> PartialTask[Any, Any]:
     """Return a task that calls a plain function."""
     return apply_func.partial(func)
+
+
+@task(name="no_prov_helper", namespace=_NAMESPACE, version="1", prov=False)
+def _no_prov_helper(expr: Any) -> Any:
+    return expr.eval()
+
+
+@task(name="no_prov", namespace=_NAMESPACE, version="1", check_valid="shallow")
+def _no_prov(expr: Any) -> Any:
+    return _no_prov_helper(expr)
+
+
+def no_prov(expr: Any) -> Any:
+    """Evaluate an expression without recording the jobs in it; only this one call is recorded, and replayed at once."""
+    return _no_prov(quote(expr))

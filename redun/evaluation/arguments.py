@@ -13,27 +13,16 @@ from redun.store.journal import Upstream
 from redun.value import get_type_registry
 
 if TYPE_CHECKING:
-    from redun.encoding import ValueEncoder
     from redun.evaluation.job import Job
     from redun.evaluation.node import Scope
-    from redun.evaluation.recorder import Recorder
 
 
 class Arguments:
-    """Makes the arguments of jobs concrete.
-
-    Args:
-        encoder: turns values into refs.
-        recorder: is told of the stored values that the job's record will rely on.
-    """
-
-    def __init__(self, encoder: ValueEncoder, recorder: Recorder) -> None:
-        self._encoder = encoder
-        self._recorder = recorder
+    """Makes the arguments of jobs concrete."""
 
     def take(self, job: Job) -> None:
         """Make the arguments concrete and compute the eval hash."""
-        plan, encode = job.plan, self._encoder.encode
+        plan, encode = job.plan, job.recorder.encoder.encode
         args, kwargs = job.args, job.kwargs
         if job.lazy_args:
             job.upstreams = self._upstreams(job.scope, args, kwargs)
@@ -50,12 +39,12 @@ class Arguments:
             for arg in args:
                 ref = encode(arg)
                 refs.append(ref)
-                keys.append(self._key(arg, ref))
+                keys.append(self._key(job, arg, ref))
             if kwargs:
                 kwarg_keys = {}
                 for name, arg in kwargs.items():
                     ref = job.kwarg_refs[name] = encode(arg)
-                    kwarg_keys[name] = self._key(arg, ref)
+                    kwarg_keys[name] = self._key(job, arg, ref)
             else:
                 kwarg_keys = kwargs
         except EncodeError as error:
@@ -63,11 +52,15 @@ class Arguments:
         job.eval_hash = job.key = plan.eval_hash(keys, kwarg_keys)
         if job.context:
             job.key = key_in_context(job)
+        if not job.recorder.records:
+            # Not to be taken for a recorded call, nor the other way round: only one of the two has a place in the call graph.
+            job.key = b"unrecorded" + job.key
 
-    def _key(self, value: Any, ref: bytes) -> bytes:
+    def _key(self, job: Job, value: Any, ref: bytes) -> bytes:
         if ref[0] == LINK_MARK:
-            self._recorder.needs_value(ref, value)
-        return self._encoder.key(value, ref) if self._encoder.counts_as else ref
+            job.recorder.needs_value(ref, value)
+        encoder = job.recorder.encoder
+        return encoder.key(value, ref) if encoder.counts_as else ref
 
     def _slot(self, job: Job, place: int) -> str:
         names = [*job.plan.names[: len(job.args)], *job.kwargs]

@@ -13,11 +13,11 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redun.context import merge
-from redun.encoding import ValueEncoder
 from redun.errors import EncodeError, ValueEncodeError
 from redun.evaluation.arguments import Arguments
 from redun.evaluation.job import Column, Job
 from redun.evaluation.node import FINAL, Node, Scope, State
+from redun.evaluation.recorder import NoRecorder, Recorder
 from redun.evaluation.recovery import Recoveries
 from redun.nested import ATOMS, holds_expression, iter_leaves
 from redun.records import encode_call
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from redun.evaluation.events import EventLog
     from redun.evaluation.limits import Limits
     from redun.evaluation.plans import Plans
-    from redun.evaluation.recorder import Recorder
     from redun.executors.base import Executors
     from redun.expression import TaskExpression
 
@@ -71,7 +70,7 @@ class Calls:
         self,
         plans: Plans,
         cache: Cache,
-        recorder: Recorder,
+        recorder: Recorder | NoRecorder,
         executors: Executors,
         limits: Limits,
         log: EventLog,
@@ -87,9 +86,9 @@ class Calls:
         self.running = 0
         self.in_flight = 0
         self.evaluation: Evaluation
-        self._encoder = encoder = ValueEncoder(recorder.put)
-        self._arguments = Arguments(encoder, recorder)
-        self.recoveries = Recoveries(self, encoder)
+        self.unrecorded = NoRecorder()
+        self._arguments = Arguments()
+        self.recoveries = Recoveries(self)
         self._equal: dict[bytes, Job | Outcome] = {}
         self._twins: list[Job] = []
         self._to_submit: list[Job] = []
@@ -123,7 +122,11 @@ class Calls:
         if plan.context_update:
             job.context = merge(job.context or {}, plan.context_update)
         plan.counts[Column.PENDING] += 1
-        self.recorder.created(job)
+        parent = scope.job
+        recorder = self.recorder if parent is None else parent.recorder
+        # What is not recorded above cannot be below: there would be no call that it belongs to.
+        job.recorder = recorder = recorder if plan.records else self.unrecorded
+        recorder.created(job)
         return job
 
     # From arguments to a result.
@@ -144,7 +147,7 @@ class Calls:
                 self._join(job, known)
                 return
             self._equal[job.key] = job
-            if plan.scope is CacheScope.BACKEND and self.use_cache and self._replay(job):
+            if plan.scope is CacheScope.BACKEND and self.use_cache and job.recorder.records and self._replay(job):
                 return
         if self.evaluation.dryrun:
             self.cache.explain_miss(job)
@@ -242,7 +245,7 @@ class Calls:
             return
         try:
             result = self._postprocess(job, result)
-            ref = self._encoder.encode(result)
+            ref = job.recorder.encoder.encode(result)
         except EncodeError as error:
             self.evaluation.fail(
                 job, ValueEncodeError(f"the result of {job.plan.fullname} (job {job.short_id}) cannot be recorded: {error}")
@@ -251,12 +254,12 @@ class Calls:
         except Exception as error:
             self.evaluation.fail(job, error)
             return
-        flags = self._encoder.flags
+        flags = job.recorder.encoder.flags
         if ref[0] == LINK_MARK:
-            self.recorder.needs_value(ref, result)
+            job.recorder.needs_value(ref, result)
         if flags & Flag.EXPRESSION:
             # Known from now on, whatever becomes of the subtree: a killed run goes on below it, not above.
-            self.recorder.reduction(job, ref)
+            job.recorder.reduction(job, ref)
             result = self._only_canonical(job, result)
         self._reduce(job, result, ref, flags)
 
@@ -280,7 +283,7 @@ class Calls:
 
     def _only_canonical(self, job: Job, result: Any) -> Any:
         """Let equal expressions of a result be one: the encoder has just found out which they are."""
-        graph = self._encoder.graph
+        graph = job.recorder.encoder.graph
         if graph is not None:
             aliases = graph.aliases()
             if aliases:
@@ -311,12 +314,12 @@ class Calls:
         if calls:
             job.upstreams = [*(job.upstreams or ()), Upstream(None, calls)]
         try:
-            job.result_ref = ref = self._encoder.encode(value)
+            job.result_ref = ref = job.recorder.encoder.encode(value)
         except EncodeError as error:
             self.evaluation.fail(job, ValueEncodeError(f"the result of {job.plan.fullname} cannot be recorded: {error}"))
             return
         if ref[0] == LINK_MARK:
-            self.recorder.needs_value(ref, value)
+            job.recorder.needs_value(ref, value)
         self._finish(job, value)
 
     def _finish(self, job: Job, value: Any) -> None:
@@ -327,7 +330,9 @@ class Calls:
 
     def _record_call(self, job: Job, result_ref: bytes, subtree: frozenset[bytes], failed: bool) -> bytes | None:
         """Have the call's object written, unless it is the one that the cache named."""
-        recorder = self.recorder
+        recorder = job.recorder
+        if not recorder.records:
+            return None
         if job.known_call is not None and job.inner is None and not failed:
             assert job.known_data is not None
             recorder.needs_object(job.known_call, job.known_data)
@@ -368,18 +373,19 @@ class Calls:
         job.move(state)
         job.count(Column.CACHED if state is State.CACHED else Column.DONE)
         self._tell_parent(job, call, subtree)
-        self.recorder.finished(job)
+        job.recorder.finished(job)
         if call is not None:
             job.calls = (call,)
         self.evaluation.succeed(job, value)
 
     def _tell_parent(self, job: Job, call: bytes | None, subtree: frozenset[bytes]) -> None:
         parent = job.scope.job
-        if parent is None or call is None:
+        if parent is None:
             return
-        if parent.child_calls is None:
-            parent.child_calls = []
-        parent.child_calls.append(call)
+        if call is not None:
+            if parent.child_calls is None:
+                parent.child_calls = []
+            parent.child_calls.append(call)
         if parent.subtree is None:
             parent.subtree = set()
         parent.subtree.add(job.plan.task_id)
@@ -395,7 +401,7 @@ class Calls:
         """
         if not job.start_us:
             job.move(State.FAILED)
-            self.recorder.dropped(job)
+            job.recorder.dropped(job)
             return
         job.count(Column.FAILED)
         self.note_origin(job, error)
@@ -404,16 +410,17 @@ class Calls:
         if knows_arguments and job.call is None:
             from redun.evaluation.failure import ErrorValue
 
-            job.result_ref = self._encoder.encode(ErrorValue.from_error(error))
+            told = ErrorValue.from_error(error)
+            job.result_ref = job.recorder.encoder.encode(told)
             if job.result_ref[0] == LINK_MARK:
-                self.recorder.needs_value(job.result_ref, ErrorValue.from_error(error))
+                job.recorder.needs_value(job.result_ref, told)
             subtree = frozenset(job.subtree) if job.subtree else _NOTHING
             job.call = self._record_call(job, job.result_ref, subtree, True)
         job.move(State.FAILED)
         job.error = error
         self.log.rejected(job)
         self._tell_parent(job, job.call, _NOTHING)
-        self.recorder.finished(job)
+        job.recorder.finished(job)
         if knows_arguments and self._equal.get(job.key) is job:
             job.calls = () if job.call is None else (job.call,)
             outcome = Outcome(None, error, job.result_ref, job.call, _NOTHING)

@@ -12,6 +12,7 @@ from redun.nested import ATOMS
 if TYPE_CHECKING:
     from redun.evaluation.evaluation import Evaluation
     from redun.evaluation.plan import Plan
+    from redun.evaluation.recorder import NoRecorder, Recorder
     from redun.expression import TaskExpression
     from redun.task import Task
 
@@ -64,6 +65,7 @@ class Job(Node):
         reduction, reduction_ref: what the function returned, and its ref.
         call: id of the call, once recorded.
         known_call: the call that the cache names for this eval hash.
+        recorder: who writes it down; `NoRecorder` below `prov=False`.
         twins: jobs that make an equal call and wait for this one.
     """
 
@@ -88,6 +90,7 @@ class Job(Node):
         "lazy_args",
         "number",
         "plan",
+        "recorder",
         "reduction",
         "reduction_ref",
         "replayed",
@@ -129,6 +132,7 @@ class Job(Node):
         self.replayed = False
         self.holds_limits = False
         self.column = Column.PENDING
+        self.recorder: Recorder | NoRecorder
         self.upstreams: list[Any] | None = None
         self.known_data: bytes | None = None
 

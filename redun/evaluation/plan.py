@@ -33,6 +33,7 @@ class Plan:
     Attributes:
         scope: where results may be looked up. check: how a cached result is checked.
         limits: resource name -> how much one job takes.
+        records: False for `prov=False`.
         context_update: what `Task.update_context` lays over the context of its jobs.
         leave_out: parameters outside the eval hash (`config_args`).
     """
@@ -51,6 +52,7 @@ class Plan:
         "options",
         "plain_order",
         "prefix",
+        "records",
         "scope",
         "shallow",
         "shape",
@@ -78,6 +80,7 @@ class Plan:
         allowed = options.get("allowed_cache_results")
         self.allowed = None if allowed is None else frozenset(CacheResult(item) for item in allowed)
         self.context_update: Mapping[str, Any] = options.get("_context_update") or {}
+        self.records = options.get("prov") is not False
         self.plain_order = not self.leave_out
 
     def _check_config_args(self) -> None:

@@ -55,8 +55,6 @@ class Plans:
         """Return the plan of a call with call-time or inherited options, none of which is an expression."""
         inherited = parent.exported if parent is not None and parent.exported else {}
         options = {**inherited, **(expr.task_options or {})}
-        if inherited.get("prov") is False:
-            options["prov"] = False
         return self._make(expr.task, options)
 
     def export(self, job: Job, expr: TaskExpression[Any]) -> None:

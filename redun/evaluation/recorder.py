@@ -49,12 +49,16 @@ class Recorder:
     Args:
         source: the store.
         execution: what is known of the execution when it begins.
-        records_provenance: False for `prov=False`: results are written, but no execution, jobs or calls.
+
+    Attributes:
+        records: True: jobs of this recorder have a place in the call graph.
+        encoder: encodes the values of jobs; large ones are written as objects of their own.
     """
 
-    def __init__(self, source: Source, execution: ExecutionRecord, records_provenance: bool = True) -> None:
+    records = True
+
+    def __init__(self, source: Source, execution: ExecutionRecord) -> None:
         self._source = source
-        self._provenance = records_provenance
         self._execution_data = execution.encode()
         self._execution = object_id(self._execution_data)
         self.ref = f"executions/{_uuid_text(execution.id)}"
@@ -72,7 +76,7 @@ class Recorder:
         self._extra: list[tuple[str, Any]] = []
         self._needed_objects: dict[bytes, bytes] = {}
         self._needed_values: dict[bytes, Any] = {}
-        self._encoder = ValueEncoder(self.put)
+        self.encoder = ValueEncoder(self.put)
         self._since: float | None = None
         self._last = time.monotonic()
         self._urgent = False
@@ -95,7 +99,7 @@ class Recorder:
         """Have a task's object written, and its source where the object does not carry it."""
         self.put(task.id, task.record.encode())
         if task.version is not None:
-            self._sources[task.id] = self._encoder.encode(task.source)
+            self._sources[task.id] = self.encoder.encode(task.source)
 
     def created(self, job: Job) -> None:
         """A job exists: it is written as running if a commit comes before its end."""
@@ -197,8 +201,7 @@ class Recorder:
         """
         batch = Batch(self._objects, self._memo, [], [])
         links = {**dict.fromkeys(self._needed_objects), **dict.fromkeys(self._needed_values)}
-        if self._provenance:
-            segment_id = self._add_segment(batch)
+        segment_id = self._add_segment(batch)
         batch.links = links.keys() - batch.objects.keys()
         try:
             self._source.commit(batch)
@@ -207,9 +210,8 @@ class Recorder:
             batch.objects.update(self._objects)
             batch.links = links.keys() - batch.objects.keys()
             self._source.commit(batch)
-        if self._provenance:
-            self._head = segment_id
-            self._sequence += 1
+        self._head = segment_id
+        self._sequence += 1
         self._forget()
 
     def _add_segment(self, batch: Batch) -> bytes:
@@ -241,7 +243,7 @@ class Recorder:
             if data is not None:
                 self.put(oid, data)
             else:
-                self._encoder.encode(self._needed_values[oid])
+                self.encoder.encode(self._needed_values[oid])
 
     def _forget(self) -> None:
         self._objects = {}
@@ -270,6 +272,37 @@ class Recorder:
         self._created.clear()
         self.note("end", {"status": int(status), "time": now, **({"error": error} if error else {})})
         self.commit()
+
+
+class DryRecorder(Recorder):
+    """The recorder of a dry run: collects, so that everything goes its usual way, and writes nothing."""
+
+    def commit(self) -> None:
+        """Forget what was collected."""
+        self._forget()
+
+
+class NoRecorder:
+    """The recorder of jobs that have `prov=False` at or above them: nothing of them is kept, nothing is looked up."""
+
+    records = False
+
+    def __init__(self) -> None:
+        self.encoder = ValueEncoder()
+
+    def _ignore(self, *facts: Any) -> None:
+        return None
+
+    put = needs_object = needs_value = created = dropped = reduction = memo = recovery = finished = new_task = _ignore
+    note = tick = commit = end = _ignore
+
+    def before_wait(self) -> float | None:
+        """Nothing is waiting to be committed."""
+        return None
+
+    def call_record(self, call: bytes) -> CallRecord | None:
+        """No call is known."""
+        return None
 
 
 def _started(job: Job) -> JobRecord:

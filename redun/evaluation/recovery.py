@@ -11,7 +11,6 @@ from redun.evaluation.node import Node, Scope
 from redun.records import encode_call
 
 if TYPE_CHECKING:
-    from redun.encoding import ValueEncoder
     from redun.evaluation.calls import Calls
     from redun.evaluation.forms import Catch
 
@@ -21,12 +20,10 @@ class Recoveries:
 
     Args:
         calls: the run's calls.
-        encoder: turns values into refs.
     """
 
-    def __init__(self, calls: Calls, encoder: ValueEncoder) -> None:
+    def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._encoder = encoder
 
     def failed_job(self, error: BaseException, scope: Scope) -> Job | None:
         """Return the job in `scope` through which an error came, if it came through one."""
@@ -40,6 +37,8 @@ class Recoveries:
         if not self._calls.use_cache or self._calls.evaluation.context:
             return None
         scope = form.scope
+        if scope.job is not None and not scope.job.recorder.records:
+            return None
         if scope.identity is None:
             scope.identity = Identity()
         try:
@@ -58,7 +57,8 @@ class Recoveries:
             if known is None:
                 return
             subtree.update((known.task, *known.tasks))
-        reduction, result = self._encoder.encode(recovered), self._encoder.encode(value)
+        encode = self._calls.recorder.encoder.encode
+        reduction, result = encode(recovered), encode(value)
         form_id = self._calls.plans.task_id(form.expr.task)
         call, data = encode_call(form_id, (), (), None if reduction == result else reduction, result, involved, subtree)
         self._calls.recorder.put(call, data)

@@ -22,7 +22,7 @@ from redun.evaluation.failure import job_traceback
 from redun.evaluation.limits import Limits
 from redun.evaluation.node import Node, State
 from redun.evaluation.plans import Plans
-from redun.evaluation.recorder import Recorder
+from redun.evaluation.recorder import DryRecorder, NoRecorder, Recorder
 from redun.evaluation.status import format_status_table
 from redun.executors.base import Executor, Executors
 from redun.records import ExecutionRecord
@@ -164,19 +164,34 @@ class Scheduler:
             )
         execution = self._execution(exec_argv, tags, execution_id)
         log = EventLog(enabled=self._logging)
-        records = provenance and not dryrun
-        recorder = (
-            Recorder(self.store.source, execution, records) if not dryrun else _Silent(self.store.source, execution, False)
-        )
+        root = as_root(expr)
+        records = provenance and not dryrun and self._root_records(root, option_overrides or {})
+        recorder = self._recorder(execution, records, dryrun)
         plans = Plans(option_overrides or {}, self._executors.options, recorder.new_task)
         calls = Calls(plans, Cache(self.store, log), recorder, self._executors, Limits(self._total_limits), log, cache)
         evaluation = Evaluation(calls, self, dryrun, merge(self._configured_context(), context or {}))
         calls.evaluation = evaluation
         log.line(f"Start Execution {uuid.UUID(bytes=execution.id)}:  {' '.join(execution.argv)}")
-        return self._run(evaluation, recorder, log, expr, execution, records)
+        return self._run(evaluation, recorder, log, root, execution, records)
+
+    def _root_records(self, root: Any, overrides: Mapping[str, Any]) -> bool:
+        """False if the root task has `prov=False`: then there is no execution to record anything of."""
+        options = {**root.task.get_task_options(), **(root.task_options or {}), **overrides}
+        return options.get("prov") is not False
+
+    def _recorder(self, execution: ExecutionRecord, records: bool, dryrun: bool) -> Recorder | NoRecorder:
+        if dryrun:
+            return DryRecorder(self.store.source, execution)
+        return Recorder(self.store.source, execution) if records else NoRecorder()
 
     def _run(
-        self, evaluation: Evaluation, recorder: Recorder, log: EventLog, expr: Any, execution: ExecutionRecord, records: bool
+        self,
+        evaluation: Evaluation,
+        recorder: Recorder | NoRecorder,
+        log: EventLog,
+        root_expr: Any,
+        execution: ExecutionRecord,
+        records: bool,
     ) -> Any:
         calls = evaluation.calls
         before = get_current_scheduler(required=False)
@@ -191,7 +206,7 @@ class Scheduler:
                 if records:
                     recorder.commit()
                 try:
-                    root = evaluation.run(as_root(expr))
+                    root = evaluation.run(root_expr)
                     if root.error is not None:
                         evaluation.finish_running()
                 except KeyboardInterrupt:
@@ -208,7 +223,7 @@ class Scheduler:
             self._evaluation = None
             set_current_scheduler(before)
 
-    def _close(self, recorder: Recorder, root: Node) -> None:
+    def _close(self, recorder: Recorder | NoRecorder, root: Node) -> None:
         if root.error is None:
             recorder.end(Status.DONE)
         else:
@@ -270,14 +285,6 @@ def _user() -> str:
     except (KeyError, OSError):
         # A container may run under a user id that has no name.
         return str(os.getuid())
-
-
-class _Silent(Recorder):
-    """The recorder of a dry run: writes nothing."""
-
-    def commit(self) -> None:
-        """Forget what was collected."""
-        self._forget()
 
 
 class _NoLease:

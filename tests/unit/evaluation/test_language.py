@@ -20,8 +20,9 @@ from redun.errors import (
     TaskDefinitionError,
     ValueEncodeError,
 )
-from redun.functools import compose, delay, flat_map, flatten, force, identity, map_, seq, starmap, zip_
+from redun.functools import compose, delay, flat_map, flatten, force, identity, map_, no_prov, seq, starmap, zip_
 from redun.promise import Promise
+from redun.provenance import Provenance
 from redun.scheduler import catch_all
 from redun.task import scheduler_task
 from redun.value import Value
@@ -514,3 +515,51 @@ def test_user_written_special_forms(runs: Runs) -> None:
         runs(either(fail("y"), fail("x")))
     with pytest.raises(SchedulerError, match="special forms"):
         Scheduler(logger=False).evaluate(inc(1))
+
+
+def recorded_tasks(runs: Runs) -> list[str]:
+    """Names of the tasks of all recorded jobs."""
+    provenance = Provenance(runs.store)
+    return sorted(
+        job.task_name.rpartition(".")[2] for execution in provenance.executions() for job in provenance.jobs(execution)
+    )
+
+
+def test_prov_false_keeps_jobs_and_what_is_below_out_of_the_record(runs: Runs) -> None:
+    seen = []
+
+    @task()
+    def leaf(x: int) -> int:
+        seen.append(x)
+        return x
+
+    @task(prov=False)
+    def hidden(x: int) -> Any:
+        return [leaf(x), leaf.options(prov=True)(x + 1)]
+
+    @task()
+    def main() -> Any:
+        return [leaf(1), hidden(10), hidden.options(prov=True)(20), leaf(10)]
+
+    for _ in range(2):
+        assert runs(main()) == [1, [10, 11], [20, 21], 10]
+    assert sorted(seen) == [1, 10, 10, 10, 11, 11, 20, 21]
+    assert recorded_tasks(runs) == sorted(2 * ["main", "leaf", "hidden", "leaf", "leaf", "leaf"])
+    before = recorded_tasks(runs)
+    assert runs(hidden(1)) == [1, 2]
+    assert runs(main(), provenance=False) == [1, [10, 11], [20, 21], 10]
+    assert recorded_tasks(runs) == before
+
+
+def test_no_prov_records_one_call_and_replays_it_until_code_below_changes(runs: Runs) -> None:
+    def workflow(leaf: str) -> Any:
+        deep = define(leaf, "deep")
+        middle = define("return deep(x)", "middle")
+        middle.func.__globals__["deep"] = deep
+        return no_prov([middle(1), middle(2)])
+
+    assert count(runs, workflow("return x + 1")) == ([2, 3], ["deep", "deep", "middle", "middle"])
+    assert count(runs, workflow("return x + 1")) == ([2, 3], [])
+    assert count(runs, workflow("return x + 5"))[0] == [6, 7]
+    assert "middle" not in recorded_tasks(runs)
+    assert "no_prov" in recorded_tasks(runs)
