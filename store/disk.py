@@ -23,13 +23,13 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 def error_code(error: BaseException) -> int:
-    """Return the system's number of an error, 0 if it has none (py-lmdb 2 and earlier names the reason only in its text)."""
+    """Return the system's number of an error, 0 if it has none (py-lmdb before 2 names the reason only in its text)."""
     for name in ("errno", "code"):
         code = getattr(error, name, None)
         if isinstance(code, int) and code > 0:
             return code
     text = str(error)
-    return next((code for code in (*_FULL, *_FORBIDDEN, errno.EIO, errno.ENOMEM) if os.strerror(code) in text), 0)
+    return next((code for code in sorted(errno.errorcode, reverse=True) if text.endswith(os.strerror(code))), 0)
 
 
 def is_readonly_error(error: BaseException) -> bool:

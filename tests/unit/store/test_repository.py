@@ -38,7 +38,7 @@ def test_closing_twice_is_fine(store):
 
 @pytest.mark.parametrize("options", [{"create": False}, {"readonly": True}, {"create": True, "readonly": True}])
 def test_a_store_that_is_not_there_is_told(tmp_path, options):
-    with pytest.raises(StoreUnavailable, match="there is no store at .*nowhere"):
+    with pytest.raises(StoreUnavailable, match=r"there is no store at .*nowhere"):
         Store.open(tmp_path / "nowhere", **options)
     assert not (tmp_path / "nowhere").exists()
 

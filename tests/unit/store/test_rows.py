@@ -19,7 +19,7 @@ from redun.store.rows import (
     reflog_row,
     unguarded,
 )
-from redun.store.sources.base import Batch, RefUpdate, ReflogEntry
+from redun.store.sources.base import Batch, ReflogEntry, RefUpdate
 from redun.store.sources.lmdb import LmdbSource
 
 A, B = b"A" * 20, b"B" * 20
