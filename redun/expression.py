@@ -73,6 +73,11 @@ class Expression(Generic[Result]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return SimpleExpression("call", (self, *args), kwargs)
 
+    def __await__(self) -> Any:
+        from redun.executors.coroutines import wait_for
+
+        return wait_for(self).__await__()
+
     # `==` is lazy, so equality cannot serve hashing: identity does.
     __hash__ = object.__hash__
 

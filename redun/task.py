@@ -25,6 +25,8 @@ from redun.value import Value
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
 _NAMESPACE = re.compile(r"[A-Za-z_][A-Za-z_0-9]*(\.[A-Za-z_][A-Za-z_0-9]*)*\Z")
 
@@ -98,6 +100,18 @@ class Task(Value, Generic[P, R]):
                 f"remove the default or move '/' before it"
             )
         check_options(self.fullname, self.task_options_base)
+        if self.is_async:
+            self._check_async()
+
+    def _check_async(self) -> None:
+        """What an async task returns does not tell what it awaited, so a full check could not see changes below it."""
+        options = self.task_options_base
+        scope, check = options.get("cache_scope"), options.get("check_valid")
+        cached = options.get("cache", True) and scope in (None, CacheScope.BACKEND, CacheScope.BACKEND.value)
+        if cached and check not in (CacheCheckValid.SHALLOW, CacheCheckValid.SHALLOW.value):
+            raise TaskDefinitionError(
+                f"async task {self.fullname!r} needs cache=False or check_valid='shallow': its awaited calls cannot be checked otherwise"
+            )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         shape = self._shape
@@ -122,6 +136,11 @@ class Task(Value, Generic[P, R]):
                 raise TaskDefinitionError(f"nout of task {self.fullname!r} must be an integer of at least 0, found {nout!r}")
             return nout
         return get_tuple_type_length(_return_annotation(self.func))
+
+    @property
+    def is_async(self) -> bool:
+        """True if the function is a coroutine function."""
+        return bool(getattr(getattr(self.func, "__code__", None), "co_flags", 0) & _COROUTINE)
 
     @property
     def shape(self) -> CallShape:

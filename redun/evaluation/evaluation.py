@@ -129,11 +129,14 @@ class Evaluation:
 
     def promise(self, expr: Any, parent: Job | None) -> Promise[Any]:
         """Evaluate an expression on behalf of a job, for a special form: a promise of its value."""
-        scope = parent.inner if parent is not None else self.root_scope
-        if scope is None:
-            raise SchedulerError(
-                "the parent job is not being evaluated: evaluate() is for special forms in the result of that job"
-            )
+        if parent is None:
+            scope = self.root_scope
+        elif parent.state in (State.RUNNING, State.REDUCING):
+            if parent.inner is None:
+                parent.inner = Scope(parent)
+            scope = parent.inner
+        else:
+            raise SchedulerError(f"job {parent.short_id} of {parent.task_name} is not being evaluated: nothing can be added to it")
         awaited = Awaited(expr, scope)
         awaited.begin(self)
         return awaited.promise
@@ -256,8 +259,11 @@ class Evaluation:
             return received
 
     def _take(self, completion: Completion | None) -> None:
-        if completion is not None:
+        if type(completion) is tuple:
             self.calls.completed(*completion)
+        elif completion is not None:
+            # A request of an async task.
+            completion(self)  # type: ignore[operator]
 
     def _wait(self, root: Node) -> bool:
         """Nothing can go on: wait for an executor. False if nothing ever will (a dry run's end)."""

@@ -33,6 +33,7 @@ class Plan:
     Attributes:
         scope: where results may be looked up. check: how a cached result is checked.
         limits: resource name -> how much one job takes.
+        is_async: the function is a coroutine function.
         records: False for `prov=False`.
         context_update: what `Task.update_context` lays over the context of its jobs.
         leave_out: parameters outside the eval hash (`config_args`).
@@ -45,6 +46,7 @@ class Plan:
         "executor",
         "fullname",
         "has_defaults",
+        "is_async",
         "lazy_defaults",
         "leave_out",
         "limits",
@@ -81,6 +83,10 @@ class Plan:
         self.allowed = None if allowed is None else frozenset(CacheResult(item) for item in allowed)
         self.context_update: Mapping[str, Any] = options.get("_context_update") or {}
         self.records = options.get("prov") is not False
+        self.is_async = task.is_async
+        if self.is_async:
+            # What it returned says nothing of the calls that it awaited: only a shallow hit has looked at their tasks.
+            self.allowed = frozenset((CacheResult.CSE, CacheResult.ULTIMATE))
         self.plain_order = not self.leave_out
 
     def _check_config_args(self) -> None:

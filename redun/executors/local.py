@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from redun.errors import ConfigError
+from redun.errors import ConfigError, InternalError
 from redun.executors.base import Executor, run_job
 
 if TYPE_CHECKING:
     from redun.evaluation.job import Job
+    from redun.executors.coroutines import CoroutineThread
 
 DEFAULT_MAX_WORKERS = 20
 _GROW_AFTER_S = 0.001
@@ -39,14 +40,27 @@ class LocalExecutor(Executor):
         self._max_workers = _positive(name, self.config.get("max_workers", DEFAULT_MAX_WORKERS))
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._coroutines: CoroutineThread | None = None
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Take jobs; the first one ever starts the first worker."""
         put = self._jobs.put
         for job in jobs:
-            put(job)
-        if not self._threads:
+            if job.plan.is_async:
+                self._submit_coroutine(job)
+            else:
+                put(job)
+        if not self._threads and not self._jobs.empty():
             self._start_worker()
+
+    def _submit_coroutine(self, job: Job) -> None:
+        if self._coroutines is None:
+            from redun.executors.coroutines import CoroutineThread
+
+            if self._completions is None:
+                raise InternalError(f"executor {self.name!r} was not started")
+            self._coroutines = CoroutineThread(f"redun-{self.name}-async", self.scheduler, self._completions)
+        self._coroutines.submit(job)
 
     def grow_after_s(self) -> float | None:
         """A millisecond, as long as jobs wait and there may be more workers."""
@@ -60,6 +74,9 @@ class LocalExecutor(Executor):
 
     def stop(self) -> None:
         """Let workers end when they have finished what they run; jobs not begun are dropped."""
+        if self._coroutines is not None:
+            self._coroutines.stop()
+            self._coroutines = None
         # Workers of this run keep its queues to the end: one that is late must not take a job of the next run.
         jobs, threads = self._jobs, self._threads
         self._jobs, self._threads = SimpleQueue(), []

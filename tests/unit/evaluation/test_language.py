@@ -563,3 +563,66 @@ def test_no_prov_records_one_call_and_replays_it_until_code_below_changes(runs: 
     assert count(runs, workflow("return x + 5"))[0] == [6, 7]
     assert "middle" not in recorded_tasks(runs)
     assert "no_prov" in recorded_tasks(runs)
+
+
+def test_async_tasks_await_expressions(runs: Runs) -> None:
+    seen = []
+
+    @task()
+    def slow(x: int) -> int:
+        seen.append(x)
+        threading.Event().wait(0.001)
+        return x
+
+    @task(cache=False)
+    async def one(x: int) -> int:
+        value = await slow(x)
+        if value > 1:
+            value += await one(x - 1)
+        return value + await (slow(x) + 1)
+
+    @task(check_valid="shallow")
+    async def many(n: int) -> Any:
+        import asyncio
+
+        values = await asyncio.gather(*[one(i) for i in range(n)])
+        try:
+            await fail("inside")
+        except ValueError as error:
+            return [sum(values), str(error), inc(1)]
+
+    assert runs(one(3)) == (3 + (2 + (1 + 2) + 3) + 4)
+    first = runs(many(30))
+    assert first[1:] == ["inside", 2]
+    seen.clear()
+    assert runs(many(30)) == first
+    assert seen == []
+    with pytest.raises(TaskDefinitionError, match="shallow"):
+
+        @task()
+        async def wrong() -> None: ...
+
+    @task(cache=False)
+    async def fails() -> None:
+        await fail("again")
+
+    with pytest.raises(ValueError, match="again"):
+        runs(fails())
+    with pytest.raises(SchedulerError, match="async task"):
+        inc(1).__await__().send(None)  # type: ignore[attr-defined]
+
+
+def test_async_tasks_see_changes_of_what_they_awaited(runs: Runs) -> None:
+    def workflow(leaf: str) -> Any:
+        deep = define(leaf, "deep")
+
+        @task(check_valid="shallow", name="waits")
+        async def waits(x: int) -> Any:
+            RUNS_OF.append("waits")
+            return await deep(x)
+
+        return waits(1)
+
+    assert count(runs, workflow("return x + 1")) == (2, ["deep", "waits"])
+    assert count(runs, workflow("return x + 1")) == (2, [])
+    assert count(runs, workflow("return x + 5")) == (6, ["deep", "waits"])
