@@ -8,7 +8,7 @@ A block is what a terminal shows:
 
 Ids, dates, durations, versions and user names may differ, the rest may not. An id may be any, but the same one must stand for
 the same thing in the whole file: so `redun log 1a2b3c4d` further down is run with the id that was really printed. The working
-folder is shown as `HOME/<folder of the README>`. Lines of events (Run, Cached, Miss) that stand next to one another may come in
+folder is shown as `HOME/<folder of the README>`. Lines of events (Run, Cached, Miss) and of files that stand together may come in
 any order, since tasks run in parallel. Every command must end with status 0 unless the next one is `echo $?`. A block that
 begins with ```python NAME is a file that the commands after it find.
 
@@ -30,7 +30,8 @@ from pathlib import Path
 HOME = "/home/ada"
 ELISION = "..."
 TIMEOUT_S = 300
-EVENT = re.compile(r"\[redun\] (Run|Cached|Miss|Dryrun)\b")
+# Lines whose order depends on which of two parallel jobs was first: events of a run, and files in a list.
+EVENT = re.compile(r"\[redun\] (Run|Cached|Miss|Dryrun)\b|File [0-9a-f]{8} ")
 # What may differ, tried in this order; the first groups are ids, of which the first 8 characters count.
 TOKENS = [
     ("id", r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
