@@ -6,9 +6,12 @@ examples=$(cd "$(dirname "$0")" && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-say() { printf '\n\033[1m%s\033[0m\n' "# $*"; }
+bold='' plain=''
+if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+
+say() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
 show() {
-    printf '\n\033[1m$ %s\033[0m\n' "$*"
+    printf '\n%s$ %s%s\n' "$bold" "$*" "$plain"
     bash -c "$*"
 }
 
