@@ -136,7 +136,9 @@ class Evaluation:
                 parent.inner = Scope(parent)
             scope = parent.inner
         else:
-            raise SchedulerError(f"job {parent.short_id} of {parent.task_name} is not being evaluated: nothing can be added to it")
+            raise SchedulerError(
+                f"job {parent.short_id} of {parent.task_name} is not being evaluated: nothing can be added to it"
+            )
         awaited = Awaited(expr, scope)
         awaited.begin(self)
         return awaited.promise
@@ -220,15 +222,22 @@ class Evaluation:
 
     def finish_running(self) -> None:
         """Wait for the jobs that are running and record what they give; start nothing new."""
+        calls = self.calls
+        self._drop_what_follows()
+        calls.drop_waiting()
+        calls.log.flush()
+        while calls.running:
+            try:
+                self._take(self.completions.get(timeout=calls.grow_after_s()))
+            except Empty:
+                calls.grow()
+            self._drop_what_follows()
+
+    def _drop_what_follows(self) -> None:
+        """What follows from a result is not pursued in a failed run: only the result itself is kept."""
         self._walks.clear()
         self._ready.clear()
         self._failures.clear()
-        while self.calls.running:
-            self._take(self.completions.get())
-            # What follows from a result is not pursued: only the result itself is kept.
-            self._walks.clear()
-            self._ready.clear()
-            self._failures.clear()
 
     def _burst(self) -> bool:
         """Let nodes go on for a while; True if there may be more to do."""

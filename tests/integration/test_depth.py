@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.conftest import Cli
 
-SCRIPT = '''
+SCRIPT = """
 from redun import catch, task
 
 redun_namespace = "deep"
@@ -64,7 +64,7 @@ def catches(n: int):
 @task()
 def recursion(n: int):
     return 0 if n == 0 else recursion(n - 1)
-'''
+"""
 
 
 @pytest.mark.parametrize(
