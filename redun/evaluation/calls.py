@@ -224,6 +224,12 @@ class Calls:
         """Nothing came back for a while: let executors start more workers."""
         self.executors.grow()
 
+    def drop_waiting(self) -> None:
+        """Take back the jobs that no executor has begun: the run has failed."""
+        self._to_submit.clear()
+        self.limits.drop_waiting()
+        self.running -= len(self.executors.drop_waiting())
+
     # From a function's result to the call's.
 
     def completed(self, job: Job, ok: bool, result: Any) -> None:

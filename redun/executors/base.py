@@ -51,6 +51,10 @@ class Executor:
     def grow(self) -> None:
         """Nothing has come back for a while: start more workers if jobs are waiting."""
 
+    def drop_waiting(self) -> list[Job]:
+        """Give back the jobs that have not begun; they will not be handed back otherwise."""
+        return []
+
     def stop(self) -> None:
         """Let workers end; jobs that run may finish."""
 
@@ -133,6 +137,10 @@ class Executors:
         """Let executors start more workers."""
         for executor in self._made.values():
             executor.grow()
+
+    def drop_waiting(self) -> list[Job]:
+        """Give back all jobs that have not begun."""
+        return [job for executor in self._made.values() for job in executor.drop_waiting()]
 
     def stop(self) -> None:
         """Stop all of them."""

@@ -72,19 +72,25 @@ class LocalExecutor(Executor):
         for _ in range(more):
             self._start_worker()
 
+    def drop_waiting(self) -> list[Job]:
+        """Give back the jobs that no worker has taken."""
+        dropped: list[Job] = []
+        try:
+            while (job := self._jobs.get_nowait()) is not None:
+                dropped.append(job)
+        except Empty:
+            pass
+        return dropped
+
     def stop(self) -> None:
         """Let workers end when they have finished what they run; jobs not begun are dropped."""
         if self._coroutines is not None:
             self._coroutines.stop()
             self._coroutines = None
         # Workers of this run keep its queues to the end: one that is late must not take a job of the next run.
+        self.drop_waiting()
         jobs, threads = self._jobs, self._threads
         self._jobs, self._threads = SimpleQueue(), []
-        try:
-            while True:
-                jobs.get_nowait()
-        except Empty:
-            pass
         for _ in threads:
             jobs.put(None)
 

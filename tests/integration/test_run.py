@@ -181,10 +181,11 @@ def test_no_cache_runs_again(cli: Cli, hello: Path) -> None:
     assert cli("run", "hello_world.py", "main").jobs("Run") == []
 
 
-def test_no_prov_keeps_results_and_records_no_execution(cli: Cli, hello: Path) -> None:
+def test_no_prov_records_nothing_and_looks_nothing_up(cli: Cli, hello: Path) -> None:
     cli("run", "--no-prov", "hello_world.py", "main")
     assert "Exec " not in cli("log").stdout
-    assert cli("run", "hello_world.py", "main").jobs("Run") == []
+    assert len(cli("run", "hello_world.py", "main").jobs("Run")) == 3
+    assert len(cli("run", "--no-prov", "hello_world.py", "main").jobs("Run")) == 3
 
 
 def test_execution_id_and_tags(cli: Cli, hello: Path) -> None:

@@ -1,0 +1,247 @@
+"""Programs made at random mean what plain Python says: cold, replayed, after a code change, and in whatever order jobs finish."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from redun import Scheduler, catch, cond, task
+from redun.executors.base import Executor, run_job
+from redun.functools import seq
+from redun.records import CallRecord
+from redun.store.objects import Kind, parse_header
+from redun.store.repository import Store
+
+redun_namespace = "programs"
+
+
+class Boom(Exception):
+    """The one error that programs raise: which of several comes first is no part of their meaning."""
+
+
+STEP = [1]
+
+
+def define() -> dict[str, Any]:
+    """The tasks of programs; the source of `inc` follows STEP, as an edit would."""
+
+    @task(source=f"return x + {STEP[0]}")
+    def inc(x: int) -> int:
+        return x + STEP[0]
+
+    @task()
+    def add(a: int, b: int = 3) -> int:
+        return a + b
+
+    @task()
+    def total(items: list[Any]) -> int:
+        return sum(_flat(items))
+
+    @task()
+    def lazy_total(items: list[Any]) -> Any:
+        """Returns an expression: a job with children."""
+        result: Any = 0
+        for item in _flat(items):
+            result = add(result, item)
+        return result
+
+    @task()
+    def countdown(n: int) -> Any:
+        return 0 if n <= 0 else countdown(n - 1)
+
+    @task()
+    def fail(x: int) -> int:
+        raise Boom("boom")
+
+    @task()
+    def recover(error: Exception) -> int:
+        return 7
+
+    return {name: value for name, value in locals().items() if not name.startswith("_")}
+
+
+def _flat(items: Any) -> list[int]:
+    if isinstance(items, list | tuple):
+        return [x for item in items for x in _flat(item)]
+    if isinstance(items, dict):
+        return [x for item in items.values() for x in _flat(item)]
+    return [items]
+
+
+# A program is a tree of tuples (operation, parts...); `shared` refers to a part that was built before.
+PROGRAMS = st.recursive(
+    st.tuples(st.just("const"), st.integers(-3, 3)),
+    lambda inner: st.one_of(
+        st.tuples(st.just("inc"), inner),
+        st.tuples(st.just("add"), inner, inner),
+        st.tuples(st.just("add1"), inner),
+        st.tuples(st.just("plus"), inner, inner),
+        st.tuples(st.just("total"), st.lists(inner, max_size=4)),
+        st.tuples(st.just("lazy_total"), st.lists(inner, max_size=3)),
+        st.tuples(st.just("twice"), inner),
+        st.tuples(st.just("cond"), inner, inner, inner),
+        st.tuples(st.just("catch"), inner),
+        st.tuples(st.just("fail"), inner),
+        st.tuples(st.just("seq"), st.lists(inner, min_size=1, max_size=3)),
+        st.tuples(st.just("countdown"), st.integers(0, 4)),
+        st.tuples(st.just("options"), inner),
+    ),
+    max_leaves=12,
+)
+
+
+def plain(program: Any) -> int:
+    """What a program means, by plain Python."""
+    operation, *parts = program
+    if operation == "const":
+        return int(parts[0])
+    if operation == "countdown":
+        return 0
+    if operation in ("inc", "options"):
+        return plain(parts[0]) + STEP[0]
+    if operation in ("add", "plus"):
+        return plain(parts[0]) + plain(parts[1])
+    if operation == "add1":
+        return plain(parts[0]) + 3
+    if operation in ("total", "lazy_total"):
+        return sum([plain(part) for part in parts[0]])
+    if operation == "twice":
+        return 2 * plain(parts[0])
+    if operation == "cond":
+        return plain(parts[1]) if plain(parts[0]) > 0 else plain(parts[2])
+    if operation == "catch":
+        try:
+            return plain(parts[0])
+        except Boom:
+            return 7
+    if operation == "seq":
+        return sum([plain(part) for part in parts[0]])
+    plain(parts[0])
+    raise Boom("boom")
+
+
+def build(program: Any, tasks: dict[str, Any]) -> Any:
+    """The expression of a program."""
+    operation, *parts = program
+    if operation == "const":
+        return parts[0]
+    if operation == "countdown":
+        return tasks["countdown"](parts[0])
+    if operation in ("total", "lazy_total"):
+        return tasks[operation]([build(part, tasks) for part in parts[0]])
+    if operation == "seq":
+        return tasks["total"](seq([build(part, tasks) for part in parts[0]]))
+    inner = [build(part, tasks) for part in parts]
+    if operation == "options":
+        return tasks["inc"].options(memory=1)(inner[0])
+    if operation == "add1":
+        return tasks["add"](inner[0])
+    if operation == "plus":
+        return inner[0] + inner[1]
+    if operation == "twice":
+        # The same object, two times.
+        return tasks["total"]([inner[0], {"again": inner[0]}])
+    if operation == "cond":
+        return cond(tasks["inc"](inner[0]) > STEP[0], inner[1], inner[2])
+    if operation == "catch":
+        return catch(inner[0], Boom, tasks["recover"])
+    return tasks[operation](*inner)
+
+
+class ShufflingExecutor(Executor):
+    """Runs jobs at once but hands them back in random order, some only when nothing else comes."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__("default")
+        self._random = random.Random(seed)
+        self._held: list[tuple[Any, bool, Any]] = []
+
+    def submit(self, jobs: Sequence[Any]) -> None:
+        for job in jobs:
+            try:
+                self._held.append((job, True, run_job(job)))
+            except Exception as error:
+                self._held.append((job, False, error))
+        self._random.shuffle(self._held)
+        self._release(self._random.randrange(len(self._held)))
+
+    def grow_after_s(self) -> float | None:
+        return 0.0 if self._held else None
+
+    def grow(self) -> None:
+        self._release(self._random.randrange(1, len(self._held) + 1) if self._held else 0)
+
+    def _release(self, count: int) -> None:
+        for _ in range(count):
+            if self._completions is not None:
+                self._completions.put(self._held.pop())
+
+    def stop(self) -> None:
+        self._held.clear()
+
+
+def outcome(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except Boom:
+        return "boom"
+
+
+def run(expr: Any, store: Store, seed: int) -> Any:
+    return outcome(lambda: Scheduler(store=store, executor=ShufflingExecutor(seed), logger=False).run(expr))
+
+
+def calls(store: Store) -> set[str]:
+    """Ids of all recorded calls."""
+    found = set()
+    for oid in store.source.ids():
+        data = store.source.get(oid)
+        if parse_header(data)[0] is Kind.CALL and not CallRecord.decode(data).failed:
+            found.add(oid.hex())
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(PROGRAMS, st.integers(0, 2**16))
+def test_programs_mean_what_python_says(program: Any, seed: int) -> None:
+    with Store.in_memory() as store:
+        for STEP[0], again in ((1, 0), (1, 1), (2, 2), (1, 3)):
+            expected = outcome(lambda: plain(program))
+            assert run(build(program, define()), store, seed + again) == expected
+
+
+def fails(program: Any) -> bool:
+    return program[0] == "fail" or any(
+        fails(part)
+        for piece in program[1:]
+        for part in (piece if isinstance(piece, list) else [piece])
+        if isinstance(part, tuple)
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(PROGRAMS.filter(lambda program: not fails(program)), st.lists(st.integers(0, 2**16), min_size=2, max_size=3))
+def test_the_recorded_calls_do_not_depend_on_the_order(program: Any, seeds: list[int]) -> None:
+    STEP[0] = 1
+    graphs = []
+    for seed in seeds:
+        with Store.in_memory() as store:
+            run(build(program, define()), store, seed)
+            graphs.append(calls(store))
+    assert all(graph == graphs[0] for graph in graphs)
+
+
+@pytest.fixture(autouse=True)
+def _own_registry() -> Any:
+    from redun import get_task_registry
+
+    registry = get_task_registry()
+    before = dict(registry._tasks)
+    yield
+    registry._tasks.clear()
+    registry._tasks.update(before)
