@@ -32,7 +32,7 @@ def parse(args: list[str]) -> argparse.Namespace:
         command.add_argument("--repeats", type=int, default=repeats, metavar="K", help="cold runs (default: %(default)s)")
         command.add_argument("--replays", type=int, default=2, metavar="K", help="replays of each (default: %(default)s)")
     found = parser.parse_args(args)
-    if min(found.jobs, found.repeats, found.replays, found.peer_jobs or 1) < 1:
+    if min(found.jobs, found.repeats, found.replays, 1 if found.peer_jobs is None else found.peer_jobs) < 1:
         parser.error("numbers of jobs, repeats and replays begin at 1")
     return found
 
