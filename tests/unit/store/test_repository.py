@@ -12,7 +12,7 @@ from redun.store.repository import Store
 from redun.store.sources.base import Batch
 
 A = b"A" * 20
-EXECUTION = str(uuid.uuid4())
+EXECUTION = "3f1a8bc5-a7a8-48bd-9e92-1614311c15ab"
 
 
 @pytest.fixture(params=["disk", "memory"])
