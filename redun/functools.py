@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from redun.evaluation.forms import Rewrite
-from redun.expression import quote
+from redun.expression import QuotedExpression, quote
 from redun.forms import seq, special_form
 from redun.task import PartialTask, Task, task
 
@@ -25,6 +25,7 @@ __all__ = [
     "no_prov",
     "seq",
     "starmap",
+    "with_export_options",
     "zip_",
 ]
 
@@ -134,3 +135,14 @@ def _no_prov(expr: Any) -> Any:
 def no_prov(expr: Any) -> Any:
     """Evaluate an expression without recording the jobs in it; only this one call is recorded, and replayed at once."""
     return _no_prov(quote(expr))
+
+
+@task(name="with_export_options", namespace=_NAMESPACE, version="1")
+def _with_export_options(expr: Any) -> Any:
+    return expr.eval()
+
+
+def with_export_options(expr: Any, options: dict[str, Any]) -> Any:
+    """Evaluate a quoted expression (or a plain one) with task options that every job in it inherits."""
+    quoted = expr if isinstance(expr, QuotedExpression) else quote(expr)
+    return _with_export_options.export_options(**options)(quoted)

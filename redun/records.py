@@ -23,7 +23,7 @@ import msgpack
 
 from redun.store.errors import DecodeError
 from redun.store.ids import object_id
-from redun.store.objects import Codec, Flag, Kind, LinkTable, body_ref, split, with_links
+from redun.store.objects import Codec, Flag, Kind, LinkTable, body_ref, link_at, split, with_links
 
 
 def _pack(body: Any) -> bytes:
@@ -103,13 +103,13 @@ class CallRecord:
             task, args, kwargs, reduction, result, children, tasks = body
             result_ref = body_ref(result, links)
             return cls(
-                links[task],
+                link_at(links, task),
                 tuple([body_ref(arg, links) for arg in args]),
                 tuple([(name, body_ref(arg, links)) for name, arg in kwargs]),
                 result_ref if reduction is None else body_ref(reduction, links),
                 result_ref,
-                tuple([links[child] for child in children]),
-                tuple([links[task] for task in tasks]),
+                tuple([link_at(links, child) for child in children]),
+                tuple([link_at(links, other) for other in tasks]),
                 bool(flags & Flag.ERROR),
             )
         except (TypeError, ValueError, IndexError) as error:

@@ -6,6 +6,7 @@ from redun.evaluation.failure import ErrorValue
 from redun.evaluation.job import Job
 from redun.evaluation.scheduler import Scheduler
 from redun.forms import catch, catch_all, cond, get_context, seq, throw
+from redun.functools import with_export_options
 from redun.root import root_task
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "seq",
     "set_current_scheduler",
     "throw",
+    "with_export_options",
 ]

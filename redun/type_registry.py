@@ -73,7 +73,8 @@ class TypeRegistry:
         found = self._by_name.get(type_name)
         if found is None and type_name.startswith("redun."):
             # Not every workflow that replays a file has to import it by itself.
-            import redun.file  # noqa: F401
+            import redun.file
+            import redun.library  # noqa: F401
 
             found = self._by_name.get(type_name)
         return found

@@ -33,7 +33,7 @@ import msgpack
 
 from redun.store.errors import DecodeError
 from redun.store.ids import ID_BYTES
-from redun.store.objects import Codec, Kind, LinkTable, body_ref, split, with_links
+from redun.store.objects import Codec, Kind, LinkTable, body_ref, link_at, split, with_links
 
 JOB_ID_BYTES = 16
 
@@ -190,7 +190,7 @@ def _segment_from(body: dict[str, Any], links: Sequence[bytes]) -> Segment:
     ):
         raise ValueError("columns of the job table differ in length")
     base = body["t"]
-    tasks = [links[place] for place in body["T"]]
+    tasks = [link_at(links, place) for place in body["T"]]
     jobs = []
     number = 0
     for row in range(count):
@@ -200,11 +200,11 @@ def _segment_from(body: dict[str, Any], links: Sequence[bytes]) -> Segment:
                 number,
                 job_ids[row * JOB_ID_BYTES : (row + 1) * JOB_ID_BYTES],
                 parents[row],
-                tasks[places[row]],
+                link_at(tasks, places[row]),
                 base + starts[row],
                 durations[row],
                 Status(statuses[row]),
-                None if calls[row] < 0 else links[calls[row]],
+                None if calls[row] == -1 else link_at(links, calls[row]),
             )
         )
     memo: list[tuple[bytes, bytes]] = []
@@ -212,19 +212,19 @@ def _segment_from(body: dict[str, Any], links: Sequence[bytes]) -> Segment:
         keys, memo_calls = body["M"]
         if len(keys) != len(memo_calls) * ID_BYTES:
             raise ValueError("columns of the memo differ in length")
-        memo = [(keys[i * ID_BYTES : (i + 1) * ID_BYTES], links[call]) for i, call in enumerate(memo_calls)]
+        memo = [(keys[i * ID_BYTES : (i + 1) * ID_BYTES], link_at(links, call)) for i, call in enumerate(memo_calls)]
     return Segment(
-        execution=links[body["e"]],
+        execution=link_at(links, body["e"]),
         sequence=body["q"],
-        parent=None if body["p"] is None else links[body["p"]],
+        parent=None if body["p"] is None else link_at(links, body["p"]),
         jobs=jobs,
         memo=memo,
         upstreams={
-            number: [Upstream(slot, tuple([links[call] for call in calls])) for slot, calls in ups]
+            number: [Upstream(slot, tuple([link_at(links, call) for call in calls])) for slot, calls in ups]
             for number, ups in body.get("U", [])
         },
         reductions=[(key, body_ref(item, links)) for key, item in body.get("R", [])],
-        sources={tasks[place]: body_ref(item, links) for place, item in body.get("S", [])},
+        sources={link_at(tasks, place): body_ref(item, links) for place, item in body.get("S", [])},
         extra=[(key, value) for key, value in body.get("X", [])],
     )
 

@@ -148,6 +148,17 @@ def links(data: bytes | memoryview) -> list[bytes]:
     return split(data)[3]
 
 
+def link_at(table: Sequence[bytes], place: int) -> bytes:
+    """Return the link at a place that a body names.
+
+    Raises:
+        DecodeError: there is none; hostile bytes must not count from the end.
+    """
+    if type(place) is not int or not 0 <= place < len(table):
+        raise DecodeError(f"body names link {place!r} of {len(table)}")
+    return table[place]
+
+
 def body_ref(item: int | bytes, table: Sequence[bytes]) -> bytes:
     """Turn what a body holds (`LinkTable.place`) back into a ref.
 
@@ -156,6 +167,4 @@ def body_ref(item: int | bytes, table: Sequence[bytes]) -> bytes:
     """
     if type(item) is bytes and item and item[0] != LINK_MARK:
         return item
-    if type(item) is int and 0 <= item < len(table):
-        return b"\x00" + table[item]
-    raise DecodeError(f"body names link {item!r} of {len(table)}")
+    return b"\x00" + link_at(table, item)  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,7 +123,6 @@ def _run(session: Session, folder: Path, arguments: TaskArguments, words: list[s
 
         scheduler = Scheduler(config, store, logger=None if session.logs else False)
         expression = task(*args, **kwargs)
-        _tell_of_missing_namespaces(session, config)
         try:
             result = scheduler.run(
                 expression,
@@ -152,20 +150,6 @@ def _context(file: str | None, given: list[tuple[str, Any]]) -> dict[str, Any]:
 
     base = read_context_file(Path(file), "option --context-file") if file is not None else {}
     return merge(base, nested(given))
-
-
-def _tell_of_missing_namespaces(session: Session, config: Any) -> None:
-    """Warn once of tasks without a namespace: tasks of two scripts with the same name would be taken for one."""
-    section = config.get("scheduler")
-    silenced = (section.get("ignore_warnings") if section is not None else None) or ""
-    if "namespace" in silenced.replace(",", " ").split():
-        return
-    from redun.cli.scripts import user_tasks
-
-    names = [f"{os.path.basename(task.func.__code__.co_filename)}:{task.name}" for task in user_tasks() if not task.namespace]
-    if names:
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        session.log(f"Tasks without a namespace: {', '.join(names[:5])}{more}; give the module a redun_namespace")
 
 
 def _print_result(result: Any) -> int:

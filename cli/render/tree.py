@@ -34,7 +34,7 @@ def execution_lines(provenance: Provenance, text: RecordText, execution: Executi
     yield ""
     yield _counts_line(totals)
     if history.damaged:
-        yield "Part of its journal is damaged, earlier jobs are missing: run 'redun fsck'"
+        yield "Part of its journal is damaged, earlier jobs are missing"
     yield "-" * 80
     for depth, job in provenance.job_tree(execution):
         if depth <= MAX_INDENT:

@@ -141,14 +141,14 @@ class Calls:
             self.evaluation.fail(job, error)
             return
         plan = job.plan
-        if plan.scope is not CacheScope.NONE:
+        if plan.shares:
             known = self._equal.get(job.key)
             if known is not None:
                 self._join(job, known)
                 return
             self._equal[job.key] = job
-            if plan.scope is CacheScope.BACKEND and self.use_cache and job.recorder.records and self._replay(job):
-                return
+        if plan.scope is CacheScope.BACKEND and self.use_cache and job.recorder.records and self._replay(job):
+            return
         if self.evaluation.dryrun:
             self.cache.explain_miss(job)
             job.count(Column.RUNNING)
@@ -163,10 +163,9 @@ class Calls:
 
     def _join(self, job: Job, known: Job | Outcome) -> None:
         """An equal call has been made in this execution: share what it gives."""
-        if type(known) is Outcome:
+        if isinstance(known, Outcome):
             self._share(job, known)
             return
-        assert isinstance(known, Job)
         job.move(State.TWIN)
         if known.twins is None:
             known.twins = []
@@ -364,7 +363,7 @@ class Calls:
 
     def _remember(self, job: Job, value: Any, subtree: frozenset[bytes]) -> None:
         """Keep an outcome for equal calls, and give it to those that have been waiting."""
-        if job.plan.scope is not CacheScope.NONE:
+        if job.plan.shares:
             outcome = Outcome(value, job.error, job.result_ref, job.call, subtree)
             self._equal[job.key] = outcome
             for twin in job.twins or ():
@@ -425,7 +424,7 @@ class Calls:
         job.move(State.FAILED)
         job.error = error
         self.log.rejected(job)
-        self._tell_parent(job, job.call, _NOTHING)
+        self._tell_parent(job, job.call, frozenset(job.subtree or ()))
         job.recorder.finished(job)
         if knows_arguments and self._equal.get(job.key) is job:
             job.calls = () if job.call is None else (job.call,)

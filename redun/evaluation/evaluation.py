@@ -187,7 +187,11 @@ class Evaluation:
     def _new_node(self, expr: Expression[Any], scope: Scope) -> Node:
         kind = type(expr)
         if kind is TaskExpression:
-            return self.calls.new_job(expr, scope)  # type: ignore[arg-type]
+            try:
+                return self.calls.new_job(expr, scope)  # type: ignore[arg-type]
+            except Exception as error:
+                # An option that cannot work, an executor that is not there: the call fails like any other.
+                return _Refused(expr, scope, error)
         if kind is SimpleExpression:
             return Operation(expr, scope)
         if kind is SchedulerExpression:
@@ -299,13 +303,29 @@ class Evaluation:
         """Everything waits for everything: some call waits, through others, for an equal call."""
         job = self.calls.any_twin()
         if job is None:
-            raise InternalError("evaluation cannot go on, though nothing is running: an input was lost")
+            raise InternalError(
+                "evaluation cannot go on, though nothing is running: the promise of a special form was never settled, or an input was lost"
+            )
         self.fail(
             job,
             CircularCall(
                 f"{job.plan.fullname} calls itself with the same arguments, directly or through others: the recursion never ends"
             ),
         )
+
+
+class _Refused(Node):
+    """A call that cannot even become a job."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, expr: Any, scope: Scope, reason: Exception) -> None:
+        super().__init__(expr, scope)
+        self.reason = reason
+
+    def begin(self, run: Evaluation) -> None:
+        """Fail."""
+        run.fail(self, self.reason)
 
 
 class _Known(Node):

@@ -18,7 +18,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from redun.errors import InternalError
-from redun.expression import Expression, SimpleExpression, get_lazy_operation
+from redun.expression import ApplyExpression, Expression, SimpleExpression, get_lazy_operation
 from redun.nested import ATOMS, find_expressions, map_leaves
 
 if TYPE_CHECKING:
@@ -100,6 +100,22 @@ class Scope:
                 lambda leaf: settled[id(canonical(id(leaf), leaf))][0] if isinstance(leaf, Expression) else leaf, nested
             )
         return map_leaves(lambda leaf: settled[id(leaf)][0] if isinstance(leaf, Expression) else leaf, nested)
+
+    def all_calls(self, nested: Any) -> tuple[bytes, ...]:
+        """List every call that has been made for the expressions in a nested value, those for arguments of other calls included."""
+        found: dict[bytes, None] = {}
+        seen: set[int] = set()
+        pending: list[Any] = find_expressions(nested)
+        while pending:
+            expr = self.canonical(pending.pop())
+            if id(expr) in seen:
+                continue
+            seen.add(id(expr))
+            _, calls = self.settled.get(id(expr), (None, ()))
+            found.update(dict.fromkeys(calls or ()))
+            if isinstance(expr, ApplyExpression):
+                pending.extend(find_expressions([*expr.args, *expr.kwargs.values()]))
+        return tuple(found)
 
     def calls(self, nested: Any) -> tuple[bytes, ...]:
         """List the calls that a nested value derives from, through lazy operators, in order of first mention."""

@@ -34,6 +34,7 @@ class Plan:
         scope: where results may be looked up. check: how a cached result is checked.
         limits: resource name -> how much one job takes.
         is_async: the function is a coroutine function.
+        shares: equal calls in one execution share their result.
         records: False for `prov=False`.
         context_update: what `Task.update_context` lays over the context of its jobs.
         leave_out: parameters outside the eval hash (`config_args`).
@@ -58,6 +59,7 @@ class Plan:
         "scope",
         "shallow",
         "shape",
+        "shares",
         "task",
         "task_id",
     )
@@ -87,6 +89,7 @@ class Plan:
         if self.is_async:
             # What it returned says nothing of the calls that it awaited: only a shallow hit has looked at their tasks.
             self.allowed = frozenset((CacheResult.CSE, CacheResult.ULTIMATE))
+        self.shares = self.scope is not CacheScope.NONE and (self.allowed is None or CacheResult.CSE in self.allowed)
         self.plain_order = not self.leave_out
 
     def _check_config_args(self) -> None:
@@ -137,7 +140,7 @@ def parse_limits(limits: Any, fullname: str) -> dict[str, int]:
         limits: None, a list of names (one each), or name -> count.
 
     Raises:
-        LimitError: neither of these, or a count that is no positive integer.
+        LimitError: neither of these, or a count that is no integer of at least 0.
     """
     if not limits:
         return {}

@@ -6,6 +6,7 @@ Precedence, later wins: executor config, definition, options inherited from expo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -81,12 +82,18 @@ class Plans:
             self._tasks[registered.fullname] = registered
             self._on_new_task(registered)
             if not registered.namespace:
-                self.without_namespace.append(registered.fullname)
+                self.without_namespace.append(_where(registered))
         return registered
 
     def task_id(self, task: Task[Any, Any]) -> bytes:
         """Return the id of a task that is named in a record, having its object written if this is the first time."""
         return self._registered(task).id
+
+
+def _where(task: Task[Any, Any]) -> str:
+    """File and name of a task, like `workflow.py:main`."""
+    code = getattr(task.func, "__code__", None)
+    return task.name if code is None else f"{os.path.basename(code.co_filename)}:{task.name}"
 
 
 def key_in_context(job: Job) -> bytes:

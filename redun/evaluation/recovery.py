@@ -9,6 +9,7 @@ from redun.evaluation.identity import Identity
 from redun.evaluation.job import Job
 from redun.evaluation.node import Node, Scope
 from redun.records import encode_call
+from redun.task import CacheScope
 
 if TYPE_CHECKING:
     from redun.evaluation.calls import Calls
@@ -34,23 +35,26 @@ class Recoveries:
 
     def find(self, form: Catch) -> tuple[Any] | None:
         """Return, in a tuple, what the handler of an equal `catch` returned in an earlier execution, if that still holds."""
-        if not self._calls.use_cache or self._calls.evaluation.context:
-            return None
         scope = form.scope
-        if scope.job is not None and not scope.job.recorder.records:
+        job = scope.job
+        if job is not None and not job.recorder.records:
             return None
         if scope.identity is None:
             scope.identity = Identity()
+        context = job.context if job is not None else self._calls.evaluation.context
         try:
-            form.key = scope.identity.digest(form.expr)
+            form.key = scope.identity.digest([form.expr, context] if context else form.expr)
         except (EncodeError, TaskNotFound):
             return None
-        return self._calls.cache.lookup_recovery(form.key)
+        return self._calls.cache.lookup_recovery(form.key) if self._calls.use_cache else None
 
     def remember(self, form: Catch, key: bytes, failed: Job, recovered: Any, value: Any) -> None:
-        """Keep what a handler returned, with the calls that led there."""
+        """Keep what a handler returned, with the calls that led there, so that a change below any of them is noticed."""
+        if failed.plan.scope is not CacheScope.BACKEND:
+            # Its author wants it to run each time.
+            return
         expr = form.expr.args[0]
-        involved = [*form.scope.calls(expr), *([failed.call] if failed.call else [])]
+        involved = [*form.scope.all_calls(expr), *([failed.call] if failed.call else [])]
         subtree: set[bytes] = set()
         for call in involved:
             known = self._calls.recorder.call_record(call)

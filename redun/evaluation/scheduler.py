@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from redun.context import merge
-from redun.errors import DryRunResult, SchedulerError
+from redun.errors import DryRunResult, SchedulerError, StoreError
 from redun.evaluation.cache import Cache
 from redun.evaluation.calls import Calls
 from redun.evaluation.current import get_current_scheduler, set_current_scheduler
@@ -212,6 +212,12 @@ class Scheduler:
                 except KeyboardInterrupt:
                     # What was recorded stays, and the next run goes on from there.
                     recorder.end(Status.CANCELLED, "interrupted by the user")
+                    raise
+                except StoreError:
+                    # There is nowhere to write its end to.
+                    raise
+                except Exception as error:
+                    recorder.end(Status.FAILED, f"{type(error).__qualname__}: {error}")
                     raise
                 self._close(recorder, root)
             self._report(calls, log, time.monotonic() - started)

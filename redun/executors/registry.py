@@ -26,6 +26,10 @@ def make_executor(name: str, section: Mapping[str, Any], scheduler: Any) -> Exec
     if kind not in _TYPES:
         known = ", ".join(repr(known) for known in sorted(_TYPES))
         raise ConfigError(f"section [executors.{name}]: type {kind!r} is unknown, expected one of {known}")
+    if "class" in section:
+        raise ConfigError(f"section [executors.{name}]: class is not supported yet, use add_executor in Python")
+    if str(section.get("mode", "thread")) != "thread":
+        raise ConfigError(f"section [executors.{name}]: mode {section['mode']!r} is not supported yet, expected 'thread'")
     module, attribute = _TYPES[kind]
     executor: Executor = getattr(import_module(module), attribute)(name, scheduler, section)
     executor.options = {key: value for key, value in section.items() if key not in _OWN}

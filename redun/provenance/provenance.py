@@ -109,7 +109,7 @@ class Provenance:
         """
         found = self._executions.history(UUID(execution.id).bytes)
         if found is None:
-            raise NotRecorded(f"execution {execution.id} cannot be read any more: run 'redun fsck'")
+            raise NotRecorded(f"execution {execution.id} cannot be read any more: part of its journal is damaged or missing")
         return found
 
     def jobs(self, execution: Execution) -> Iterator[Job]:
@@ -176,7 +176,7 @@ class Provenance:
         """Return a call by id prefix. Raises NotRecorded, AmbiguousId."""
         found = self.get_call(self._one(prefix, "call").id)
         if found is None:
-            raise NotRecorded(f"call {prefix!r} cannot be read: run 'redun fsck'")
+            raise NotRecorded(f"call {prefix!r} cannot be read: its record is damaged or missing")
         return found
 
     def task(self, prefix: str) -> Task:

@@ -88,7 +88,7 @@ def test_deep(cli: Cli, tmp_path: Path, name: str, depth: int, result: int) -> N
     tree = cli("log", "-")
     assert tree.status == 0
     assert f"Jobs: {jobs} (DONE: 0, CACHED: {jobs}, FAILED: 0)" in tree.stdout
-    last_job = [line.split()[1] for line in tree.stdout.splitlines() if line.lstrip().startswith("Job ")][0]
+    last_job = next(line.split()[1] for line in tree.stdout.splitlines() if line.lstrip().startswith("Job "))
     job = cli("log", last_job)
     assert job.status == 0
     assert f"deep.{name}" in job.stdout

@@ -626,3 +626,79 @@ def test_async_tasks_see_changes_of_what_they_awaited(runs: Runs) -> None:
     assert count(runs, workflow("return x + 1")) == (2, ["deep", "waits"])
     assert count(runs, workflow("return x + 1")) == (2, [])
     assert count(runs, workflow("return x + 5")) == (6, ["deep", "waits"])
+
+
+def test_a_recovery_ends_with_any_change_of_what_led_to_it(runs: Runs) -> None:
+    def workflow(inner: str, context: Any = None) -> Any:
+        inner_task = define(inner, "inner")
+        outer = define("return inner(x)", "outer")
+        outer.func.__globals__["inner"] = inner_task
+
+        @task(name="invert")
+        def invert(x: int) -> float:
+            return 1 / x
+
+        @task(name="minus")
+        def minus(error: Exception) -> int:
+            return -1
+
+        @task(name="main")
+        def main() -> Any:
+            return catch(invert(outer(1)), ZeroDivisionError, minus)
+
+        return main()
+
+    assert runs(workflow("return 0")) == -1
+    assert runs(workflow("return 0")) == -1
+    assert runs(workflow("return 1")) == 1.0
+    assert runs(workflow("return 0")) == -1
+
+
+def test_a_recovery_holds_in_its_context_only(runs: Runs) -> None:
+    @task()
+    def invert(x: int) -> float:
+        return 1 / x
+
+    @task()
+    def minus(error: Exception) -> int:
+        return -1
+
+    @task()
+    def main() -> Any:
+        return catch(invert(get_context("x")), ZeroDivisionError, minus)
+
+    for _ in range(2):
+        assert runs(main.update_context({"x": 0})()) == -1
+        assert runs(main.update_context({"x": 1})()) == 1.0
+        assert runs(main(), context={"x": 0}) == -1
+        assert runs(main(), context={"x": 1}) == 1.0
+
+
+def test_errors_of_options_can_be_caught_and_are_recorded(runs: Runs) -> None:
+    @task()
+    def main() -> Any:
+        return catch(inc.options(executor="moon")(1), SchedulerError, text)
+
+    assert "moon" in runs(main())
+    with pytest.raises(SchedulerError):
+        runs(inc.options(executor="moon")(1))
+    newest = next(iter(Provenance(runs.store).executions()))
+    assert newest.status.name == "FAILED"
+
+
+def test_allowed_cache_results_leave_out_what_they_do_not_name(runs: Runs) -> None:
+    seen = []
+
+    @task(allowed_cache_results={"SINGLE"})
+    def note(x: int) -> int:
+        seen.append(x)
+        return x
+
+    @task()
+    def main() -> Any:
+        return [note(1), note(identity(1))]
+
+    runs(main())
+    assert seen == [1, 1]
+    runs(main())
+    assert seen == [1, 1]
