@@ -27,8 +27,6 @@ PLAIN = header(Kind.VALUE, Codec.MSGPACK)
 RAW = header(Kind.VALUE, Codec.RAW)
 _SCALARS = frozenset((int, str, bool, type(None)))
 
-NONE_REF = PLAIN + b"\xc0"
-
 Put = Callable[[bytes, bytes], None]
 
 

@@ -133,35 +133,31 @@ class Promise(Generic[T]):
         """Return a promise of the list of all values; the first error rejects it."""
         promises = list(subpromises)
         result: Promise[list[Any]] = Promise()
-        left = len(promises)
-        if not promises:
-            result.do_resolve([])
-
-        def one_done(_: Any) -> None:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                result.do_resolve([promise.value for promise in promises])
-
-        for promise in promises:
-            promise.then(one_done, result.do_reject)
+        _after_all(promises, lambda: result.do_resolve([promise.value for promise in promises]), result.do_reject)
         return result
+
+
+def _after_all(
+    promises: list[Promise[Any]], finish: Callable[[], Any], rejected: Callable[[BaseException], Any] | None
+) -> None:
+    """Call `finish` when all promises are settled; with `rejected`, which hears of each error, when all are fulfilled."""
+    left = len(promises)
+    if not promises:
+        finish()
+
+    def one_done(_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            finish()
+
+    for promise in promises:
+        promise.then(one_done, rejected or one_done)
 
 
 def wait_promises(subpromises: Sequence[Promise[T]]) -> Promise[list[Promise[T]]]:
     """Return a promise of the promises themselves, once all are settled, well or not."""
     promises = list(subpromises)
     result: Promise[list[Promise[T]]] = Promise()
-    left = len(promises)
-    if not promises:
-        result.do_resolve([])
-
-    def one_done(_: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            result.do_resolve(promises)
-
-    for promise in promises:
-        promise.then(one_done, one_done)
+    _after_all(promises, lambda: result.do_resolve(promises), None)
     return result

@@ -54,18 +54,12 @@ class Form(Node):
         """Demand inputs, or finish."""
         raise NotImplementedError
 
-    def follow(self, run: Evaluation, value: Any, also: Any = None) -> None:
-        """Finish with a value that may hold expressions, once those have values.
-
-        Args:
-            also: what the outcome derives from besides, like a condition.
-        """
+    def follow(self, run: Evaluation, value: Any) -> None:
+        """Finish with a value that may hold expressions, once those have values: the next step does."""
         self.scope.keep.append(value)
         self.value = value
         self.stage = _FOLLOW
-        if not run.demand(self, [value], self.scope):
-            # Ready: the next step finishes.
-            return
+        run.demand(self, [value], self.scope)
 
     def followed(self, run: Evaluation) -> bool:
         """Finish if the value that `follow` named is there; True if so."""

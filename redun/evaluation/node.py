@@ -101,24 +101,15 @@ class Scope:
             )
         return map_leaves(lambda leaf: settled[id(leaf)][0] if isinstance(leaf, Expression) else leaf, nested)
 
-    def all_calls(self, nested: Any) -> tuple[bytes, ...]:
-        """List every call that has been made for the expressions in a nested value, those for arguments of other calls included."""
-        found: dict[bytes, None] = {}
-        seen: set[int] = set()
-        pending: list[Any] = find_expressions(nested)
-        while pending:
-            expr = self.canonical(pending.pop())
-            if id(expr) in seen:
-                continue
-            seen.add(id(expr))
-            _, calls = self.settled.get(id(expr), (None, ()))
-            found.update(dict.fromkeys(calls or ()))
-            if isinstance(expr, ApplyExpression):
-                pending.extend(find_expressions([*expr.args, *expr.kwargs.values()]))
-        return tuple(found)
-
     def calls(self, nested: Any) -> tuple[bytes, ...]:
         """List the calls that a nested value derives from, through lazy operators, in order of first mention."""
+        return self._calls(nested, False)
+
+    def all_calls(self, nested: Any) -> tuple[bytes, ...]:
+        """List every call that has been made for the expressions in a nested value, those for arguments of other calls included."""
+        return self._calls(nested, True)
+
+    def _calls(self, nested: Any, inside_calls: bool) -> tuple[bytes, ...]:
         found: dict[bytes, None] = {}
         seen: set[int] = set()
         pending: list[Any] = list(reversed(find_expressions(nested)))
@@ -130,7 +121,7 @@ class Scope:
             _, calls = self.settled.get(id(expr), (None, ()))
             if calls is not None:
                 found.update(dict.fromkeys(calls))
-            elif isinstance(expr, SimpleExpression):
+            if isinstance(expr, ApplyExpression) and (inside_calls or calls is None):
                 pending.extend(reversed(find_expressions([*expr.args, *expr.kwargs.values()])))
         return tuple(found)
 

@@ -13,7 +13,6 @@ from typing import Any
 import msgpack
 
 from redun.errors import LimitError, TaskDefinitionError
-from redun.nested import holds_expression
 from redun.store.ids import ID_BYTES
 from redun.task import CacheCheckValid, CacheResult, CacheScope, Task
 
@@ -48,7 +47,6 @@ class Plan:
         "fullname",
         "has_defaults",
         "is_async",
-        "lazy_defaults",
         "leave_out",
         "limits",
         "names",
@@ -80,7 +78,6 @@ class Plan:
         self._check_config_args()
         self.prefix = _EVAL_TAG + self.task_id
         self.has_defaults = bool(self.shape.defaults)
-        self.lazy_defaults = any(holds_expression(default) for default in self.shape.defaults.values())
         allowed = options.get("allowed_cache_results")
         self.allowed = None if allowed is None else frozenset(CacheResult(item) for item in allowed)
         self.context_update: Mapping[str, Any] = options.get("_context_update") or {}

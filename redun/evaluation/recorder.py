@@ -78,7 +78,6 @@ class Recorder:
         self._needed_values: dict[bytes, Any] = {}
         self.encoder = ValueEncoder(self.put)
         self._since: float | None = None
-        self._last = time.monotonic()
         self._urgent = False
 
     # What the run tells.
