@@ -1,5 +1,6 @@
 """Everything that registers tasks of redun's own, for code that meets their names in stored expressions."""
 
+import redun.evaluation.failure
 import redun.forms
 import redun.functools
 import redun.root

@@ -36,7 +36,7 @@ class RecordText:
     def job_line(self, job: Job, whole_id: bool = False) -> str:
         """`Job 88d2ff3c [ DONE ] 2026-11-21 07:52:50:  ns.main(greet='Hi')`."""
         arguments = self._provenance.arguments(job)
-        inside = "" if arguments is None else self._arguments(arguments)
+        inside = "..." if arguments is None else self._arguments(arguments)
         name = job.id if whole_id else job.id[:8]
         return f"Job {name} {words.label(job.status)} {words.local_time(job.start_us)}:  {job.task_name}({inside})"
 

@@ -31,11 +31,19 @@ _random = b""
 _random_at = 0
 
 
+# The bits that make random bytes a version 4 UUID (RFC 9562).
+_VERSION = bytes([0x40 | byte & 0x0F for byte in range(256)])
+_VARIANT = bytes([0x80 | byte & 0x3F for byte in range(256)])
+
+
 def new_job_id() -> bytes:
-    """Return 16 random bytes, drawn from the system many at a time. Each process draws its own."""
+    """Return the 16 bytes of a random UUID, drawn from the system many at a time. Each process draws its own."""
     global _random, _random_at
     if _random_at >= len(_random):
-        _random = os.urandom(16 * 256)
+        drawn = bytearray(os.urandom(16 * 256))
+        drawn[6::16] = drawn[6::16].translate(_VERSION)
+        drawn[8::16] = drawn[8::16].translate(_VARIANT)
+        _random = bytes(drawn)
         _random_at = 0
     _random_at += 16
     return _random[_random_at - 16 : _random_at]

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from redun.provenance.history import History
 from redun.provenance.model import Value
@@ -99,8 +99,8 @@ class Site:
 class Sites(Protocol):
     """What dataflow needs to know of the store around it."""
 
-    def site(self, call: bytes, history: History | None) -> Site:
-        """Return where to look for a call, in `history` if it is there."""
+    def site(self, call: bytes, history: History | None, parent: int = 0) -> Site:
+        """Return where to look for a call, in `history` if it is there, below the job of number `parent` if it is there."""
 
     def other_sites(self, site: Site) -> Iterator[Site]:
         """Yield further jobs of the same call, the most telling ones first."""
@@ -110,6 +110,13 @@ class Sites(Protocol):
 
 
 _Point = tuple[Site, Slot]
+
+
+class _Below(NamedTuple):
+    """Where calls were made: the execution, and the number of the job that made them (0 if unknown)."""
+
+    history: History | None
+    parent: int
 
 
 class Dataflow:
@@ -150,12 +157,12 @@ class Dataflow:
                 hops.append(Hop(Step.ORIGIN))
                 return Section(name, tuple(hops)), []
             seen.add(at)
-            parts, history = self._derived_from(site, slot, record)
+            parts, below = self._derived_from(site, slot, record)
             if parts:
-                onward = self._follow(parts, history, point, tracked)
+                onward = self._follow(parts, below, point, tracked)
                 if onward is None:
                     hops.append(Hop(Step.DERIVES))
-                    return self._parts(name, hops, parts, history)
+                    return self._parts(name, hops, parts, below)
                 point = onward
             elif slot is None:
                 return self._arguments(name, hops, site, record)
@@ -179,19 +186,24 @@ class Dataflow:
             return record.args[slot] if slot < len(record.args) else None
         return dict(record.kwargs).get(slot)
 
-    def _derived_from(self, site: Site, slot: Slot, record: CallRecord) -> tuple[tuple[bytes, ...], History | None]:
-        """Return the calls whose results an argument or a result was made of, and the execution in which they are."""
+    def _derived_from(self, site: Site, slot: Slot, record: CallRecord) -> tuple[tuple[bytes, ...], _Below]:
+        """Return the calls whose results an argument or a result was made of, and where they were made."""
         found = _upstream(site, slot)
+        if slot is None:
+            below = _Below(site.history, site.number)
+        else:
+            job = None if site.history is None else site.history.jobs.get(site.number)
+            below = _Below(site.history, 0 if job is None else job.parent)
         if not found and slot is None and record.failed:
             # An error comes up through the parents of the call that raised it.
-            return self._failed_children(record), site.history
+            return self._failed_children(record), below
         if not found and slot is None and record.children:
             # A replay may have taken the result without evaluating its parts again; a job that evaluated them knows more.
             for other in self._sites.other_sites(site):
                 found = _upstream(other, None)
                 if found:
-                    return found, other.history
-        return found, site.history
+                    return found, _Below(other.history, other.number)
+        return found, below
 
     def _failed_children(self, record: CallRecord) -> tuple[bytes, ...]:
         raised = ref_id(record.result)
@@ -201,7 +213,7 @@ class Dataflow:
                 return (call,)
         return ()
 
-    def _follow(self, parts: tuple[bytes, ...], history: History | None, point: _Point, tracked: bytes | None) -> _Point | None:
+    def _follow(self, parts: tuple[bytes, ...], below: _Below, point: _Point, tracked: bytes | None) -> _Point | None:
         """Return where a value goes on unchanged, None if it was made of its parts."""
         if tracked is None:
             return None
@@ -214,7 +226,7 @@ class Dataflow:
                 if record is not None and self._values.holds(record.result, wanted):
                     if is_whole and ref_id(record.result) != wanted:
                         continue
-                    return self._sites.site(call, history), None
+                    return self._sites.site(call, *below), None
         return None
 
     def _passed_on(self, site: Site, tracked: bytes | None) -> tuple[Hop, _Point] | None:
@@ -245,7 +257,7 @@ class Dataflow:
             yield Site(parent.call, history, parent.number)
 
     def _parts(
-        self, name: str, hops: list[Hop], parts: tuple[bytes, ...], history: History | None
+        self, name: str, hops: list[Hop], parts: tuple[bytes, ...], below: _Below
     ) -> tuple[Section, list[tuple[str, _Point, Value | None]]]:
         variables = []
         found: list[tuple[str, _Point, Value | None]] = []
@@ -256,7 +268,7 @@ class Dataflow:
             part, is_new = self._name((call, None), f"{task_name.rpartition('.')[2]}_result")
             variables.append(Variable(part, None if record is None else Value(record.result)))
             if is_new:
-                found.append((part, (self._sites.site(call, history), None), None))
+                found.append((part, (self._sites.site(call, *below), None), None))
         return Section(name, tuple(hops), tuple(variables), len(distinct) - len(variables)), found
 
     def _arguments(

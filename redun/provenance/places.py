@@ -66,13 +66,14 @@ class CallPlaces:
             return int.from_bytes(key[20:28], "big")
         return 0
 
-    def site(self, call: bytes, history: History | None) -> Site:
-        """Return where to look for a call: in `history` if it was made there, else at its best job."""
+    def site(self, call: bytes, history: History | None, parent: int = 0) -> Site:
+        """Return where to look for a call: in `history` if it was made there, below job `parent` if there; else at its best job."""
         if history is not None:
             numbers = history.jobs_of_call(call)
             if numbers:
+                there = [number for number in numbers[:_TRIED] if history.jobs[number].parent == parent]
                 ran = [number for number in numbers[:_TRIED] if history.jobs[number].status is not Status.CACHED]
-                return Site(call, history, (ran or numbers)[0])
+                return Site(call, history, (there or ran or numbers)[0])
         for place in self.best(call):
             found = self._history(place.execution)
             if found is not None:
