@@ -24,7 +24,7 @@ from typing import Any
 import msgpack
 
 from redun.errors import EncodeError, UnknownTypeError
-from redun.store.codec import Form
+from redun.store.codec import Encoder, Form
 from redun.value import ProxyValue, Value, get_type_registry
 
 
@@ -88,7 +88,23 @@ def value_form(value: Any) -> tuple[Form, bool]:
         return _function(value), False
     if isinstance(value, type):
         return (UserExt.CLASS, _class_name(value)), False
+    if isinstance(value, BaseException):
+        return _exception(value)
     return _reduced(value)
+
+
+def _exception(value: BaseException) -> tuple[Form, bool]:
+    """The form of an exception; of one that cannot be recorded, that of a plain one with its text."""
+    try:
+        form, unstable = _reduced(value)
+        Encoder(lambda part: value_form(part)[0]).encode(form[1] if isinstance(form, tuple) else form.data)
+        return form, unstable
+    except EncodeError:
+        try:
+            text = f"{_full_name(type(value))}: {value}"
+        except Exception:
+            text = _full_name(type(value))
+        return (UserExt.OBJECT, [["builtins", "Exception"], [text], None, None, None]), False
 
 
 def _writes_itself(proxy: type[ProxyValue]) -> bool:
@@ -224,7 +240,14 @@ def _revive_function(state: Any) -> Any:
 
 def _revive_object(state: Any) -> Any:
     make, args, content, items, pairs = state
-    value = resolve(*make)(*args)
+    maker = resolve(*make)
+    value: Any
+    if isinstance(maker, type) and issubclass(maker, BaseException):
+        # Its `__init__` may want other arguments than the ones it passed on.
+        value = maker.__new__(maker, *args)
+        value.args = tuple(args)
+    else:
+        value = maker(*args)
     if content is not None:
         if hasattr(value, "__setstate__"):
             value.__setstate__(content)

@@ -37,11 +37,7 @@ class ErrorValue(Value):
     def from_error(cls, error: BaseException) -> ErrorValue:
         """Make the record of an exception."""
         kind = type(error)
-        try:
-            message = str(error)
-        except Exception as second:
-            message = f"<text of the error cannot be had: {second!r}>"
-        return cls(f"{kind.__module__}.{kind.__qualname__}", message, python_traceback(error))
+        return cls(f"{kind.__module__}.{kind.__qualname__}", error_text(error), python_traceback(error))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"type": self.error_type, "message": self.message, "traceback": self.traceback}
@@ -53,6 +49,14 @@ class ErrorValue(Value):
 
     def __repr__(self) -> str:
         return f"ErrorValue({self.error_type}: {self.message})"
+
+
+def error_text(error: BaseException) -> str:
+    """Return the text of an exception, whatever its `__str__` does."""
+    try:
+        return str(error)
+    except Exception as second:
+        return f"<its text cannot be had: {type(second).__qualname__}>"
 
 
 def _is_ours(filename: str) -> bool:

@@ -18,7 +18,7 @@ from redun.evaluation.calls import Calls
 from redun.evaluation.current import get_current_scheduler, set_current_scheduler
 from redun.evaluation.evaluation import Evaluation
 from redun.evaluation.events import EventLog
-from redun.evaluation.failure import job_traceback
+from redun.evaluation.failure import error_text, job_traceback
 from redun.evaluation.limits import Limits
 from redun.evaluation.node import Node, State
 from redun.evaluation.plans import Plans
@@ -217,7 +217,7 @@ class Scheduler:
                     # There is nowhere to write its end to.
                     raise
                 except Exception as error:
-                    recorder.end(Status.FAILED, f"{type(error).__qualname__}: {error}")
+                    recorder.end(Status.FAILED, f"{type(error).__qualname__}: {error_text(error)}")
                     raise
                 self._close(recorder, root)
             self._report(calls, log, time.monotonic() - started)
@@ -233,7 +233,7 @@ class Scheduler:
         if root.error is None:
             recorder.end(Status.DONE)
         else:
-            recorder.end(Status.FAILED, f"{type(root.error).__qualname__}: {root.error}")
+            recorder.end(Status.FAILED, f"{type(root.error).__qualname__}: {error_text(root.error)}")
 
     def _report(self, calls: Calls, log: EventLog, duration_s: float) -> None:
         log.line()

@@ -702,3 +702,44 @@ def test_allowed_cache_results_leave_out_what_they_do_not_name(runs: Runs) -> No
     assert seen == [1, 1]
     runs(main())
     assert seen == [1, 1]
+
+
+class Odd(Exception):
+    """Takes other arguments than it passes on, and carries what cannot be recorded."""
+
+    def __init__(self, a: int, b: int, keep: Any = None) -> None:
+        super().__init__(f"odd {a}")
+        self.b = b
+        self.keep = keep
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_odd_exceptions(runs: Runs) -> None:
+    seen: list[Any] = []
+
+    @task()
+    def odd(keep: bool) -> None:
+        raise Odd(1, 2, threading.Lock() if keep else None)
+
+    @task()
+    def mute() -> None:
+        raise Mute
+
+    @task()
+    def note(error: Exception) -> Any:
+        seen.append(error)
+        return str(error) if type(error) is not Mute else "mute"
+
+    for _ in range(2):
+        assert runs(catch(odd(False), Odd, note)) == "odd 1"
+        assert runs(catch(mute(), Mute, note)) == "mute"
+        assert runs(catch(odd(True), Odd, note)) == "odd 1"
+        for failing in (mute(), odd(True)):
+            with pytest.raises((Odd, Mute)):
+                runs(failing)
+    assert [type(error) for error in seen][:3] == [Odd, Mute, Odd]
+    assert seen[0].b == 2
