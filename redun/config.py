@@ -199,10 +199,12 @@ def _describe(error: Any) -> str:
         return f"line {error.lineno}: option {error.option!r} is there twice in section [{error.section}]"
     if isinstance(error, configparser.ParsingError) and error.errors:
         line, text = error.errors[0]
-        import ast
+        if text[:1] in ("'", '"'):
+            import ast
 
-        # The text comes as its repr.
-        return f"line {line}: expected [section] or option = value, found {ast.literal_eval(text).strip()[:80]!r}"
+            # Up to Python 3.12 the text comes as its repr.
+            text = ast.literal_eval(text)
+        return f"line {line}: expected [section] or option = value, found {text.strip()[:80]!r}"
     return str(error)
 
 
