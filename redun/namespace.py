@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
+
+from redun.errors import TaskDefinitionError
+
+_NAMESPACE = re.compile(r"[A-Za-z_][A-Za-z_0-9]*(\.[A-Za-z_][A-Za-z_0-9]*)*\Z")
 
 _current: list[str | None] = [None]
 
@@ -30,3 +35,11 @@ def compute_namespace(obj: Any, namespace: str | None = None) -> str | None:
         module = sys.modules.get(getattr(obj, "__module__", None) or "")
         scope = vars(module) if module is not None else {}
     return scope.get("redun_namespace") or get_current_namespace()
+
+
+def check_namespace(namespace: str, whose: str) -> None:
+    """Raise TaskDefinitionError unless a namespace is names joined by dots."""
+    if not _NAMESPACE.match(namespace):
+        raise TaskDefinitionError(
+            f"namespace {namespace!r} of {whose} must be names joined by dots, each of letters, digits and underscores"
+        )

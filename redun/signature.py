@@ -106,3 +106,63 @@ class CallShape:
         known = frozenset(names)
         ordered.extend([[name, kwargs[name]] for name in sorted(kwargs) if name not in known and name not in leave_out])
         return ordered
+
+
+class WrapperShape(CallShape):
+    """What a task around another takes: the other's signature and defaults, where the wrapper's function has the last word.
+
+    Args:
+        wrapper: the outer function, often just `(*args, **kwargs)`; what it refuses is refused.
+        inner: the shape of the inner task.
+    """
+
+    __slots__ = ("_accepted",)
+
+    def __init__(self, wrapper: Callable[..., Any], inner: CallShape) -> None:
+        super().__init__(_with_signature(inner.signature))
+        self._accepted = CallShape(wrapper)
+        # Every call goes through `check`.
+        self.simple = False
+
+    def check(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Raise TypeError, worded as Python does, unless the wrapper's function takes the arguments."""
+        self._accepted.check(name, args, kwargs)
+
+
+def return_annotation(function: Callable[..., Any]) -> Any:
+    """Return what a function says that it returns, None if nothing; text is resolved if it may be a tuple."""
+    annotation = getattr(function, "__annotations__", {}).get("return")
+    if isinstance(annotation, str):
+        if "tuple" not in annotation.lower():
+            return None
+        import typing
+
+        try:
+            return typing.get_type_hints(function).get("return")
+        except Exception:
+            return None
+    return annotation
+
+
+def get_tuple_type_length(tuple_type: Any) -> int | None:
+    """Return the number of items of a fixed tuple type (`tuple[int, str]` -> 2), or None for any other annotation."""
+    if getattr(tuple_type, "__origin__", None) is not tuple:
+        return None
+    args = tuple_type.__args__
+    if args == ((),):
+        return 0
+    return None if Ellipsis in args else len(args)
+
+
+def without_leading(function: Callable[..., Any], count: int) -> Callable[..., Any]:
+    """Return a function with the same signature but for its first parameters."""
+    signature = inspect.signature(function)
+    return _with_signature(signature.replace(parameters=list(signature.parameters.values())[count:]))
+
+
+def _with_signature(signature: inspect.Signature) -> Callable[..., Any]:
+    def shape(*args: Any, **kwargs: Any) -> None:
+        return None
+
+    shape.__signature__ = signature  # type: ignore[attr-defined]
+    return shape

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from redun.errors import TaskDefinitionError
 from redun.expression import SchedulerExpression, TaskExpression
-from redun.namespace import compute_namespace
+from redun.namespace import check_namespace, compute_namespace
 from redun.records import TaskRecord
-from redun.signature import CallShape
+from redun.signature import CallShape, WrapperShape, get_tuple_type_length, return_annotation, without_leading
 from redun.store.ids import object_id
 from redun.task_options import CacheCheckValid, CacheResult, CacheScope, check_options
-from redun.task_registry import TaskRegistry, get_task_registry
+from redun.task_registry import TaskRegistry, get_task_registry, split_task_fullname
 from redun.value import Value
+
+if TYPE_CHECKING:
+    from redun.wrapping import wraps_task
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,7 +31,6 @@ R = TypeVar("R")
 _COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
-_NAMESPACE = re.compile(r"[A-Za-z_][A-Za-z_0-9]*(\.[A-Za-z_][A-Za-z_0-9]*)*\Z")
 
 
 class Task(Value, Generic[P, R]):
@@ -80,6 +82,7 @@ class Task(Value, Generic[P, R]):
         self._record: TaskRecord | None = None
         self._id: bytes | None = None
         self._nout: int | None = None
+        self._wrapped: Task[Any, Any] | None = None
         self._check_definition()
 
     def _check_definition(self) -> None:
@@ -89,10 +92,8 @@ class Task(Value, Generic[P, R]):
             raise TaskDefinitionError(
                 f"task name {self.name!r} must be letters, digits and underscores, not starting with a digit: give @task(name=...)"
             )
-        if self.namespace and not _NAMESPACE.match(self.namespace):
-            raise TaskDefinitionError(
-                f"namespace {self.namespace!r} of task {self.name!r} must be names joined by dots, each of letters, digits and underscores"
-            )
+        if self.namespace:
+            check_namespace(self.namespace, f"task {self.name!r}")
         code = getattr(self.func, "__code__", None)
         if code is not None and code.co_posonlyargcount > code.co_argcount - len(self.func.__defaults__ or ()):
             raise TaskDefinitionError(
@@ -125,7 +126,11 @@ class Task(Value, Generic[P, R]):
 
     def _look(self) -> CallShape:
         """Find out what calls need to know; once per task."""
-        shape = self._shape = CallShape(self.func)
+        if self._wrapped is None or self.get_task_option("use_wrapper_signature"):
+            shape = CallShape(self.func)
+        else:
+            shape = WrapperShape(self.func, self._wrapped.shape)
+        self._shape = shape
         self._nout = self._find_nout()
         return shape
 
@@ -135,7 +140,7 @@ class Task(Value, Generic[P, R]):
             if type(nout) is not int or nout < 0:
                 raise TaskDefinitionError(f"nout of task {self.fullname!r} must be an integer of at least 0, found {nout!r}")
             return nout
-        return get_tuple_type_length(_return_annotation(self.func))
+        return get_tuple_type_length(return_annotation(self.func))
 
     @property
     def is_async(self) -> bool:
@@ -163,6 +168,32 @@ class Task(Value, Generic[P, R]):
     def load_module(self) -> str:
         """Name of the module that defines the task, for those who must import it elsewhere."""
         return str(self.get_task_option("load_module") or self.func.__module__)
+
+    @property
+    def wrapped_task(self) -> Task[Any, Any] | None:
+        """The task that this one was put around by `wraps_task`, or None."""
+        return self._wrapped
+
+    @property
+    def inner_task(self) -> Task[Any, Any]:
+        """The innermost of the tasks that this one was put around; itself if there is none."""
+        inner: Task[Any, Any] = self
+        while inner._wrapped is not None:
+            inner = inner._wrapped
+        return inner
+
+    def wrap(self, inner: Task[Any, Any]) -> None:
+        """Note that this task was put around another; for `wraps_task`."""
+        self._wrapped = inner
+        self._shape = None
+
+    def redefined(self) -> Task[P, R]:
+        """Return a task of the same function whose definition has the options that this one has now."""
+        made: Task[P, R] = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made.task_options_base, made.task_options_override = self.get_task_options(), {}
+        made.recompute_hash()
+        return made
 
     @property
     def source(self) -> str:
@@ -285,7 +316,7 @@ class SchedulerTask(Task[P, R]):
 
     def _look(self) -> CallShape:
         # What a caller gives comes after (scheduler, parent_job, sexpr).
-        shape = self._shape = CallShape(_without_leading(self.func, 3))
+        shape = self._shape = CallShape(without_leading(self.func, 3))
         self._nout = self._find_nout()
         return shape
 
@@ -354,47 +385,6 @@ def _plain_overrides(options: dict[str, Any]) -> Any:
     from redun.encoding import value_id
 
     return value_id(dict(sorted(options.items()))).hex()
-
-
-def _return_annotation(function: Callable[..., Any]) -> Any:
-    annotation = getattr(function, "__annotations__", {}).get("return")
-    if isinstance(annotation, str):
-        if "tuple" not in annotation.lower():
-            return None
-        import typing
-
-        try:
-            return typing.get_type_hints(function).get("return")
-        except Exception:
-            return None
-    return annotation
-
-
-def get_tuple_type_length(tuple_type: Any) -> int | None:
-    """Return the number of items of a fixed tuple type (`tuple[int, str]` -> 2), or None for any other annotation."""
-    if getattr(tuple_type, "__origin__", None) is not tuple:
-        return None
-    args = tuple_type.__args__
-    if args == ((),):
-        return 0
-    return None if Ellipsis in args else len(args)
-
-
-def _without_leading(function: Callable[..., Any], count: int) -> Callable[..., Any]:
-    import inspect
-
-    def shape(*args: Any, **kwargs: Any) -> None:
-        return None
-
-    signature = inspect.signature(function)
-    shape.__signature__ = signature.replace(parameters=list(signature.parameters.values())[count:])  # type: ignore[attr-defined]
-    return shape
-
-
-def split_task_fullname(task_fullname: str) -> tuple[str, str]:
-    """Split a fullname into namespace ("" if none) and name."""
-    namespace, _, name = task_fullname.rpartition(".")
-    return namespace, name
 
 
 @overload
@@ -479,6 +469,14 @@ def scheduler_task(
     return decorate
 
 
+def __getattr__(name: str) -> Any:
+    if name == "wraps_task":
+        from redun.wrapping import wraps_task
+
+        return wraps_task
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "CacheCheckValid",
     "CacheResult",
@@ -492,4 +490,5 @@ __all__ = [
     "scheduler_task",
     "split_task_fullname",
     "task",
+    "wraps_task",
 ]

@@ -67,3 +67,9 @@ _registry = TaskRegistry()
 def get_task_registry() -> TaskRegistry:
     """Return the registry of this process."""
     return _registry
+
+
+def split_task_fullname(task_fullname: str) -> tuple[str, str]:
+    """Split a fullname into namespace ("" if none) and name."""
+    namespace, _, name = task_fullname.rpartition(".")
+    return namespace, name
