@@ -3,5 +3,6 @@
 import redun.evaluation.failure
 import redun.forms
 import redun.functools
+import redun.job_info
 import redun.root
 import redun.scripting  # noqa: F401

@@ -7,12 +7,14 @@ from redun.evaluation.job import Job
 from redun.evaluation.scheduler import Scheduler
 from redun.forms import catch, catch_all, cond, get_context, seq, throw
 from redun.functools import with_export_options
+from redun.job_info import JobInfo
 from redun.root import root_task
 
 __all__ = [
     "DryRunResult",
     "ErrorValue",
     "Job",
+    "JobInfo",
     "NoCurrentScheduler",
     "Scheduler",
     "SchedulerError",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from redun import job_info
 from redun.errors import EncodeError, ValueEncodeError
 from redun.evaluation.plans import key_in_context
 from redun.nested import ATOMS, iter_leaves, map_leaves
@@ -29,8 +30,13 @@ class Arguments:
             value_of = job.scope.value
             args = tuple([value_of(arg) for arg in args])
             kwargs = {name: value_of(arg) for name, arg in kwargs.items()}
+        wants_info = False
         if kwargs or not ATOMS.issuperset(map(type, args)):
             args, kwargs = self._preprocess(job, args, kwargs)
+            wants_info = job_info.among(args, kwargs)
+            if wants_info:
+                # Every job's own is another: none may count, else no call would ever be found again.
+                args, kwargs = job_info.replaced(args, kwargs, job_info.UNKNOWN)
         job.args, job.kwargs = args, kwargs
         keys: list[bytes] = []
         refs = job.arg_refs
@@ -50,6 +56,9 @@ class Arguments:
         except EncodeError as error:
             raise ValueEncodeError(f"{self._slot(job, len(refs))} of {plan.fullname} cannot be recorded: {error}") from error
         job.eval_hash = job.key = plan.eval_hash(keys, kwarg_keys)
+        if wants_info:
+            info = _facts(job, plan.eval_hash(keys, kwarg_keys, b""))
+            job.args, job.kwargs = job_info.replaced(args, kwargs, info)
         if job.context:
             job.key = key_in_context(job)
         if not job.recorder.records:
@@ -82,3 +91,12 @@ class Arguments:
             return registry.preprocess(leaf, {"job": job}) if registry.has_preprocess(type(leaf)) else leaf
 
         return map_leaves(prepare, args), map_leaves(prepare, kwargs)
+
+
+def _facts(job: Job, args_hash: bytes) -> job_info.JobInfo:
+    """Return what a task may know of its job."""
+    recorded: Job | None = job
+    while recorded is not None and not recorded.recorder.records:
+        recorded = recorded.parent
+    ref = "" if recorded is None else str(getattr(recorded.recorder, "ref", ""))
+    return job_info.JobInfo(ref.rpartition("/")[2], job.id, job.eval_hash.hex(), args_hash.hex(), dict(job.plan.options))
