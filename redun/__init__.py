@@ -12,14 +12,30 @@ from redun.version import __version__
 if TYPE_CHECKING:
     from redun.evaluation.current import get_current_scheduler, set_current_scheduler
     from redun.evaluation.scheduler import Scheduler
+    from redun.executors.alias import AliasExecutor
+    from redun.executors.aws_batch import AWSBatchExecutor
+    from redun.executors.aws_glue import AWSGlueExecutor
+    from redun.executors.docker import DockerExecutor
+    from redun.executors.gcp_batch import GCPBatchExecutor
+    from redun.executors.k8s import K8SExecutor
     from redun.executors.local import LocalExecutor
+    from redun.executors.registry import register_executor
     from redun.file import Dir, File
     from redun.forms import catch, cond, get_context, throw
+    from redun.running import run
     from redun.scripting import script
 
 version = __version__
 
 _HOMES = {
+    "AWSBatchExecutor": "redun.executors.aws_batch",
+    "AWSGlueExecutor": "redun.executors.aws_glue",
+    "AliasExecutor": "redun.executors.alias",
+    "DockerExecutor": "redun.executors.docker",
+    "GCPBatchExecutor": "redun.executors.gcp_batch",
+    "K8SExecutor": "redun.executors.k8s",
+    "register_executor": "redun.executors.registry",
+    "run": "redun.running",
     "Dir": "redun.file",
     "File": "redun.file",
     "LocalExecutor": "redun.executors.local",
@@ -50,8 +66,14 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "AWSBatchExecutor",
+    "AWSGlueExecutor",
+    "AliasExecutor",
     "Dir",
+    "DockerExecutor",
     "File",
+    "GCPBatchExecutor",
+    "K8SExecutor",
     "LocalExecutor",
     "PartialTask",
     "Scheduler",
@@ -64,6 +86,8 @@ __all__ = [
     "get_current_scheduler",
     "get_task_registry",
     "namespace",
+    "register_executor",
+    "run",
     "script",
     "set_current_scheduler",
     "task",

@@ -23,6 +23,7 @@ __all__ = [
     "DecodeError",
     "DryRunResult",
     "EncodeError",
+    "ExecutorError",
     "ExpressionError",
     "FormatTooNew",
     "InternalError",
@@ -72,6 +73,10 @@ class SchedulerError(RedunError):
 
 class NoCurrentScheduler(SchedulerError):
     """There is no running scheduler on this thread."""
+
+
+class ExecutorError(SchedulerError):
+    """An executor cannot do what it was asked for; names the executor."""
 
 
 class LimitError(SchedulerError, ValueError):

@@ -5,4 +5,5 @@ import redun.forms
 import redun.functools
 import redun.job_info
 import redun.root
-import redun.scripting  # noqa: F401
+import redun.scripting
+import redun.tools  # noqa: F401

@@ -36,6 +36,9 @@ class Executor:
         self.options: Mapping[str, Any] = {}
         self._completions: SimpleQueue[Any] | None = None
 
+    def join(self, executors: Executors) -> None:
+        """The executor belongs to these from now on; for one that needs others."""
+
     def start(self, completions: SimpleQueue[Any]) -> None:
         """A run begins: hand jobs back through this queue from now on."""
         self._completions = completions
@@ -91,11 +94,12 @@ class Executors:
         if executor is None:
             make = self._make.get(name)
             if make is None:
-                known = ", ".join(repr(known) for known in sorted({*self._make, *self._made}))
+                known = ", ".join(map(repr, self.names()))
                 raise SchedulerError(
                     f"unknown executor {name!r}: expected one of {known}, or a section [executors.{name}] in redun.ini"
                 )
             executor = self._made[name] = make()
+            executor.join(self)
             if self._completions is not None:
                 executor.start(self._completions)
         return executor
@@ -103,8 +107,16 @@ class Executors:
     def add(self, executor: Executor) -> None:
         """Add an executor under its name, replacing what had it."""
         self._made[executor.name] = executor
+        executor.join(self)
         if self._completions is not None:
             executor.start(self._completions)
+
+    def names(self) -> list[str]:
+        """Names of all executors, sorted, made already or not."""
+        return sorted({*self._make, *self._made})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._made or name in self._make
 
     def options(self, name: str) -> Mapping[str, Any]:
         """Return the task options that an executor's configuration gives."""
@@ -147,3 +159,22 @@ class Executors:
         self._completions = None
         for executor in self._made.values():
             executor.stop()
+
+
+def __getattr__(name: str) -> Any:
+    # What makes executors knows their classes, so it cannot be imported here before them.
+    if name == "ExecutorError":
+        from redun.errors import ExecutorError
+
+        return ExecutorError
+    if name in (
+        "get_executor_class",
+        "get_executor_from_config",
+        "get_executors_from_config",
+        "load_task_module",
+        "register_executor",
+    ):
+        from redun.executors import registry
+
+        return getattr(registry, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

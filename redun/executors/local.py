@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from redun.errors import ConfigError, InternalError
+from redun.errors import ConfigError, ExecutorError, InternalError
 from redun.executors.base import Executor, run_job
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from redun.executors.coroutines import CoroutineThread
 
 DEFAULT_MAX_WORKERS = 20
+THREAD_MODE = "thread"
+PROCESS_MODE = "process"
 _GROW_AFTER_S = 0.001
 
 
@@ -30,13 +32,23 @@ class LocalExecutor(Executor):
         name: under which tasks ask for it.
         scheduler: the scheduler that it belongs to.
         config: `max_workers`, the most threads there may be.
+        mode: only threads so far.
 
     Raises:
+        ExecutorError: another mode.
         ConfigError: `max_workers` is no positive integer.
     """
 
-    def __init__(self, name: str = "default", scheduler: Any = None, config: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "default",
+        scheduler: Any = None,
+        config: Mapping[str, Any] | None = None,
+        mode: str = THREAD_MODE,
+    ) -> None:
         super().__init__(name, scheduler, config)
+        if mode != THREAD_MODE:
+            raise ExecutorError(f"executor {name!r}: mode {mode!r} is not there yet, expected {THREAD_MODE!r}")
         self._max_workers = _positive(name, self.config.get("max_workers", DEFAULT_MAX_WORKERS))
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
