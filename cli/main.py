@@ -114,6 +114,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     if "_REDUN_COMPLETE" in os.environ:
         group.main(args, prog_name="redun")
+    # A stream that is closed takes nothing, and that is no reason to fail.
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character is no reason to fail.
         if hasattr(stream, "reconfigure"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,10 @@ class Session:
     def log(self, text: str) -> None:
         """Write a line of the log to standard error."""
         if self.logs:
-            sys.stderr.write(f"[redun] {text}\n")
+            # A log that nobody can read, on a full disk say, must not stop what it tells of.
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"[redun] {text}\n")
+                sys.stderr.flush()
 
     def find_folder(self) -> Path:
         """Return the configuration folder that counts; it may not exist yet."""

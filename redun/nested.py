@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from redun.errors import EncodeError
 from redun.expression import Expression
 
 ATOMS = frozenset((int, str, float, bool, type(None), bytes, complex))
@@ -56,16 +57,22 @@ def iter_leaves(value: Any) -> Iterator[Any]:
     if items is None:
         yield value
         return
-    stack = [iter(items)]
+    stack = [(iter(items), value)]
+    open_ids = {id(value)}
     while stack:
-        for item in stack[-1]:
+        todo, container = stack[-1]
+        for item in todo:
             inside = children(item)
             if inside is not None:
-                stack.append(iter(inside))
+                if id(item) in open_ids:
+                    raise EncodeError(f"a {type(item).__qualname__} that contains itself has no encoding")
+                open_ids.add(id(item))
+                stack.append((iter(inside), item))
                 break
             yield item
         else:
             stack.pop()
+            open_ids.discard(id(container))
 
 
 def find_expressions(value: Any) -> list[Expression[Any]]:

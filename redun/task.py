@@ -373,6 +373,11 @@ class PartialTask(Task[P, R]):
 def _include_hash(item: Any) -> str:
     if isinstance(item, Task):
         return item.hash
+    if hasattr(item, "__code__"):
+        # By its source, wherever it is defined.
+        from redun.user_types import function_digest
+
+        return f"{item.__qualname__} {function_digest(item)}"
     from redun.encoding import value_id
 
     return value_id(item).hex()

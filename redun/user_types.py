@@ -12,6 +12,7 @@ A class is resolved by name when bytes are decoded, so bytes must come from a st
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import pickle
 import sys
@@ -132,6 +133,12 @@ def _function(value: Any) -> Form:
     if owner is not None and not isinstance(owner, ModuleType):
         # A bound builtin such as [].append is an object, not a name.
         raise EncodeError(f"the bound method {value.__qualname__!r} has no encoding: pass its object and call it in the task")
+    if _importable_name(value) is None:
+        # Two closures of one definition share their text, but not what they close over: a digest of it would confuse them.
+        raise EncodeError(
+            f"the function {value.__qualname__!r} cannot be found by its name: functions that are arguments or results must be "
+            "defined at the top of a module"
+        )
     return UserExt.FUNCTION, [module, value.__qualname__, function_digest(value)]
 
 
@@ -155,7 +162,8 @@ def _reduced(value: Any) -> tuple[Form, bool]:
     """The `__reduce_ex__` form, taken apart so that its parts are encoded canonically; pickle where that fails."""
     kind = type(value)
     try:
-        reduced = value.__reduce_ex__(4)
+        reducer = copyreg.dispatch_table.get(kind)
+        reduced = reducer(value) if reducer is not None else value.__reduce_ex__(4)
     except Exception as error:
         raise EncodeError(f"a value of type {_full_name(kind)!r} has no encoding: {error}") from error
     if isinstance(reduced, str):

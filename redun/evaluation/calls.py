@@ -213,6 +213,8 @@ class Calls:
         if jobs:
             self._to_submit = []
             self.running += len(jobs)
+            # A job may take the process down with it: its line must be out by then.
+            self.log.flush()
             self.executors.submit(jobs)
 
     def grow_after_s(self) -> float | None:

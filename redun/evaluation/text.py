@@ -43,7 +43,7 @@ def format_call(fullname: str, names: Sequence[str], args: Sequence[Any], kwargs
     """Return `ns.name(a=1, b='x')`: a call with its positional arguments named after their parameters."""
     shown = []
     for place, arg in enumerate(args):
-        text = repr(arg) if type(arg) is int else format_value(arg)
+        text = format_value(arg)
         shown.append(f"{names[place]}={text}" if place < len(names) else text)
     for name, arg in kwargs.items():
         shown.append(f"{name}={format_value(arg)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import threading
 from collections import namedtuple
 from pathlib import Path
@@ -743,3 +744,49 @@ def test_odd_exceptions(runs: Runs) -> None:
                 runs(failing)
     assert [type(error) for error in seen][:3] == [Odd, Mute, Odd]
     assert seen[0].b == 2
+
+
+def test_functions_that_cannot_be_told_apart_are_refused(runs: Runs) -> None:
+    def make(n: int) -> Any:
+        return lambda x: x + n
+
+    @task()
+    def apply(function: Any, x: int) -> Any:
+        return function(x)
+
+    for function in (make(1), lambda x: x):
+        with pytest.raises(ValueEncodeError, match="top of a module"):
+            runs(apply(function, 10))
+    assert runs([apply(abs, -3), apply(same_number, 4)]) == [3, 4]
+
+
+def same_number(x: int) -> int:
+    return x
+
+
+def test_values_that_contain_themselves_are_refused(runs: Runs) -> None:
+    @task()
+    def loop() -> Any:
+        items: list[Any] = []
+        items.append([1, {"k": items}])
+        return items
+
+    with pytest.raises(ValueEncodeError, match="contains itself"):
+        runs(loop())
+
+
+def test_types_that_only_copyreg_knows(runs: Runs) -> None:
+    @task()
+    def pattern(text: str) -> Any:
+        return re.compile(text)
+
+    @task()
+    def match(pattern: Any, text: str) -> bool:
+        return bool(pattern.match(text))
+
+    assert runs(match(pattern("a+"), "aa")) is True
+    assert runs(match(pattern("a+"), "aa"), dryrun=True) is True
+
+
+def test_huge_numbers(runs: Runs) -> None:
+    assert runs(inc(10**5000)) == 10**5000 + 1
