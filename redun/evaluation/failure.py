@@ -102,11 +102,7 @@ def _job_lines(job: Job) -> list[str]:
     task = job.plan.task
     code = getattr(task.func, "__code__", None)
     definition = next((line for line in task.source.splitlines() if line.startswith(("def ", "async def "))), "")
-    where = (
-        f'File "{code.co_filename}", line {_definition_line(code, task.source)}'
-        if code is not None
-        else f"Task {job.plan.fullname}"
-    )
+    where = f'File "{code.co_filename}", line {_definition_line(code)}' if code is not None else f"Task {job.plan.fullname}"
     lines = [f"  Job {job.short_id}: {where}, in {task.name}"]
     if definition:
         lines.append(f"    {definition}")
@@ -116,7 +112,7 @@ def _job_lines(job: Job) -> list[str]:
     return lines
 
 
-def _definition_line(code: Any, source: str) -> int:
+def _definition_line(code: Any) -> int:
     """The line of `def`: the code object's first line is that of the first decorator."""
     import linecache
 

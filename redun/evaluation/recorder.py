@@ -11,6 +11,7 @@ by a gc that ran beside us, it is put again.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ class Recorder:
         self._source = source
         self._execution_data = execution.encode()
         self._execution = object_id(self._execution_data)
-        self.ref = f"executions/{_uuid_text(execution.id)}"
+        self.ref = f"executions/{uuid.UUID(bytes=execution.id)}"
         self._head: bytes | None = None
         self._sequence = 0
         self._objects: dict[bytes, bytes] = {}
@@ -309,8 +310,3 @@ def _started(job: Job) -> JobRecord:
     return JobRecord(
         job.number, job.job_id, 0 if parent is None else parent.number, job.plan.task_id, job.start_us, -1, Status.RUNNING, None
     )
-
-
-def _uuid_text(data: bytes) -> str:
-    digits = data.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -20,7 +20,7 @@ from redun.evaluation.evaluation import Evaluation
 from redun.evaluation.events import EventLog
 from redun.evaluation.failure import error_text, job_traceback
 from redun.evaluation.limits import Limits
-from redun.evaluation.node import Node, State
+from redun.evaluation.node import Node
 from redun.evaluation.plans import Plans
 from redun.evaluation.recorder import DryRecorder, NoRecorder, Recorder
 from redun.evaluation.status import format_status_table
@@ -151,7 +151,7 @@ class Scheduler:
             context: laid over the configured context.
             execution_id: UUID to record it under; a new one by default.
             option_overrides: task options that beat all others.
-            provenance: False to keep results but record no execution.
+            provenance: False to record no execution, look nothing up and keep no results.
 
         Raises:
             DryRunResult: `dryrun` is set and jobs would run.
@@ -318,6 +318,3 @@ class _raised_thresholds:
 
         gc.set_threshold(*self._before)
         gc.unfreeze()
-
-
-__all__ = ["Scheduler", "State"]
