@@ -208,6 +208,12 @@ def _describe(error: Any) -> str:
     return str(error)
 
 
+def create_config_section(config_dict: Mapping[str, Any] | None = None) -> Section:
+    """Return a section made of a dict, for executors that are made in Python."""
+    texts = {key: _as_text(value) for key, value in (config_dict or {}).items()}
+    return Section("section", {"section": texts}, "configuration")
+
+
 def find_folder(explicit: str | os.PathLike[str] | None = None) -> Path:
     """Return the configuration folder that counts here, whether or not it exists yet; creates nothing.
 
@@ -378,6 +384,7 @@ def parse_context(text: str, where: str) -> dict[str, Any]:
 __all__ = [
     "Config",
     "Section",
+    "create_config_section",
     "find_folder",
     "load_config",
     "make_folder",

@@ -23,3 +23,17 @@ def lookup(context: Mapping[str, Any], path: str, default: Any = None) -> Any:
             return default
         found = found[part]
     return found
+
+
+def get_context_value(context: dict[str, Any], var_path: str, default: Any) -> Any:
+    """Return the value at a dotted path of a context that is at hand, or `default`; inside a workflow, see `get_context`."""
+    return lookup(context, var_path, default)
+
+
+def __getattr__(name: str) -> Any:
+    # The special form needs the engine, which needs this module.
+    if name == "get_context":
+        from redun.forms import get_context
+
+        return get_context
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

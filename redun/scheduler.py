@@ -1,5 +1,7 @@
 """Public import path of the scheduler and the special forms; they live in `redun.evaluation` and `redun.forms`."""
 
+from typing import Any
+
 from redun.errors import DryRunResult, NoCurrentScheduler, SchedulerError
 from redun.evaluation.current import get_current_scheduler, set_current_scheduler
 from redun.evaluation.failure import ErrorValue
@@ -9,6 +11,42 @@ from redun.forms import catch, catch_all, cond, get_context, seq, throw
 from redun.functools import with_export_options
 from redun.job_info import JobInfo
 from redun.root import root_task
+
+_HOMES = {
+    "CacheCheckValid": "redun.task",
+    "CacheResult": "redun.task",
+    "CacheScope": "redun.task",
+    "Config": "redun.config",
+    "Dir": "redun.file",
+    "Executor": "redun.executors.base",
+    "Expression": "redun.expression",
+    "LocalExecutor": "redun.executors.local",
+    "Promise": "redun.promise",
+    "QuotedExpression": "redun.expression",
+    "SchedulerExpression": "redun.expression",
+    "SimpleExpression": "redun.expression",
+    "Task": "redun.task",
+    "TaskExpression": "redun.expression",
+    "TaskRegistry": "redun.task",
+    "Value": "redun.value",
+    "ValueExpression": "redun.expression",
+    "get_task_registry": "redun.task",
+    "get_type_registry": "redun.value",
+    "quote": "redun.expression",
+    "scheduler_task": "redun.task",
+    "task": "redun.task",
+    "wait_promises": "redun.promise",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(home), name)
+
 
 __all__ = [
     "DryRunResult",
