@@ -117,8 +117,6 @@ class Calls:
         job = Job(expr, scope, plan, self._numbers)
         if expr.export_options:
             self.plans.export(job, expr)
-        if scope.job is None:
-            job.context = self.evaluation.context
         if plan.context_update:
             job.context = merge(job.context or {}, plan.context_update)
         plan.counts[Column.PENDING] += 1
@@ -294,7 +292,7 @@ class Calls:
         if graph is not None:
             aliases = graph.aliases()
             if aliases:
-                job.inner = Scope(job)
+                job.inner = Scope(job, job.context)
                 job.inner.aliases = aliases
         return result
 
@@ -307,7 +305,7 @@ class Calls:
             return
         job.reduction = value
         if job.inner is None:
-            job.inner = Scope(job)
+            job.inner = Scope(job, job.context)
         job.count(Column.RUNNING)
         job.move(State.REDUCING)
         self.evaluation.demand(job, [value], job.inner)

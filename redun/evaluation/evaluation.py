@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from redun.errors import CircularCall, DryRunResult, InternalError, SchedulerError
+from redun.evaluation.defaults import Default, DefaultExpression
 from redun.evaluation.job import Job
 from redun.evaluation.node import FINAL, Node, Operation, Root, Scope, State
 from redun.evaluation.promised import Awaited
@@ -52,7 +53,7 @@ class Evaluation:
     def __init__(self, calls: Calls, scheduler: Any, dryrun: bool = False, context: dict[str, Any] | None = None) -> None:
         self.calls = calls
         self.scheduler = scheduler
-        self.root_scope = Scope(None)
+        self.root_scope = Scope(None, context)
         self.dryrun = dryrun
         self.context = context
         self.completions: SimpleQueue[Completion | None] = SimpleQueue()
@@ -133,7 +134,7 @@ class Evaluation:
             scope = self.root_scope
         elif parent.state in (State.RUNNING, State.REDUCING):
             if parent.inner is None:
-                parent.inner = Scope(parent)
+                parent.inner = Scope(parent, parent.context)
             scope = parent.inner
         else:
             raise SchedulerError(
@@ -198,6 +199,8 @@ class Evaluation:
             return self._new_form(expr, scope)  # type: ignore[arg-type]
         if kind is ValueExpression:
             return _Known(expr, scope)
+        if kind is DefaultExpression:
+            return Default(expr, scope)
         raise InternalError(f"expression of type {kind.__qualname__!r} cannot be evaluated")
 
     def _new_form(self, expr: SchedulerExpression[Any], scope: Scope) -> Node:

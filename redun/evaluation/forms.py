@@ -293,9 +293,7 @@ class GetContext(Form):
         args, kwargs = self.scope.value(self.expr.args), self.scope.value(self.expr.kwargs)
         path = args[0] if args else kwargs["var_path"]
         default = args[1] if len(args) > 1 else kwargs.get("default")
-        job = self.scope.job
-        context = (job.context if job is not None else run.context) or {}
-        self.follow(run, lookup(context, path, default))
+        self.follow(run, lookup(self.scope.context or {}, path, default))
 
 
 class LazyOptions(Node):

@@ -133,7 +133,7 @@ class Job(Node):
         self.call: bytes | None = None
         self.known_call: bytes | None = None
         self.twins: list[Job] | None = None
-        self.context: Any = parent.context if parent is not None else None
+        self.context: Any = scope.context
         self.exported: dict[str, Any] | None = parent.exported if parent is not None else None
         self.start_us = 0
         self.end_us = 0
@@ -189,7 +189,12 @@ class Job(Node):
         """Fill in defaults and wait for arguments that are expressions."""
         plan = self.plan
         if plan.has_defaults:
-            self.kwargs = plan.shape.fill(self.args, self.kwargs)
+            given = self.kwargs
+            self.kwargs = plan.shape.fill(self.args, given)
+            if plan.context_update:
+                from redun.evaluation.defaults import in_context
+
+                self.kwargs = in_context(self, given, self.kwargs)
         if not self.kwargs and ATOMS.issuperset(map(type, self.args)):
             run.ready_now(self)
             return

@@ -69,16 +69,18 @@ class Scope:
 
     Attributes:
         job: the job, None for the root of a run.
+        context: what `get_context` sees in it, and what jobs in it inherit.
         nodes: id of an expression -> its node, while it has no value. Failed ones stay.
         settled: id of an expression -> (value, ids of the calls that it derives from, or None: look at its inputs).
         identity: digests of its expressions (`redun.evaluation.identity`), once somebody asks.
         aliases: id of an expression -> the equal one that stands for it, where a result holds several equal ones.
     """
 
-    __slots__ = ("aliases", "identity", "job", "keep", "nodes", "settled")
+    __slots__ = ("aliases", "context", "identity", "job", "keep", "nodes", "settled")
 
-    def __init__(self, job: Job | None) -> None:
+    def __init__(self, job: Job | None, context: Any = None) -> None:
         self.job = job
+        self.context = context
         self.nodes: dict[int, Node] = {}
         self.settled: dict[int, tuple[Any, tuple[bytes, ...] | None]] = {}
         self.aliases: dict[int, Expression[Any]] | None = None

@@ -41,7 +41,7 @@ class Recoveries:
             return None
         if scope.identity is None:
             scope.identity = Identity()
-        context = job.context if job is not None else self._calls.evaluation.context
+        context = scope.context
         try:
             form.key = scope.identity.digest([form.expr, context] if context else form.expr)
         except (EncodeError, TaskNotFound):
