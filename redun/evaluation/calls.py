@@ -10,6 +10,7 @@ Every job passes here once, so each step does what it must and no more.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redun.context import merge
@@ -314,6 +315,10 @@ class Calls:
         """All expressions in a job's reduction have values: its result is known."""
         scope = job.inner
         assert scope is not None
+        if scope.failed:
+            job.settling = True
+            if self.evaluation.demand_rest(job, scope):
+                return
         value = scope.value(job.reduction)
         calls = scope.calls(job.reduction)
         if calls:
@@ -419,20 +424,33 @@ class Calls:
             job.result_ref = job.recorder.encoder.encode(told)
             if job.result_ref[0] == LINK_MARK:
                 job.recorder.needs_value(job.result_ref, told)
-            subtree = frozenset(job.subtree) if job.subtree else _NOTHING
-            job.call = self._record_call(job, job.result_ref, subtree, True)
+            if job.calls is not None:
+                # Through a child: what was made beside or after it is chance, and no part of the call.
+                job.child_calls = list(job.calls)
+                job.subtree = self.tasks_of(job.calls) or set()
+            job.call = self._record_call(job, job.result_ref, frozenset(job.subtree or ()), True)
+        job.calls = (*job.scope.all_calls([*job.expr.args, *job.expr.kwargs.values()]), *((job.call,) if job.call else ()))
         job.move(State.FAILED)
         job.error = error
         self.log.rejected(job)
         self._tell_parent(job, job.call, frozenset(job.subtree or ()))
         job.recorder.finished(job)
         if knows_arguments and self._equal.get(job.key) is job:
-            job.calls = () if job.call is None else (job.call,)
             outcome = Outcome(None, error, job.result_ref, job.call, _NOTHING)
             self._equal[job.key] = outcome
             for twin in job.twins or ():
                 if twin.state is State.TWIN:
                     self._share(twin, outcome)
+
+    def tasks_of(self, calls: Iterable[bytes]) -> set[bytes] | None:
+        """Return the ids of the tasks of calls made in this execution, and of all tasks below them; None if a call is not known."""
+        tasks: set[bytes] = set()
+        for call in calls:
+            known = self.recorder.call_record(call)
+            if known is None:
+                return None
+            tasks.update((known.task, *known.tasks))
+        return tasks
 
     def note_origin(self, node: Node, error: BaseException) -> None:
         """Remember where an error came up first."""

@@ -73,6 +73,8 @@ class Evaluation:
             node.move(State.WAITING)
         # One more than there are inputs known: the walk itself, which lets go when it is through.
         node.missing = 1
+        node.inputs = expressions
+        node.cursor = -1
         self._walks.append((node, scope, iter(expressions)))
         return True
 
@@ -102,12 +104,16 @@ class Evaluation:
         if isinstance(node, Job):
             self.calls.fail(node, error)
         else:
+            if node.calls is None:
+                # It failed by itself: all its inputs have values.
+                node.calls = node.inputs_scope.all_calls(node.inputs or [])
             node.move(State.FAILED)
         self.failed(node, error)
 
     def failed(self, node: Node, error: BaseException) -> None:
         """Tell the waiters of a node in state FAILED."""
         node.error = error
+        node.scope.failed = True
         self.calls.note_origin(node, error)
         self._failures.extend([(waiter, node) for waiter in node.waiters])
         node.waiters = []
@@ -125,8 +131,48 @@ class Evaluation:
     def input_done(self, waiter: Node) -> None:
         """One input less to wait for."""
         waiter.missing -= 1
-        if waiter.missing == 0 and waiter.state < FINAL:
-            self.ready_now(waiter)
+        if waiter.missing == 0:
+            if waiter.state < FINAL:
+                self.ready_now(waiter)
+        elif waiter.cursor >= 0 and waiter.state < FINAL:
+            self.look_for_error(waiter)
+
+    def look_for_error(self, node: Node) -> None:
+        """Fail a node some of whose inputs have failed, once all inputs before the first of these have values.
+
+        Which input fails first in time is chance; which comes first in the program is not.
+        """
+        scope, inputs = node.inputs_scope, node.inputs or []
+        at = max(node.cursor, 0)
+        while at < len(inputs):
+            expr = scope.canonical(inputs[at])
+            if id(expr) not in scope.settled:
+                break
+            at += 1
+        node.cursor = at
+        source = scope.nodes.get(id(expr)) if at < len(inputs) else None
+        if source is not None and source.state is State.FAILED:
+            node.failed_by(self, source)
+
+    def calls_before(self, node: Node, source: Node) -> tuple[bytes, ...]:
+        """List the calls that had to be made before a node failed through one of its inputs, in program order."""
+        before = node.inputs_scope.all_calls((node.inputs or [])[: node.cursor])
+        return (*before, *(source.calls or ()))
+
+    def demand_rest(self, job: Job, scope: Scope) -> bool:
+        """Let a job wait for whatever in its scope has no outcome yet; False if there is nothing.
+
+        A job that has recovered from an error knows its result before the expressions beside the failed one are through. Its call
+        names them as children, so it must not end before them.
+        """
+        rest: list[Any] = [node.expr for node in scope.nodes.values() if node.state < FINAL]
+        for expressions in scope.abandoned:
+            rest.extend(expressions)
+        scope.abandoned = []
+        for walk in [walk for walk in self._walks if walk[1] is scope and walk[0].state >= FINAL]:
+            self._walks.remove(walk)
+            rest.extend(walk[2])
+        return self.demand(job, rest, scope) if rest else False
 
     def promise(self, expr: Any, parent: Job | None) -> Promise[Any]:
         """Evaluate an expression on behalf of a job, for a special form: a promise of its value."""
@@ -152,6 +198,7 @@ class Evaluation:
         waiter, scope, expressions = walk
         place = len(self._walks)
         if waiter.state >= FINAL:
+            scope.abandoned.append(expressions)
             return
         for expr in islice(expressions, _CHUNK):
             self._input(waiter, scope, expr)

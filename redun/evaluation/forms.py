@@ -145,19 +145,22 @@ class Catch(Form):
     shallow hit it is taken only while every task below them is unchanged.
     """
 
-    __slots__ = ("failed_job", "key")
+    __slots__ = ("failed_calls", "failed_job", "key")
 
     def __init__(self, expr: Any, scope: Scope) -> None:
         super().__init__(expr, scope)
         self.key: bytes | None = None
         self.failed_job: Job | None = None
+        self.failed_calls: tuple[bytes, ...] = ()
 
     def turn(self, run: Evaluation) -> None:
         """Evaluate the expression, or what the handler returned."""
         if self.stage == _FOLLOW:
             value = self.value
             if self.followed(run) and self.failed_job is not None and self.key is not None:
-                run.calls.recoveries.remember(self, self.key, self.failed_job, value, self.scope.settled[id(self.expr)][0])
+                run.calls.recoveries.remember(
+                    self.key, self.failed_job, self.failed_calls, self.expr.task, value, self.scope.settled[id(self.expr)][0]
+                )
             return
         expr = self.expr.args[0]
         if self.stage == 0:
@@ -171,14 +174,17 @@ class Catch(Form):
         self.calls = self.scope.calls(expr)
         run.succeed(self, self.scope.value(expr))
 
-    def input_failed(self, run: Evaluation, source: Node) -> None:
+    def failed_by(self, run: Evaluation, source: Node) -> None:
         """The expression failed: find the first handler whose class matches."""
         error = source.error
         if error is None or self.state >= FINAL:
             return
+        calls = run.calls_before(self, source)
         if self.stage == _FOLLOW:
+            self.calls = (*self.failed_calls, *calls)
             run.fail(self, error)
             return
+        self.calls = self.failed_calls = calls
         pairs = self.expr.args[1:]
         for classes, handler in zip(pairs[::2], pairs[1::2], strict=False):
             if isinstance(error, tuple(classes) if isinstance(classes, list | tuple) else classes):
@@ -199,11 +205,12 @@ class Catch(Form):
 class CatchAll(Form):
     """`catch_all(nested, classes, handler)`: waits for every term; the handler gets the structure with errors in place."""
 
-    __slots__ = ("errors",)
+    __slots__ = ("errors", "failed_calls")
 
     def __init__(self, expr: Any, scope: Scope) -> None:
         super().__init__(expr, scope)
         self.errors: dict[int, BaseException] = {}
+        self.failed_calls: dict[int, tuple[bytes, ...]] = {}
 
     def turn(self, run: Evaluation) -> None:
         """All terms have a value or an error."""
@@ -220,7 +227,13 @@ class CatchAll(Form):
             return
         classes, handler = (*self.expr.args[1:], None, None)[:2]
         matched = tuple(classes) if isinstance(classes, list | tuple) else classes or Exception
-        for error in self.errors.values():
+        # In program order, whatever came first in time.
+        failed = [
+            key for key in dict.fromkeys(id(self.scope.canonical(leaf)) for leaf in self.inputs or ()) if key in self.errors
+        ]
+        self.calls = (*self.scope.all_calls(terms), *(call for key in failed for call in self.failed_calls[key]))
+        for key in failed:
+            error = self.errors[key]
             if not isinstance(error, matched) or handler is None:
                 run.fail(self, error)
                 return
@@ -242,9 +255,10 @@ class CatchAll(Form):
         """A term failed: keep its error, wait for the others."""
         assert source.error is not None
         if self.stage == _FOLLOW:
-            run.fail(self, source.error)
+            run.look_for_error(self)
             return
         self.errors[id(source.expr)] = source.error
+        self.failed_calls[id(source.expr)] = source.calls or ()
         run.input_done(self)
 
 

@@ -75,6 +75,7 @@ class Job(Node):
         known_call: the call that the cache names for this eval hash.
         recorder: who writes it down; `NoRecorder` below `prov=False`.
         twins: jobs that make an equal call and wait for this one.
+        settling: the result is known; it waits for what was begun beside an error that it recovered from.
     """
 
     __slots__ = (
@@ -103,6 +104,7 @@ class Job(Node):
         "reduction_ref",
         "replayed",
         "result_ref",
+        "settling",
         "start_us",
         "subtree",
         "twins",
@@ -143,6 +145,12 @@ class Job(Node):
         self.recorder: Recorder | NoRecorder
         self.upstreams: list[Any] | None = None
         self.known_data: bytes | None = None
+        self.settling = False
+
+    @property
+    def inputs_scope(self) -> Scope:
+        """Where the inputs are known: those of its reduction in a scope of its own."""
+        return self.inner if self.state is State.REDUCING and self.inner is not None else self.scope
 
     @property
     def id(self) -> str:
@@ -207,9 +215,17 @@ class Job(Node):
         else:
             run.calls.start(self)
 
+    def input_failed(self, run: Evaluation, source: Node) -> None:
+        """An input failed: so does the job, unless its result is known already and it only waits for others to end."""
+        if self.settling:
+            run.input_done(self)
+        else:
+            run.look_for_error(self)
+
     def release(self) -> None:
         """Let go of what only evaluation needed; memory should grow with live jobs, not with all jobs."""
         self.inner = None
+        self.inputs = None
         self.reduction = None
         self.waiters = []
         self.twins = None

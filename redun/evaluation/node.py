@@ -14,6 +14,7 @@ one that moves nodes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +75,11 @@ class Scope:
         settled: id of an expression -> (value, ids of the calls that it derives from, or None: look at its inputs).
         identity: digests of its expressions (`redun.evaluation.identity`), once somebody asks.
         aliases: id of an expression -> the equal one that stands for it, where a result holds several equal ones.
+        failed: something in it has failed, so it may be through while parts of it are not.
+        abandoned: what nodes that have failed had not yet named of their inputs.
     """
 
-    __slots__ = ("aliases", "context", "identity", "job", "keep", "nodes", "settled")
+    __slots__ = ("abandoned", "aliases", "context", "failed", "identity", "job", "keep", "nodes", "settled")
 
     def __init__(self, job: Job | None, context: Any = None) -> None:
         self.job = job
@@ -86,6 +89,8 @@ class Scope:
         self.aliases: dict[int, Expression[Any]] | None = None
         self.keep: list[Any] = []
         self.identity: Any = None
+        self.failed = False
+        self.abandoned: list[Iterable[Expression[Any]]] = []
 
     def canonical(self, expr: Expression[Any]) -> Expression[Any]:
         """Return the expression that stands for all equal ones."""
@@ -137,10 +142,13 @@ class Node:
         missing: inputs that have no outcome yet; the node is ready at 0.
         waiters: nodes that this one is an input of.
         value, error: the outcome.
-        calls: ids of the calls that the outcome derives from; None if that is found by looking at the expression's inputs.
+        inputs: the expressions demanded last, in program order.
+        cursor: number of leading inputs known to have a value, once one has failed; -1 before.
+        calls: ids of the calls that the outcome derives from; None if that is found by looking at the expression's inputs. For
+            an error: the calls that program order puts before it, and those that it came through.
     """
 
-    __slots__ = ("calls", "error", "expr", "missing", "scope", "state", "value", "waiters")
+    __slots__ = ("calls", "cursor", "error", "expr", "inputs", "missing", "scope", "state", "value", "waiters")
 
     def __init__(self, expr: Any, scope: Scope) -> None:
         self.expr = expr
@@ -151,6 +159,13 @@ class Node:
         self.value: Any = None
         self.error: BaseException | None = None
         self.calls: tuple[bytes, ...] | None = None
+        self.inputs: list[Expression[Any]] | None = None
+        self.cursor = -1
+
+    @property
+    def inputs_scope(self) -> Scope:
+        """Where the inputs are known."""
+        return self.scope
 
     @property
     def parent(self) -> Job | None:
@@ -172,8 +187,13 @@ class Node:
         raise NotImplementedError
 
     def input_failed(self, run: Evaluation, source: Node) -> None:
-        """An input failed. By default that fails this node as well, at once."""
+        """An input failed. By default that fails this node, with the error that comes first in program order (`failed_by`)."""
+        run.look_for_error(self)
+
+    def failed_by(self, run: Evaluation, source: Node) -> None:
+        """An input failed, and all before it have values."""
         assert source.error is not None
+        self.calls = run.calls_before(self, source)
         run.fail(self, source.error)
 
 

@@ -63,8 +63,9 @@ class Awaited(Node):
         self.move(State.DONE)
         self.promise.do_resolve(self.scope.value(self.expr))
 
-    def input_failed(self, run: Evaluation, source: Node) -> None:
+    def failed_by(self, run: Evaluation, source: Node) -> None:
         """Reject the promise."""
         if source.error is not None:
+            self.scope.failed = True
             self.move(State.FAILED)
             self.promise.do_reject(source.error)

@@ -14,6 +14,7 @@ from redun.task import CacheScope
 if TYPE_CHECKING:
     from redun.evaluation.calls import Calls
     from redun.evaluation.forms import Catch
+    from redun.task import Task
 
 
 class Recoveries:
@@ -48,22 +49,25 @@ class Recoveries:
             return None
         return self._calls.cache.lookup_recovery(form.key) if self._calls.use_cache else None
 
-    def remember(self, form: Catch, key: bytes, failed: Job, recovered: Any, value: Any) -> None:
-        """Keep what a handler returned, with the calls that led there, so that a change below any of them is noticed."""
+    def remember(
+        self, key: bytes, failed: Job, involved: tuple[bytes, ...], form: Task[Any, Any], recovered: Any, value: Any
+    ) -> None:
+        """Keep what a handler returned, with the calls that led there, so that a change below any of them is noticed.
+
+        Args:
+            key: digest of the form. form: its task.
+            failed: the job that failed. involved: the calls that were made for the expression before it failed, its own included.
+            recovered, value: what the handler returned, and its value.
+        """
         if failed.plan.scope is not CacheScope.BACKEND:
             # Its author wants it to run each time.
             return
-        expr = form.expr.args[0]
-        involved = [*form.scope.all_calls(expr), *([failed.call] if failed.call else [])]
-        subtree: set[bytes] = set()
-        for call in involved:
-            known = self._calls.recorder.call_record(call)
-            if known is None:
-                return
-            subtree.update((known.task, *known.tasks))
+        subtree = self._calls.tasks_of(involved)
+        if subtree is None:
+            return
         encode = self._calls.recorder.encoder.encode
         reduction, result = encode(recovered), encode(value)
-        form_id = self._calls.plans.task_id(form.expr.task)
+        form_id = self._calls.plans.task_id(form)
         call, data = encode_call(form_id, (), (), None if reduction == result else reduction, result, involved, subtree)
         self._calls.recorder.put(call, data)
         self._calls.recorder.recovery(key, call, reduction)
