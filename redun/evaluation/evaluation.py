@@ -74,6 +74,7 @@ class Evaluation:
         # One more than there are inputs known: the walk itself, which lets go when it is through.
         node.missing = 1
         node.inputs = expressions
+        node.inputs_scope = scope
         node.cursor = -1
         self._walks.append((node, scope, iter(expressions)))
         return True

@@ -148,11 +148,6 @@ class Job(Node):
         self.settling = False
 
     @property
-    def inputs_scope(self) -> Scope:
-        """Where the inputs are known: those of its reduction in a scope of its own."""
-        return self.inner if self.state is State.REDUCING and self.inner is not None else self.scope
-
-    @property
     def id(self) -> str:
         """The job's id as a UUID string."""
         digits = self.job_id.hex()
@@ -226,6 +221,7 @@ class Job(Node):
         """Let go of what only evaluation needed; memory should grow with live jobs, not with all jobs."""
         self.inner = None
         self.inputs = None
+        self.inputs_scope = self.scope
         self.reduction = None
         self.waiters = []
         self.twins = None

@@ -142,13 +142,13 @@ class Node:
         missing: inputs that have no outcome yet; the node is ready at 0.
         waiters: nodes that this one is an input of.
         value, error: the outcome.
-        inputs: the expressions demanded last, in program order.
+        inputs, inputs_scope: the expressions demanded last, in program order, and where they are known.
         cursor: number of leading inputs known to have a value, once one has failed; -1 before.
         calls: ids of the calls that the outcome derives from; None if that is found by looking at the expression's inputs. For
             an error: the calls that program order puts before it, and those that it came through.
     """
 
-    __slots__ = ("calls", "cursor", "error", "expr", "inputs", "missing", "scope", "state", "value", "waiters")
+    __slots__ = ("calls", "cursor", "error", "expr", "inputs", "inputs_scope", "missing", "scope", "state", "value", "waiters")
 
     def __init__(self, expr: Any, scope: Scope) -> None:
         self.expr = expr
@@ -160,12 +160,8 @@ class Node:
         self.error: BaseException | None = None
         self.calls: tuple[bytes, ...] | None = None
         self.inputs: list[Expression[Any]] | None = None
+        self.inputs_scope = scope
         self.cursor = -1
-
-    @property
-    def inputs_scope(self) -> Scope:
-        """Where the inputs are known."""
-        return self.scope
 
     @property
     def parent(self) -> Job | None:
