@@ -264,6 +264,20 @@ def value_bytes(value: Any) -> bytes:
 
 
 def restore(data: bytes) -> Any:
-    """Return the value that `value_bytes` packed."""
-    body, parts = msgpack.unpackb(data, strict_map_key=False)
-    return ValueDecoder(parts.__getitem__).decode_object(body)
+    """Return the value that `value_bytes` packed.
+
+    Raises:
+        DecodeError: the bytes have no meaning (any more).
+    """
+    return restore_with(data, REVIVE)
+
+
+def restore_with(data: bytes, revive: Mapping[int, Callable[[Any], Any]]) -> Any:
+    """As `restore`, with other makers of extensions (`Decoder`)."""
+    try:
+        body, parts = msgpack.unpackb(data, strict_map_key=False)
+        return ValueDecoder(parts.__getitem__, revive=revive).decode_object(body)
+    except RedunError:
+        raise
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
+        raise DecodeError(f"bytes cannot be decoded: {error!r}") from error

@@ -27,6 +27,7 @@ __all__ = [
     "ExpressionError",
     "FormatTooNew",
     "InternalError",
+    "InvalidValueError",
     "LimitError",
     "MissingLinks",
     "NoCurrentScheduler",
@@ -63,7 +64,11 @@ class UnknownTypeError(DecodeError):
     """Stored bytes name a class or function that cannot be found any more."""
 
 
-class ValueEncodeError(EncodeError):
+class InvalidValueError(DecodeError):
+    """A value cannot be used. Raised by `deserialize`, as what a stored value refers to is gone: a cache miss."""
+
+
+class ValueEncodeError(EncodeError, InvalidValueError):
     """A job's argument or result cannot be recorded; names the job and the type."""
 
 

@@ -37,7 +37,8 @@ class MetaValue(type):
         if not namespace.get("type_name"):
             foreign = _registry.foreign_type(cls) if "type" in namespace else None
             cls.type_name = get_raw_type_name(cls if foreign is None else foreign)
-        _registry.register(cls)
+        if getattr(cls, "register", True):
+            _registry.register(cls)
 
 
 class TypeRegistry:
@@ -66,7 +67,8 @@ class TypeRegistry:
     def foreign_type(self, value_type: Any) -> Any:
         """Return the foreign type of a proxy, or None: other classes of values may mean anything by an attribute `type`."""
         default = self._default
-        return value_type.type if default is not None and issubclass(value_type, default) else None
+        known = default is not None and isinstance(value_type, MetaValue) and issubclass(value_type, default)
+        return value_type.type if known else None
 
     def by_name(self, type_name: str) -> type[Any] | None:
         """Return the class of values (or the proxy) registered under a name, or None."""
@@ -102,14 +104,16 @@ class TypeRegistry:
         return get_raw_type_name(raw_type) if found is None else str(found.type_name)
 
     def parse_type_name(self, type_name: str) -> Any:
-        """Return the type of a name: of values the class, of a proxy the foreign type, else what can be imported by it.
+        """Return the type of a name: of values and proxies their class, else what can be imported by it.
 
         Raises:
             TypeError: there is none.
         """
         found = self.by_name(type_name)
         if found is not None:
-            return self.foreign_type(found) or found
+            return found
+        if type_name == "builtins.NoneType":
+            return type(None)
         named = import_name(type_name)
         if not isinstance(named, type):
             raise TypeError(f"type {type_name!r} cannot be found: import the module that defines it, or its definition is gone")
@@ -151,8 +155,9 @@ class TypeRegistry:
                     yield from proxy(leaf).iter_subvalues()
 
     def get_hash(self, value: Any, data: bytes | None = None) -> str:
-        """Return a value's hash, 40 hex digits."""
-        return self.get_value(value).get_hash(data)
+        """Return a value's hash, 40 hex digits (what an own `get_hash` makes of it may be anything)."""
+        found = self.get_value(value)
+        return found.get_hash() if data is None else found.get_hash(data)
 
     def serialize(self, value: Any) -> bytes:
         """Return a value as bytes, to be read by `deserialize` with the name of its type."""
@@ -165,9 +170,8 @@ class TypeRegistry:
             TypeError: the type is gone.
             DecodeError: the bytes mean nothing.
         """
-        found = self._by_name.get(type_name)
-        raw_type = self.parse_type_name(type_name)
-        return (found or self.get_type(raw_type)).deserialize(raw_type, data)
+        found = self.parse_type_name(type_name)
+        return self.get_type(found).deserialize(self.foreign_type(found) or found, data)
 
     def get_serialization_format(self, value: Any) -> str:
         """Return the MIME type of what `serialize` returns for a value."""
@@ -226,7 +230,8 @@ def get_raw_type_name(raw_type: Any) -> str:
     """Return the full name of a class: module and qualified name; of values, their `type_name`."""
     if isinstance(raw_type, MetaValue) and "type_name" in raw_type.__dict__:
         return raw_type.type_name
-    qualname = getattr(raw_type, "__qualname__", None) or str(raw_type)
+    # Where a class is local, no name leads to it anyway: what is shown is short.
+    qualname = (getattr(raw_type, "__qualname__", None) or str(raw_type)).rpartition("<locals>.")[2]
     module = getattr(raw_type, "__module__", None)
     return f"{module}.{qualname}" if module else qualname
 

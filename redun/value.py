@@ -20,10 +20,11 @@ from enum import Enum
 from types import FunctionType
 from typing import Any, ClassVar
 
-from redun.errors import DecodeError, EncodeError
+from redun.errors import EncodeError, InvalidValueError, UnknownTypeError
 from redun.type_registry import MetaValue, TypeError, TypeRegistry, get_raw_type_name, get_type_registry, import_name
 
 __all__ = [
+    "MIME_TYPE_PICKLE",
     "Bool",
     "DatetimeType",
     "EnumType",
@@ -31,10 +32,13 @@ __all__ = [
     "Function",
     "InvalidValueError",
     "MetaValue",
+    "NoneType",
     "ProxyValue",
+    "Set",
     "TypeError",
     "TypeRegistry",
     "Value",
+    "function_type",
     "get_raw_type_name",
     "get_type_registry",
     "is_unknown_function",
@@ -43,13 +47,13 @@ __all__ = [
 
 MSGPACK_FORMAT = "application/msgpack"
 BYTES_FORMAT = "application/octet-stream"
+MIME_TYPE_PICKLE = "application/python-pickle"
+
+NoneType = type(None)
+function_type = FunctionType
 
 # Set by the interpreter on every class made by a `class` statement; builtins and types of C extensions lack it.
 _MADE_IN_PYTHON = 1 << 9
-
-
-class InvalidValueError(DecodeError):
-    """A stored value cannot be had any more, as what it refers to is gone. Raised by `deserialize`: a cache miss."""
 
 
 class Value(metaclass=MetaValue):
@@ -209,6 +213,17 @@ class ProxyValue(Value):
         """Return what the foreign value becomes as a result."""
         return self.instance
 
+    def iter_subvalues(self) -> Iterator[Value]:
+        """Yield the values inside the foreign one, if it is a container, and theirs."""
+        from redun.nested import iter_leaves
+
+        if isinstance(self.instance, Value):
+            return
+        for leaf in iter_leaves(self.instance):
+            if isinstance(leaf, Value):
+                yield leaf
+                yield from leaf.iter_subvalues()
+
 
 def _has_own_bytes(proxy: Any) -> bool:
     return proxy.serialize is not ProxyValue.serialize
@@ -228,6 +243,12 @@ class Bool(ProxyValue):
         if word in ("false", "no", "0"):
             return False
         raise ValueError(f"expected true or false, found {arg!r}")
+
+
+class Set(ProxyValue):
+    """Sets: the encoding sorts them, so there is nothing left to do; here for the name."""
+
+    type = set
 
 
 class EnumType(ProxyValue):
@@ -257,26 +278,71 @@ class DatetimeType(ProxyValue):
         try:
             return raw_type.fromisoformat(text)
         except ValueError:
+            return cls._parse_freely(arg)
+
+    @staticmethod
+    def _parse_freely(arg: str) -> datetime.datetime:
+        # Slow to import, and there with boto3.
+        from dateutil import parser  # type: ignore[import-untyped]
+
+        try:
+            found: datetime.datetime = parser.parse(arg)
+        except (ValueError, OverflowError):
             raise ValueError(f"expected a time in ISO form such as 2026-11-21T12:30:00, found {arg!r}") from None
+        return found
 
 
 class Function(ProxyValue):
-    """Plain functions: hashed by name and source, on a command line named by module and name, such as `os.path.join`."""
+    """Plain functions: hashed by name and source, on a command line named by module and name, such as `os.path.join`.
+
+    Raises:
+        InvalidValueError: the function is defined inside another one, so no name leads to it.
+    """
 
     type = FunctionType
     type_name = "builtins.function"
 
+    def __init__(self, instance: Callable[..., Any]) -> None:
+        super().__init__(instance)
+        self.module: str = instance.__module__
+        self.name: str = instance.__name__
+        if "<locals>" in instance.__qualname__ and not is_unknown_function(instance):
+            raise InvalidValueError(
+                f"the function {instance.__qualname__!r} cannot be found by its name: functions that are arguments or results "
+                "must be defined at the top of a module"
+            )
+
     @property
     def fullname(self) -> str:
-        """Module and qualified name."""
-        return f"{self.instance.__module__}.{self.instance.__qualname__}"
+        """Module and name."""
+        return f"{self.module}.{self.name}"
+
+    def is_valid(self) -> bool:
+        """Tell whether the function could be found again."""
+        return not is_unknown_function(self.instance)
+
+    @classmethod
+    def deserialize(cls, raw_type: Any, data: bytes) -> Any:
+        """Return the function that `serialize` wrote, or a stand-in (`is_unknown_function`) if it is gone or has changed."""
+        from redun.encoding import restore_with
+        from redun.user_types import REVIVE, UserExt
+
+        def revive(state: Any) -> Any:
+            try:
+                return REVIVE[UserExt.FUNCTION](state)
+            except UnknownTypeError:
+                return make_unknown_function(f"{state[0]}.{state[1]}")
+
+        return restore_with(data, {**REVIVE, UserExt.FUNCTION: revive})
 
     @classmethod
     def parse_arg(cls, raw_type: Any, arg: str) -> Any:
         """Return the function of a dotted name."""
+        if "." not in arg:
+            raise ValueError(f"Unexpected format for function name: {arg}: expected module and name, such as os.path.join")
         found = import_name(arg)
         if not callable(found):
-            raise ValueError(f"expected the name of a function such as os.path.join, found {arg!r}")
+            raise ValueError(f"Function not found: {arg}")
         return found
 
     def __repr__(self) -> str:
@@ -284,13 +350,13 @@ class Function(ProxyValue):
 
 
 class FileCache(ProxyValue):
-    """Keeps values of a foreign type in files of a folder, and in the store just the name of the file.
+    """Keeps values of a foreign type in files of a folder, and in the store just the path of the file.
 
     Derive from it, set `type` and `base_path`, and override `_serialize` and `_deserialize` where a pickle will not do. A
     value whose file has been removed is a cache miss.
 
     Attributes:
-        base_path: the folder; made when first written to.
+        base_path: the folder, local or a URL such as `s3://bucket/values`; made when first written to.
     """
 
     base_path: ClassVar[str] = "."
@@ -308,11 +374,15 @@ class FileCache(ProxyValue):
 
     def serialize(self) -> bytes:
         """Write the value to a file named by its content and return the file's path."""
-        from redun.store.ids import object_id
+        from redun.hashing import hash_bytes
 
         data = self._serialize()
-        path = os.path.join(self.base_path, object_id(data).hex())
-        if not os.path.exists(path):
+        path = os.path.join(self.base_path, hash_bytes(data))
+        if "://" in path:
+            from redun.file import File
+
+            File(path).write(data, mode="wb")
+        elif not os.path.exists(path):
             os.makedirs(self.base_path, exist_ok=True)
             # Others may read the folder at any moment: the name appears with the whole content.
             partial = f"{path}.{os.getpid()}.partial"
@@ -328,24 +398,30 @@ class FileCache(ProxyValue):
         Raises:
             InvalidValueError: the file is gone or cannot be read.
         """
+        path = os.fsdecode(filename)
         try:
-            with open(os.fsdecode(filename), "rb") as stream:
-                data = stream.read()
+            if "://" in path:
+                from redun.file import File
+
+                data: Any = File(path).read("rb")
+            else:
+                with open(path, "rb") as stream:
+                    data = stream.read()
         except OSError as error:
-            raise InvalidValueError(f"cached value cannot be read from {os.fsdecode(filename)!r}: {error.strerror}") from error
+            raise InvalidValueError(f"cached value cannot be read from {path!r}: {error.strerror or error}") from error
         return cls._deserialize(data)
 
 
 def is_unknown_function(func: Callable[..., Any]) -> bool:
     """Tell whether a function stands for one that was recorded and cannot be found any more (`make_unknown_function`)."""
-    return bool(getattr(func, "_redun_unknown", False))
+    return bool(getattr(func, "unknown_function", False))
 
 
 def make_unknown_function(func_name: str) -> Callable[..., Any]:
-    """Return a stand-in for a function that was recorded and cannot be found any more; calling it raises TypeError."""
+    """Return a stand-in for a function that was recorded and cannot be found any more; calling it raises ValueError."""
 
     def unknown_function(*args: Any, **kwargs: Any) -> Any:
-        raise TypeError(f"function {func_name!r} cannot be found any more")
+        raise ValueError(f"Function {func_name!r} cannot be found.")
 
-    unknown_function._redun_unknown = True  # type: ignore[attr-defined]
+    unknown_function.unknown_function = True  # type: ignore[attr-defined]
     return unknown_function

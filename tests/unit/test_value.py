@@ -96,7 +96,7 @@ def test_a_subclass_has_a_name_of_its_own():
 
 def test_names_lead_back_to_types():
     assert registry.parse_type_name("tests.Polygon") is Polygon
-    assert registry.parse_type_name(f"{__name__}.Point") is Point
+    assert registry.parse_type_name(f"{__name__}.Point") is PointProxy
     assert registry.parse_type_name("builtins.int") is int
     assert registry.parse_type_name("collections.OrderedDict").__name__ == "OrderedDict"
     for gone in ("no.such", "os.path.join", "os.nothing", "", "..", "x"):
@@ -325,8 +325,68 @@ def test_unknown_functions_say_so():
     unknown = make_unknown_function("gone.f")
     assert is_unknown_function(unknown)
     assert not is_unknown_function(len)
-    with pytest.raises(TypeError, match=r"gone\.f"):
+    with pytest.raises(ValueError, match=r"Function 'gone\.f' cannot be found"):
         unknown(1)
+    assert not registry.is_valid(unknown)
+
+
+def test_a_function_that_is_gone_comes_back_as_a_stand_in():
+    data = registry.serialize(os.path.join)
+    assert registry.deserialize("builtins.function", data) is os.path.join
+    gone = Function.deserialize("builtins.function", data.replace(b"join", b"nioj"))
+    assert is_unknown_function(gone)
+    assert not registry.is_valid(gone)
+
+
+def test_a_local_function_is_no_value():
+    with pytest.raises(InvalidValueError, match="top of a module"):
+        Function(lambda: 1)
+    from redun import Scheduler, task
+
+    @task(namespace="tests.values", cache=False)
+    def give() -> Any:
+        return lambda: 1
+
+    with pytest.raises(InvalidValueError, match="top of a module"):
+        Scheduler(logger=False).run(give())
+
+
+def test_hooks_may_leave_out_what_they_do_not_use():
+    class Row(Value):
+        def get_hash(self):
+            return "aaa"
+
+    assert registry.get_hash(Row()) == "aaa"
+    assert registry.get_type_name(Row) == f"{__name__}.Row"
+
+
+def test_a_class_may_stay_out_of_the_registry():
+    class Hidden(Value):
+        register = False
+        type_name = "tests.Hidden"
+
+    assert registry.by_name("tests.Hidden") is None
+
+
+def test_names_of_plain_types_lead_to_their_hooks():
+    from redun.value import Bool, NoneType, Set
+
+    assert registry.parse_type_name("builtins.bool") is Bool
+    assert registry.parse_type_name("builtins.set") is Set
+    assert registry.parse_type_name("builtins.NoneType") is NoneType
+    assert registry.deserialize("builtins.set", registry.serialize({1, 2})) == {1, 2}
+    assert registry.deserialize("builtins.bool", registry.serialize(True)) is True
+
+
+def test_a_proxy_finds_values_in_containers():
+    inner = Polygon([])
+    assert list(registry.get_value([1, {"k": inner}]).iter_subvalues()) == [inner]
+
+
+def test_times_come_in_many_forms():
+    for text in ("2022-07-01 10:05:33 +0400", "2022-07-01T10:05:33+04:00", "July 1 2022 10:05:33 +0400"):
+        found = registry.parse_arg(datetime.datetime, text)
+        assert found == datetime.datetime(2022, 7, 1, 10, 5, 33, tzinfo=datetime.timezone(datetime.timedelta(hours=4)))
 
 
 class Big:

@@ -159,7 +159,7 @@ def test_texts_become_values(kind: Any, text: str, expected: Any):
         (Length, "3", "expected a length such as 3m"),
         (Plain, "bad", "expected a Plain, found 'bad'"),
         (collections.abc.Callable, "no.such.function", "name of a task or function"),
-        (type(lambda: 0), "no.such", "name of a function"),
+        (type(lambda: 0), "no.such", "Function not found: no.such"),
         (type, "nothing", "name of a class"),
         (Task, "tests.arguments.parse_my", "did you mean 'tests.arguments.parse_me'"),
         (datetime.timedelta, "5", "expected a timedelta"),
