@@ -283,7 +283,7 @@ class DatetimeType(ProxyValue):
     @staticmethod
     def _parse_freely(arg: str) -> datetime.datetime:
         # Slow to import, and there with boto3.
-        from dateutil import parser  # type: ignore[import-untyped]
+        from dateutil import parser
 
         try:
             found: datetime.datetime = parser.parse(arg)
