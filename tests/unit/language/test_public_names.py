@@ -16,8 +16,8 @@ NAMES = {
     "get_tuple_type_length scheduler_task split_task_fullname task wraps_task",
     "redun.expression": "ApplyExpression Expression QuotedExpression SchedulerExpression SimpleExpression TaskExpression "
     "ValueExpression get_lazy_operation quote",
-    "redun.value": "Bool DatetimeType EnumType FileCache Function InvalidValueError MIME_TYPE_PICKLE MetaValue NoneType ProxyValue Set TypeError "
-    "TypeRegistry Value function_type get_raw_type_name get_type_registry is_unknown_function make_unknown_function",
+    "redun.value": "Bool DatetimeType EnumType FileCache Function InvalidValueError MIME_TYPE_PICKLE MetaValue NoneType ProxyValue Set "
+    "TypeError TypeRegistry Value function_type get_raw_type_name get_type_registry is_unknown_function make_unknown_function",
     "redun.scheduler": "CacheCheckValid CacheResult CacheScope Config DryRunResult ErrorValue Job JobInfo NoCurrentScheduler Promise "
     "Scheduler SchedulerError Task TaskExpression catch catch_all cond get_current_scheduler get_task_registry root_task "
     "scheduler_task set_current_scheduler task throw with_export_options",
