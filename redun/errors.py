@@ -32,6 +32,7 @@ __all__ = [
     "MissingLinks",
     "NoCurrentScheduler",
     "ObjectNotFound",
+    "PromiseError",
     "RedunError",
     "RefConflict",
     "SchedulerError",
@@ -40,6 +41,7 @@ __all__ = [
     "StoreUnavailable",
     "TaskDefinitionError",
     "TaskNotFound",
+    "TaskOptionTypeError",
     "UnknownTypeError",
     "ValueEncodeError",
 ]
@@ -51,6 +53,10 @@ class ExpressionError(RedunError, TypeError):
 
 class TaskDefinitionError(RedunError, ValueError):
     """A task was defined in a way that cannot work; names the task and the rule."""
+
+
+class TaskOptionTypeError(TaskDefinitionError, TypeError):
+    """An option of a task is of the wrong type; names task and option."""
 
 
 class TaskNotFound(RedunError, KeyError):
@@ -78,6 +84,10 @@ class SchedulerError(RedunError):
 
 class NoCurrentScheduler(SchedulerError):
     """There is no running scheduler on this thread."""
+
+
+class PromiseError(SchedulerError, ValueError):
+    """A promise was asked for what it does not have (yet)."""
 
 
 class ExecutorError(SchedulerError):

@@ -41,6 +41,12 @@ class Expression(Generic[Result]):
 
         return value_id(self).hex()
 
+    def is_valid(self) -> bool:
+        """True unless a task in it is not defined any more, or a value in it is not valid."""
+        from redun.evaluation.validity import is_valid_expression
+
+        return is_valid_expression(self)
+
     def __getattr__(self, name: str) -> Any:
         # Protocols such as copy and pickle probe for dunder names: they must find nothing.
         if name.startswith("__") and name.endswith("__"):
@@ -66,9 +72,20 @@ class Expression(Generic[Result]):
         return iter([self[i] for i in range(self.length)])
 
     def __getitem__(self, key: Any) -> Any:
-        if self.length is not None and type(key) is slice:
-            return [SimpleExpression("getitem", (self, i)) for i in range(*key.indices(self.length))]
+        if type(key) is slice:
+            places = self._places(key)
+            if places is not None:
+                return [SimpleExpression("getitem", (self, i)) for i in places]
         return SimpleExpression("getitem", (self, key))
+
+    def _places(self, key: slice) -> range | None:
+        """List the places that a slice names, if they do not depend on how long the value turns out to be."""
+        if self.length is not None:
+            return range(*key.indices(self.length))
+        bounds = [key.start or 0, key.stop, key.step or 1]
+        if all(type(bound) is int and bound >= 0 for bound in bounds):
+            return range(*bounds)
+        return None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return SimpleExpression("call", (self, *args), kwargs)
@@ -189,6 +206,11 @@ class TaskExpression(ApplyExpression[Result]):
     def task_name(self) -> str:
         """Fullname of the task."""
         return self.task.fullname
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        """Options given at call time, an empty dict if there are none. Scripts of the PyPI package look at it."""
+        return self.task_options or {}
 
     def __repr__(self) -> str:
         return _format(self, _REPR_DEPTH)

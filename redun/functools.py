@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from textwrap import dedent
 from typing import Any
 
 from redun.evaluation.forms import Rewrite
@@ -86,10 +87,22 @@ def apply_func(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 @task(namespace=_NAMESPACE, version="1")
-def eval_(code: str, *args: Any, **kwargs: Any) -> Any:
-    """Evaluate Python code with lazy arguments: positional ones are names, values in turn, keywords are names to values."""
-    names = {**dict(zip(args[::2], args[1::2], strict=True)), **kwargs}
-    return eval(code, {}, names)
+def eval_(code: str, *args: Any, pos_args: Sequence[str] = (), **kwargs: Any) -> Any:
+    """Evaluate a Python expression in which lazy values have names.
+
+    Args:
+        code: the expression; it may be indented.
+        args: values of the names in `pos_args`.
+        pos_args: names for `args`.
+        kwargs: name to value.
+
+    Raises:
+        TypeError: there are not as many names as values.
+    """
+    if len(pos_args) != len(args):
+        raise TypeError(f"eval_() has {len(args)} positional values, but pos_args names {len(pos_args)}")
+    # As globals, so that comprehensions and lambdas in the code see the names as well.
+    return eval(dedent(code).strip(), {**dict(zip(pos_args, args, strict=True)), **kwargs})
 
 
 def delay(x: Any) -> PartialTask[Any, Any]:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from redun.errors import SchedulerError
+from redun.errors import PromiseError
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -58,18 +58,16 @@ class Promise(Generic[T]):
 
     @property
     def value(self) -> Any:
-        """The value. Raises its error if it was rejected, SchedulerError while it is pending."""
+        """The value; the error if it was rejected. Raises PromiseError while it is pending."""
         if self.is_pending:
-            raise SchedulerError("the promise is still pending")
-        if self._error is not None:
-            raise self._error
-        return self._value
+            raise PromiseError("the promise is still pending")
+        return self._value if self._error is None else self._error
 
     @property
     def error(self) -> BaseException:
-        """The error it was rejected with. Raises SchedulerError if it was not."""
+        """The error it was rejected with. Raises PromiseError if it was not."""
         if self._error is None:
-            raise SchedulerError("the promise is still pending" if self.is_pending else "the promise was fulfilled")
+            raise PromiseError("the promise is still pending" if self.is_pending else "the promise was fulfilled")
         return self._error
 
     def do_resolve(self, result: Any) -> Any:

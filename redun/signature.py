@@ -133,6 +133,9 @@ def return_annotation(function: Callable[..., Any]) -> Any:
     """Return what a function says that it returns, None if nothing; text is resolved if it may be a tuple."""
     annotation = getattr(function, "__annotations__", {}).get("return")
     if isinstance(annotation, str):
+        if annotation.isidentifier():
+            # Maybe a namedtuple class.
+            return getattr(function, "__globals__", {}).get(annotation, tuple if annotation == "tuple" else None)
         if "tuple" not in annotation.lower():
             return None
         import typing
@@ -146,9 +149,15 @@ def return_annotation(function: Callable[..., Any]) -> Any:
 
 def get_tuple_type_length(tuple_type: Any) -> int | None:
     """Return the number of items of a fixed tuple type (`tuple[int, str]` -> 2), or None for any other annotation."""
+    if isinstance(tuple_type, type) and issubclass(tuple_type, tuple):
+        # A namedtuple class. A generic alias like `tuple[int]` is no type.
+        fields = getattr(tuple_type, "_fields", None)
+        return None if fields is None else len(fields)
     if getattr(tuple_type, "__origin__", None) is not tuple:
         return None
-    args = tuple_type.__args__
+    args = getattr(tuple_type, "__args__", None)
+    if args is None:
+        return None
     if args == ((),):
         return 0
     return None if Ellipsis in args else len(args)

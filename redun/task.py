@@ -18,7 +18,7 @@ from redun.namespace import check_namespace, compute_namespace
 from redun.records import TaskRecord
 from redun.signature import CallShape, WrapperShape, get_tuple_type_length, return_annotation, without_leading
 from redun.store.ids import object_id
-from redun.task_options import CacheCheckValid, CacheResult, CacheScope, check_options
+from redun.task_options import CacheCheckValid, CacheResult, CacheScope, check_async, check_nout, normal_options
 from redun.task_registry import TaskRegistry, get_task_registry, split_task_fullname
 from redun.value import Value
 
@@ -73,8 +73,8 @@ class Task(Value, Generic[P, R]):
         self.version = version
         self.compat = compat or []
         self.script = script
-        self.task_options_base = task_options_base or {}
-        self.task_options_override = task_options_override or {}
+        self.task_options_base = normal_options(self.fullname, task_options_base or {})
+        self.task_options_override = normal_options(self.fullname, task_options_override or {})
         self.exported = frozenset(export_options or ())
         self.hash_includes = hash_includes or []
         self._source = source
@@ -100,19 +100,10 @@ class Task(Value, Generic[P, R]):
                 f"task {self.fullname!r} has a positional-only parameter with a default, but defaults are passed by keyword: "
                 f"remove the default or move '/' before it"
             )
-        check_options(self.fullname, self.task_options_base)
-        if self.is_async:
-            self._check_async()
-
-    def _check_async(self) -> None:
-        """What an async task returns does not tell what it awaited, so a full check could not see changes below it."""
-        options = self.task_options_base
-        scope, check = options.get("cache_scope"), options.get("check_valid")
-        cached = options.get("cache", True) and scope in (None, CacheScope.BACKEND, CacheScope.BACKEND.value)
-        if cached and check not in (CacheCheckValid.SHALLOW, CacheCheckValid.SHALLOW.value):
-            raise TaskDefinitionError(
-                f"async task {self.fullname!r} needs cache=False or check_valid='shallow': its awaited calls cannot be checked otherwise"
-            )
+        if self.task_options_base.get("nout") is not None:
+            check_nout(self.fullname, self.task_options_base["nout"])
+        if self.is_async():
+            check_async(self.fullname, self.task_options_base)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         shape = self._shape
@@ -137,12 +128,10 @@ class Task(Value, Generic[P, R]):
     def _find_nout(self) -> int | None:
         nout = self.get_task_option("nout")
         if nout is not None:
-            if type(nout) is not int or nout < 0:
-                raise TaskDefinitionError(f"nout of task {self.fullname!r} must be an integer of at least 0, found {nout!r}")
-            return nout
+            check_nout(self.fullname, nout)
+            return int(nout)
         return get_tuple_type_length(return_annotation(self.func))
 
-    @property
     def is_async(self) -> bool:
         """True if the function is a coroutine function."""
         return bool(getattr(getattr(self.func, "__code__", None), "co_flags", 0) & _COROUTINE)
@@ -280,18 +269,18 @@ class Task(Value, Generic[P, R]):
 
     def options(self, **task_options_update: Any) -> Task[P, R]:
         """Return the same task with other options for the calls made through it."""
-        return self._with(task_options_update, ())
+        return self._with(normal_options(self.fullname, task_options_update), frozenset())
 
     def export_options(self, **task_options_update: Any) -> Task[P, R]:
         """Return the same task with options that the jobs below its calls inherit as well."""
-        return self._with(task_options_update, task_options_update)
+        update = normal_options(self.fullname, task_options_update)
+        return self._with(update, frozenset(update))
 
-    def _with(self, update: dict[str, Any], exported: Iterable[str]) -> Task[P, R]:
-        check_options(self.fullname, update)
+    def _with(self, update: dict[str, Any], exported: frozenset[str]) -> Task[P, R]:
         clone: Task[P, R] = type(self).__new__(type(self))
         clone.__dict__.update(self.__dict__)
         clone.task_options_override = {**self.task_options_override, **update}
-        clone.exported = self.exported | frozenset(exported)
+        clone.exported = self.exported | exported
         clone._record = clone._id = None
         if "nout" in update:
             clone._look()
@@ -345,9 +334,9 @@ class PartialTask(Task[P, R]):
         """Return the task with more arguments."""
         return PartialTask(self.task, (*self.args, *args), {**self.kwargs, **kwargs})
 
-    def options(self, **task_options_update: Any) -> PartialTask[P, R]:
+    def _with(self, update: dict[str, Any], exported: frozenset[str]) -> PartialTask[P, R]:
         """Return the same closure over the task with other options."""
-        return PartialTask(self.task.options(**task_options_update), self.args, self.kwargs)
+        return PartialTask(self.task._with(update, exported), self.args, self.kwargs)
 
     def is_valid(self) -> bool:
         """True while the task itself is."""
@@ -441,6 +430,7 @@ def task(
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
+        exported = normal_options(name or function.__name__, export_options or {})
         made = Task(
             function,
             name=name,
@@ -448,8 +438,8 @@ def task(
             version=version,
             compat=compat,
             script=script,
-            task_options_base={**task_options_base, **(export_options or {})},
-            export_options=export_options,
+            task_options_base={**task_options_base, **exported},
+            export_options=exported,
             hash_includes=hash_includes,
             source=source,
         )

@@ -10,13 +10,11 @@ that cannot be read any more is a miss, said once, never a crash.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redun.encoding import ValueDecoder
 from redun.errors import RedunError
-from redun.expression import ApplyExpression, Expression, ValueExpression
-from redun.nested import ATOMS, iter_leaves
+from redun.evaluation.validity import values_in
 from redun.records import CallRecord, TaskRecord
 from redun.store.ids import ID_BYTES, LINK_MARK
 from redun.store.objects import Flag
@@ -51,24 +49,6 @@ class Hit(NamedTuple):
     call: bytes | None
     call_data: bytes | None
     ultimate: CallRecord | None
-
-
-def _values_in(nested: Any) -> Iterator[Any]:
-    """Yield the values in a nested value that may have become invalid, those in the arguments of expressions included."""
-    seen: set[int] = set()
-    pending = [nested]
-    while pending:
-        for leaf in iter_leaves(pending.pop()):
-            if type(leaf) in ATOMS:
-                continue
-            if not isinstance(leaf, Expression):
-                yield leaf
-            elif id(leaf) not in seen:
-                seen.add(id(leaf))
-                if isinstance(leaf, ApplyExpression):
-                    pending.append([leaf.args, leaf.kwargs])
-                elif isinstance(leaf, ValueExpression):
-                    pending.append(leaf.value)
 
 
 class Cache:
@@ -172,7 +152,7 @@ class Cache:
     def _first_invalid(self, nested: Any) -> tuple[Any] | None:
         """Return, in a tuple, a value inside a nested one that is not valid any more; None if all are."""
         registry = get_type_registry()
-        for leaf in _values_in(nested):
+        for leaf in values_in(nested):
             try:
                 valid = registry.is_valid(leaf)
             except Exception:

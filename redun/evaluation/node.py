@@ -213,7 +213,8 @@ class Operation(Node):
         expr, value_of = self.expr, self.scope.value
         function = get_lazy_operation(expr.func_name)
         if function is None:
-            raise InternalError(f"lazy operation {expr.func_name!r} is unknown")
+            run.fail(self, NotImplementedError(f"lazy operation {expr.func_name!r} is not defined"))
+            return
         try:
             value = function(
                 *[value_of(arg) for arg in expr.args], **{name: value_of(arg) for name, arg in expr.kwargs.items()}

@@ -82,7 +82,7 @@ class Plan:
         self.allowed = None if allowed is None else frozenset(CacheResult(item) for item in allowed)
         self.context_update: Mapping[str, Any] = options.get("_context_update") or {}
         self.records = options.get("prov") is not False
-        self.is_async = task.is_async
+        self.is_async = task.is_async()
         if self.is_async:
             # What it returned says nothing of the calls that it awaited: only a shallow hit has looked at their tasks.
             self.allowed = frozenset((CacheResult.CSE, CacheResult.ULTIMATE))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from redun.encoding import value_id
 from redun.evaluation.plan import Plan
 from redun.store.ids import ID_BYTES
+from redun.task_options import normal_options
 
 if TYPE_CHECKING:
     from redun.evaluation.job import Job
@@ -36,7 +37,7 @@ class Plans:
         executor_options: Callable[[str], Mapping[str, Any]],
         on_new_task: Callable[[Task[Any, Any]], None],
     ) -> None:
-        self._overrides = dict(overrides)
+        self._overrides = normal_options("(all tasks)", overrides)
         self._executor_options = executor_options
         self._on_new_task = on_new_task
         self.without_namespace: list[str] = []
@@ -55,7 +56,8 @@ class Plans:
     def merged(self, expr: TaskExpression[Any], parent: Job | None) -> Plan:
         """Return the plan of a call with call-time or inherited options, none of which is an expression."""
         inherited = parent.exported if parent is not None and parent.exported else {}
-        options = {**inherited, **(expr.task_options or {})}
+        # Options that were expressions have come to their values only now.
+        options = normal_options(expr.task.fullname, {**inherited, **(expr.task_options or {})})
         return self._make(expr.task, options)
 
     def export(self, job: Job, expr: TaskExpression[Any]) -> None:

@@ -34,8 +34,9 @@ def test_errors_travel_until_somebody_catches_them() -> None:
         raise KeyError from error
 
     assert isinstance(promise.catch(raise_again).error, KeyError)
-    with pytest.raises(ZeroDivisionError):
-        promise.value  # noqa: B018
+    assert promise.value is promise.error
+    with pytest.raises(ValueError, match="was fulfilled"):
+        Promise(lambda resolve, reject: resolve(1)).error  # noqa: B018
 
 
 def test_all_and_wait() -> None:
