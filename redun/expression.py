@@ -10,7 +10,7 @@ found when it is encoded (`redun.graph`), where equal expressions get equal byte
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from redun.errors import ExpressionError
@@ -267,10 +267,10 @@ class QuotedExpression(Generic[Result]):
 
     type_name = "redun.expression.QuotedExpression"
 
-    def __init__(self, expr: Any) -> None:
+    def __init__(self, expr: Result) -> None:
         self.expr = expr
 
-    def eval(self) -> Any:
+    def eval(self) -> Result:
         """Return the expression, to be evaluated by whoever it is returned to."""
         return self.expr
 
@@ -281,6 +281,14 @@ class QuotedExpression(Generic[Result]):
 def quote(expr: Result) -> QuotedExpression[Result]:
     """Protect an expression from evaluation; undo with `QuotedExpression.eval`."""
     return QuotedExpression(expr)
+
+
+def awaitable(expr: Result) -> Awaitable[Result]:
+    """Return an expression as it is, for type checkers: `await awaitable(add(1, 2))` in an async task.
+
+    To them a call has the type of its result, so that it can be passed where one is wanted, and an int cannot be awaited.
+    """
+    return expr  # type: ignore[return-value]
 
 
 def _binary(name: str) -> Callable[[Any, Any], Any]:

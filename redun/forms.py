@@ -6,16 +6,24 @@ signature, and, for forms that only rewrite their evaluated arguments, the rewri
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from redun.evaluation.forms import Catch, CatchAll, Cond, Form, GetContext, Rewrite, Seq
 from redun.expression import SchedulerExpression
 from redun.signature import CallShape
 from redun.task import SchedulerTask, get_task_registry, task
 
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
+E = TypeVar("E", bound=BaseException)
+E2 = TypeVar("E2", bound=BaseException)
 
-class SpecialForm(SchedulerTask[Any, Any]):
+
+class SpecialForm(SchedulerTask[P, R]):
     """A special form that is built in.
 
     Args:
@@ -30,10 +38,10 @@ class SpecialForm(SchedulerTask[Any, Any]):
         return shape
 
 
-def special_form(form: type[Form], namespace: str = "redun") -> Callable[[Callable[..., Any]], SpecialForm]:
+def special_form(form: type[Form], namespace: str = "redun") -> Callable[[Callable[P, R]], SpecialForm[P, R]]:
     """Define a built-in form evaluated by `form`."""
 
-    def decorate(function: Callable[..., Any]) -> SpecialForm:
+    def decorate(function: Callable[P, R]) -> SpecialForm[P, R]:
         made = SpecialForm(function, namespace=namespace, version="1", name=function.__name__)
         made.form = form
         get_task_registry().add(made)
@@ -42,6 +50,68 @@ def special_form(form: type[Form], namespace: str = "redun") -> Callable[[Callab
     return decorate
 
 
+if TYPE_CHECKING:
+    # What calls of the forms that take different numbers of arguments are to type checkers.
+
+    class CondForm(SpecialForm[..., Any]):
+        """`cond`: the type is that of any branch, or None if there is no last resort."""
+
+        @overload
+        def __call__(self, cond_expr: Any, then_expr: T, /) -> T | None: ...
+        @overload
+        def __call__(self, cond_expr: Any, then_expr: T, otherwise: U, /) -> T | U: ...
+        @overload
+        def __call__(self, cond_expr: Any, then_expr: T, cond2: Any, then2: U, /) -> T | U | None: ...
+        @overload
+        def __call__(self, cond_expr: Any, then_expr: T, cond2: Any, then2: U, otherwise: V, /) -> T | U | V: ...
+        @overload
+        def __call__(self, cond_expr: Any, then_expr: Any, *rest: Any) -> Any: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    class CatchForm(SpecialForm[..., Any]):
+        """`catch`: the type is that of the expression or of what the handler returns, which must take the error."""
+
+        @overload
+        def __call__(self, expr: T, error: type[E] | tuple[type[E], ...], handler: Callable[[E], U], /) -> T | U: ...
+        @overload
+        def __call__(
+            self,
+            expr: T,
+            error: type[E] | tuple[type[E], ...],
+            handler: Callable[[E], U],
+            error2: type[E2] | tuple[type[E2], ...],
+            handler2: Callable[[E2], V],
+            /,
+        ) -> T | U | V: ...
+        @overload
+        def __call__(self, expr: Any, e: Any, h: Any, e2: Any, h2: Any, e3: Any, h3: Any, /, *more: Any) -> Any: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    class CatchAllForm(SpecialForm[..., Any]):
+        """`catch_all`: the type is that of the nested value or of what the handler returns."""
+
+        @overload
+        def __call__(self, exprs: T, error_class: None = None, recover: None = None) -> T: ...
+        @overload
+        def __call__(
+            self,
+            exprs: T,
+            error_class: type[BaseException] | tuple[type[BaseException], ...] | None,
+            recover: Callable[[Any], U],
+        ) -> T | U: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+else:
+    CondForm = CatchForm = CatchAllForm = SpecialForm
+
+F = TypeVar("F")
+
+
+def typed_as(kind: type[F]) -> Callable[[Any], F]:
+    """Say what a form or task is to type checkers; nothing else."""
+    return lambda form: form
+
+
+@typed_as(CondForm)
 @special_form(Cond)
 def cond(cond_expr: Any, then_expr: Any, *rest: Any) -> Any:
     """Evaluate one branch: `cond(test, then, otherwise)`, or `cond(test, then, test2, then2, ..., otherwise)`.
@@ -50,6 +120,7 @@ def cond(cond_expr: Any, then_expr: Any, *rest: Any) -> Any:
     """
 
 
+@typed_as(CatchForm)
 @special_form(Catch)
 def catch(expr: Any, *catches: Any) -> Any:
     """Recover from errors: `catch(expr, ErrorClass, handler, [ErrorClass2, handler2, ...])`.
@@ -58,6 +129,7 @@ def catch(expr: Any, *catches: Any) -> Any:
     """
 
 
+@typed_as(CatchAllForm)
 @special_form(CatchAll)
 def catch_all(exprs: Any, error_class: Any = None, recover: Any = None) -> Any:
     """Wait for every expression in a nested value; if some failed, give the handler the value with errors in place."""
@@ -70,8 +142,9 @@ def throw(error: BaseException) -> Any:
 
 
 @special_form(Seq)
-def seq(exprs: Any) -> Any:
+def seq(exprs: Sequence[T]) -> list[T]:
     """Evaluate expressions one after the other and return the list of their values."""
+    return list(exprs)
 
 
 @special_form(GetContext)

@@ -9,8 +9,8 @@ What has to be found out about a task (signature, source, hash) is found out onc
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from redun.errors import TaskDefinitionError
 from redun.expression import SchedulerExpression, TaskExpression
@@ -23,10 +23,12 @@ from redun.task_registry import TaskRegistry, get_task_registry, split_task_full
 from redun.value import Value
 
 if TYPE_CHECKING:
+    from redun.promise import Promise
     from redun.wrapping import wraps_task
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
+T = TypeVar("T")
 
 _COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
 
@@ -105,13 +107,21 @@ class Task(Value, Generic[P, R]):
         if self.is_async():
             check_async(self.fullname, self.task_options_base)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    if TYPE_CHECKING:
+        # To type checkers a call has the type of its result, that of an async task what the coroutine returns.
+
+        @overload
+        def __call__(self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T: ...
+        @overload
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         shape = self._shape
         if shape is None:
             shape = self._look()
         if kwargs or not shape.simple or not shape.required <= len(args) <= shape.most:
             shape.check(self.name, args, kwargs)
-        return self.expression_class(  # type: ignore[return-value]
+        return self.expression_class(
             self, args, kwargs or None, self.task_options_override or None, self.exported or None, self._nout
         )
 
@@ -381,8 +391,36 @@ def _plain_overrides(options: dict[str, Any]) -> Any:
     return value_id(dict(sorted(options.items()))).hex()
 
 
+class TaskDecorator(Protocol):
+    """What `task(...)` is to type checkers."""
+
+    def __call__(self, func: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class ScriptDecorator(Protocol):
+    """What `task(script=True)` is to type checkers: the function returns a command, a call what comes of that."""
+
+    def __call__(self, func: Callable[P, Any], /) -> Task[P, Any]: ...
+
+
 @overload
 def task(func: Callable[P, R]) -> Task[P, R]: ...
+
+
+@overload
+def task(
+    func: None = None,
+    *,
+    script: Literal[True],
+    name: str | None = None,
+    namespace: str | None = None,
+    version: str | None = None,
+    compat: list[str] | None = None,
+    hash_includes: list[Any] | None = None,
+    source: str | None = None,
+    export_options: dict[str, Any] | None = None,
+    **task_options_base: Any,
+) -> ScriptDecorator: ...
 
 
 @overload
@@ -398,11 +436,11 @@ def task(
     source: str | None = None,
     export_options: dict[str, Any] | None = None,
     **task_options_base: Any,
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+) -> TaskDecorator: ...
 
 
 def task(
-    func: Callable[P, R] | None = None,
+    func: Callable[..., Any] | None = None,
     *,
     name: str | None = None,
     namespace: str | None = None,
@@ -413,7 +451,7 @@ def task(
     source: str | None = None,
     export_options: dict[str, Any] | None = None,
     **task_options_base: Any,
-) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
+) -> Any:
     """Turn a function into a task; used as `@task` or `@task(...)`.
 
     Args:
@@ -429,9 +467,9 @@ def task(
         TaskDefinitionError: a name, namespace or option that cannot work.
     """
 
-    def decorate(function: Callable[P, R]) -> Task[P, R]:
+    def decorate(function: Callable[..., Any]) -> Task[..., Any]:
         exported = normal_options(name or function.__name__, export_options or {})
-        made = Task(
+        made: Task[..., Any] = Task(
             function,
             name=name,
             namespace=namespace,
@@ -449,13 +487,23 @@ def task(
     return decorate if func is None else decorate(func)
 
 
+class SchedulerTaskDecorator(Protocol):
+    """What `scheduler_task(...)` is to type checkers: a call takes what comes after the first three parameters of the function."""
+
+    @overload
+    def __call__(self, func: Callable[Concatenate[Any, Any, Any, P], Promise[R]], /) -> SchedulerTask[P, R]: ...
+
+    @overload
+    def __call__(self, func: Callable[Concatenate[Any, Any, Any, P], R], /) -> SchedulerTask[P, R]: ...
+
+
 def scheduler_task(
     name: str | None = None, namespace: str | None = None, version: str = "1", **task_options_base: Any
-) -> Callable[[Callable[..., Any]], SchedulerTask[Any, Any]]:
+) -> SchedulerTaskDecorator:
     """Define a special form: a function of (scheduler, parent_job, sexpr, *unevaluated arguments)."""
 
-    def decorate(function: Callable[..., Any]) -> SchedulerTask[Any, Any]:
-        made: SchedulerTask[Any, Any] = SchedulerTask(
+    def decorate(function: Callable[..., Any]) -> Any:
+        made: SchedulerTask[..., Any] = SchedulerTask(
             function, name=name, namespace=namespace, version=version, task_options_base=task_options_base
         )
         get_task_registry().add(made)

@@ -18,18 +18,27 @@ hash includes that of the task it wraps, so a change anywhere in the chain chang
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from redun.errors import TaskDefinitionError
 from redun.namespace import check_namespace
 from redun.task import PartialTask, Task, get_task_registry, task
 
-Wrapper = Callable[[Task[Any, Any]], Callable[..., Any]]
-TaskMaker = Callable[[Callable[..., Any]], Task[Any, Any]]
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+class MakesTaskMaker(Protocol):
+    """What `wraps_task(...)` is to type checkers."""
+
+    def __call__(self, wrapper: Callable[[Task[P, R]], Callable[Q, S]], /) -> Callable[[Callable[P, R]], Task[Q, S]]:
+        """Make a decorator of tasks."""
 
 
 @overload
-def wraps_task(wrapper_name: Wrapper) -> TaskMaker: ...
+def wraps_task(wrapper_name: Callable[[Task[P, R]], Callable[Q, S]]) -> Callable[[Callable[P, R]], Task[Q, S]]: ...
 
 
 @overload
@@ -40,17 +49,17 @@ def wraps_task(
     *,
     wrapper_extra_hash_data: list[Any] | None = None,
     **wrapper_task_options_base: Any,
-) -> Callable[[Wrapper], TaskMaker]: ...
+) -> MakesTaskMaker: ...
 
 
 def wraps_task(
-    wrapper_name: str | Wrapper | None = None,
+    wrapper_name: str | Callable[..., Any] | None = None,
     wrapper_hash_includes: list[Any] | None = None,
     use_wrapper_signature: bool = False,
     *,
     wrapper_extra_hash_data: list[Any] | None = None,
     **wrapper_task_options_base: Any,
-) -> TaskMaker | Callable[[Wrapper], TaskMaker]:
+) -> Any:
     """Turn a function from inner task to outer function into a decorator of tasks.
 
     Args:
@@ -68,7 +77,7 @@ def wraps_task(
         return wraps_task()(wrapper_name)
     includes = [*(wrapper_hash_includes or ()), *(wrapper_extra_hash_data or ())]
 
-    def decorate(make_outer: Wrapper) -> TaskMaker:
+    def decorate(make_outer: Callable[[Task[..., Any]], Callable[..., Any]]) -> Callable[[Callable[..., Any]], Task[..., Any]]:
         hidden = wrapper_name if wrapper_name is not None else make_outer.__name__
         check_namespace(hidden, f"wrapper {make_outer.__name__!r}")
 

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from redun.context import merge
 from redun.errors import DryRunResult, SchedulerError, StoreError
@@ -25,10 +25,13 @@ from redun.evaluation.plans import Plans
 from redun.evaluation.recorder import DryRecorder, NoRecorder, Recorder
 from redun.evaluation.status import format_status_table
 from redun.executors.base import Executor, Executors
+from redun.expression import Expression
 from redun.records import ExecutionRecord
 from redun.root import as_root
 from redun.store.journal import Status
 from redun.version import __version__
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from redun.config import Config
@@ -127,6 +130,23 @@ class Scheduler:
     def is_running(self) -> bool:
         """True while `run` is."""
         return self._running
+
+    @overload
+    def run(self, expr: Expression[T], *args: Any, **options: Any) -> T: ...
+
+    @overload
+    def run(
+        self,
+        expr: T,
+        exec_argv: list[str] | None = None,
+        dryrun: bool = False,
+        cache: bool = True,
+        tags: Iterable[tuple[str, Any]] = (),
+        context: Mapping[str, Any] | None = None,
+        execution_id: str | None = None,
+        option_overrides: Mapping[str, Any] | None = None,
+        provenance: bool = True,
+    ) -> T: ...
 
     def run(
         self,
