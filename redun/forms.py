@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from redun.evaluation.forms import Catch, CatchAll, Cond, Form, GetContext, Rewrite, Seq
+from redun.evaluation.threads import ForkThread, JoinThread
 from redun.expression import SchedulerExpression
 from redun.signature import CallShape
 from redun.task import SchedulerTask, get_task_registry, task
@@ -152,13 +153,25 @@ def get_context(var_path: Any, default: Any = None) -> Any:
     """Return a value of the context, by a dotted path; `default` where it has none."""
 
 
+@special_form(ForkThread)
+def fork_thread(expr: Any) -> Any:
+    """Begin to evaluate an expression and return a `Thread` at once; the job may end before the expression has a value."""
+
+
+@special_form(JoinThread)
+def join_thread(thread: Any) -> Any:
+    """Return the value of the expression in a thread, once it is there."""
+
+
 __all__ = [
     "SchedulerExpression",
     "SpecialForm",
     "catch",
     "catch_all",
     "cond",
+    "fork_thread",
     "get_context",
+    "join_thread",
     "seq",
     "special_form",
     "throw",

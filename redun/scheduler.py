@@ -7,10 +7,11 @@ from redun.evaluation.current import get_current_scheduler, set_current_schedule
 from redun.evaluation.failure import ErrorValue
 from redun.evaluation.job import Job
 from redun.evaluation.scheduler import Scheduler
-from redun.forms import catch, catch_all, cond, get_context, seq, throw
+from redun.forms import catch, catch_all, cond, fork_thread, get_context, join_thread, seq, throw
 from redun.functools import with_export_options
 from redun.job_info import JobInfo
 from redun.root import root_task
+from redun.threads import Thread
 
 _HOMES = {
     "CacheCheckValid": "redun.task",
@@ -58,6 +59,9 @@ __all__ = [
     "SchedulerError",
     "catch",
     "catch_all",
+    "fork_thread",
+    "join_thread",
+    "Thread",
     "cond",
     "get_context",
     "get_current_scheduler",

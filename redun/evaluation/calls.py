@@ -390,7 +390,7 @@ class Calls:
 
     def _tell_parent(self, job: Job, call: bytes | None, subtree: frozenset[bytes]) -> None:
         parent = job.scope.job
-        if parent is None:
+        if parent is None or job.scope.forked:
             return
         if call is not None:
             if parent.child_calls is None:
@@ -441,6 +441,13 @@ class Calls:
             for twin in job.twins or ():
                 if twin.state is State.TWIN:
                     self._share(twin, outcome)
+
+    def adopt(self, job: Job | None, calls: Iterable[bytes]) -> None:
+        """Make calls children of a job's call that were made elsewhere: the job's result depends on them."""
+        if job is None:
+            return
+        job.child_calls = [*(job.child_calls or ()), *calls]
+        job.subtree = (job.subtree or set()) | (self.tasks_of(calls) or set())
 
     def tasks_of(self, calls: Iterable[bytes]) -> set[bytes] | None:
         """Return the ids of the tasks of calls made in this execution, and of all tasks below them; None if a call is not known."""

@@ -26,6 +26,7 @@ from redun.nested import find_expressions
 
 if TYPE_CHECKING:
     from redun.evaluation.calls import Calls
+    from redun.evaluation.threads import Forked
     from redun.promise import Promise
 
 WINDOW = 2000
@@ -60,6 +61,8 @@ class Evaluation:
         self._ready: deque[Node] = deque()
         self._failures: deque[tuple[Node, Node]] = deque()
         self._walks: list[Walk] = []
+        self.threads: dict[str, Forked] = {}
+        self.threads_running = 0
 
     # What nodes call.
 
@@ -191,6 +194,13 @@ class Evaluation:
         awaited.begin(self)
         return awaited.promise
 
+    def new_thread(self, forked: Forked) -> str:
+        """Note a thread; return the id by which `join_thread` finds it."""
+        thread_id = str(len(self.threads) + 1)
+        self.threads[thread_id] = forked
+        self.threads_running += 1
+        return thread_id
+
     # Expressions become nodes.
 
     def _walk(self) -> None:
@@ -266,12 +276,12 @@ class Evaluation:
         """
         root = Root(expr, self.root_scope)
         root.begin(self)
-        while root.state < FINAL:
+        while root.state < FINAL or (self.threads_running and root.error is None):
             busy = self._burst()
             self.calls.submit()
             received = self._receive()
             self.calls.recorder.tick()
-            if not (busy or received) and root.state < FINAL and not self._wait(root):
+            if not (busy or received or (root.state >= FINAL and not self.threads_running)) and not self._wait(root):
                 break
         return root
 
@@ -335,7 +345,8 @@ class Evaluation:
         calls.log.flush()
         if calls.running == 0 and self.completions.empty():
             if self.dryrun:
-                root.move(State.FAILED)
+                if root.state < FINAL:
+                    root.move(State.FAILED)
                 root.error = DryRunResult("dry run: additional jobs would run")
                 return False
             self._break_circle()

@@ -76,10 +76,11 @@ class Scope:
         identity: digests of its expressions (`redun.evaluation.identity`), once somebody asks.
         aliases: id of an expression -> the equal one that stands for it, where a result holds several equal ones.
         failed: something in it has failed, so it may be through while parts of it are not.
+        forked: what it computes is no part of the job's call (`redun.evaluation.threads`).
         abandoned: what nodes that have failed had not yet named of their inputs.
     """
 
-    __slots__ = ("abandoned", "aliases", "context", "failed", "identity", "job", "keep", "nodes", "settled")
+    __slots__ = ("abandoned", "aliases", "context", "failed", "forked", "identity", "job", "keep", "nodes", "settled")
 
     def __init__(self, job: Job | None, context: Any = None) -> None:
         self.job = job
@@ -90,6 +91,7 @@ class Scope:
         self.keep: list[Any] = []
         self.identity: Any = None
         self.failed = False
+        self.forked = False
         self.abandoned: list[Iterable[Expression[Any]]] = []
 
     def canonical(self, expr: Expression[Any]) -> Expression[Any]:
