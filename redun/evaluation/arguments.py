@@ -24,7 +24,7 @@ class Arguments:
     def take(self, job: Job) -> None:
         """Make the arguments concrete and compute the eval hash."""
         plan, encode = job.plan, job.recorder.encoder.encode
-        args, kwargs = job.args, job.kwargs
+        args, kwargs = job.positional, job.keywords
         if job.lazy_args:
             job.upstreams = self._upstreams(job.scope, args, kwargs)
             value_of = job.scope.value
@@ -37,7 +37,7 @@ class Arguments:
             if wants_info:
                 # Every job's own is another: none may count, else no call would ever be found again.
                 args, kwargs = job_info.replaced(args, kwargs, job_info.UNKNOWN)
-        job.args, job.kwargs = args, kwargs
+        job.positional, job.keywords = args, kwargs
         keys: list[bytes] = []
         refs = job.arg_refs
         arg: Any = None
@@ -58,7 +58,7 @@ class Arguments:
         job.eval_hash = job.key = plan.eval_hash(keys, kwarg_keys)
         if wants_info:
             info = _facts(job, plan.eval_hash(keys, kwarg_keys, b""))
-            job.args, job.kwargs = job_info.replaced(args, kwargs, info)
+            job.positional, job.keywords = job_info.replaced(args, kwargs, info)
         if job.context:
             job.key = key_in_context(job)
         if not job.recorder.records:
@@ -72,7 +72,7 @@ class Arguments:
         return encoder.key(value, ref) if encoder.counts_as else ref
 
     def _slot(self, job: Job, place: int) -> str:
-        names = [*job.plan.names[: len(job.args)], *job.kwargs]
+        names = [*job.plan.names[: len(job.positional)], *job.keywords]
         place += len(job.kwarg_refs)
         return f"argument {names[place]!r}" if place < len(names) else "an argument"
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from redun.evaluation.events import EventLog
     from redun.evaluation.limits import Limits
     from redun.evaluation.plans import Plans
-    from redun.executors.base import Executors
+    from redun.executors.collection import Executors
     from redun.expression import TaskExpression
 
 
@@ -201,6 +201,7 @@ class Calls:
 
     def _launch(self, job: Job) -> None:
         job.move(State.RUNNING)
+        job.at_executor = True
         job.holds_limits = bool(job.plan.limits)
         job.count(Column.RUNNING)
         self.log.run(job)
@@ -238,6 +239,10 @@ class Calls:
         Args:
             result: what the function returned, or its exception.
         """
+        if not job.at_executor:
+            # An executor of somebody's own that hands a job back twice: the first time counts.
+            return
+        job.at_executor = False
         self.running -= 1
         self.in_flight -= 1
         if job.holds_limits:

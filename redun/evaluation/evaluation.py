@@ -57,7 +57,7 @@ class Evaluation:
         self.root_scope = Scope(None, context)
         self.dryrun = dryrun
         self.context = context
-        self.completions: SimpleQueue[Completion | None] = SimpleQueue()
+        self.completions: SimpleQueue[Any] = SimpleQueue()
         self._ready: deque[Node] = deque()
         self._failures: deque[tuple[Node, Node]] = deque()
         self._walks: list[Walk] = []

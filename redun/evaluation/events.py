@@ -39,7 +39,7 @@ class EventLog:
         """Add a line about a job, like `Run    Job 1a2b3c4d:  ns.main(greet='Hello') on default`."""
         if self.enabled:
             plan = job.plan
-            call = format_call(plan.fullname, plan.names, job.args, job.kwargs)
+            call = format_call(plan.fullname, plan.names, job.positional, job.keywords)
             self._lines.append(f"{PREFIX}{action:<6} Job {job.job_id[:4].hex()}:  {call}{rest}")
             if len(self._lines) >= 500:
                 self.flush()
@@ -67,7 +67,7 @@ class EventLog:
         """A job failed."""
         if self.enabled:
             plan = job.plan
-            call = format_call(plan.fullname, plan.names, job.args, job.kwargs)
+            call = format_call(plan.fullname, plan.names, job.positional, job.keywords)
             self._lines.append(f"{PREFIX}*** Reject Job {job.job_id[:4].hex()}:  {call}:")
 
     def flush(self) -> None:

@@ -107,7 +107,7 @@ def _job_lines(job: Job) -> list[str]:
     if definition:
         lines.append(f"    {definition}")
     names = job.plan.names
-    shown = [*zip([*names, *["..."] * len(job.args)], job.args, strict=False), *job.kwargs.items()]
+    shown = [*zip([*names, *["..."] * len(job.positional)], job.positional, strict=False), *job.keywords.items()]
     lines.extend([f"    {name} = {format_value(value, 100)}" for name, value in shown])
     return lines
 

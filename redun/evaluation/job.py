@@ -65,7 +65,7 @@ class Job(Node):
         number: place in the order of creation in the execution, from 1.
         job_id: 16 random bytes.
         plan: how calls of this task are run.
-        args, kwargs: concrete arguments, defaults filled in.
+        positional, keywords: concrete arguments, defaults filled in.
         arg_refs, kwarg_refs: refs of the arguments as recorded.
         eval_hash: 20-byte cache key. key: the same, joined by the context's hash.
         inner: the scope of the expressions in its reduction.
@@ -76,11 +76,12 @@ class Job(Node):
         recorder: who writes it down; `NoRecorder` below `prov=False`.
         twins: jobs that make an equal call and wait for this one.
         settling: the result is known; it waits for what was begun beside an error that it recovered from.
+        at_executor: an executor has it and has not handed it back.
     """
 
     __slots__ = (
         "arg_refs",
-        "args",
+        "at_executor",
         "call",
         "child_calls",
         "column",
@@ -92,13 +93,14 @@ class Job(Node):
         "inner",
         "job_id",
         "key",
+        "keywords",
         "known_call",
         "known_data",
         "kwarg_refs",
-        "kwargs",
         "lazy_args",
         "number",
         "plan",
+        "positional",
         "recorder",
         "reduction",
         "reduction_ref",
@@ -119,8 +121,8 @@ class Job(Node):
         self.number = number
         self.job_id = new_job_id()
         self.plan = plan
-        self.args: tuple[Any, ...] = expr.args
-        self.kwargs: dict[str, Any] = expr.kwargs
+        self.positional: tuple[Any, ...] = expr.args
+        self.keywords: dict[str, Any] = expr.kwargs
         self.lazy_args = False
         self.arg_refs: list[bytes] = []
         self.kwarg_refs: dict[str, bytes] = {}
@@ -141,6 +143,7 @@ class Job(Node):
         self.end_us = 0
         self.replayed = False
         self.holds_limits = False
+        self.at_executor = False
         self.column = Column.PENDING
         self.recorder: Recorder | NoRecorder
         self.upstreams: list[Any] | None = None
@@ -164,6 +167,11 @@ class Job(Node):
         return self.plan.task
 
     @property
+    def args(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments to call the task's function with: positional ones and keywords. For executors."""
+        return self.positional, self.keywords
+
+    @property
     def task_name(self) -> str:
         """Fullname of the task."""
         return self.plan.fullname
@@ -177,9 +185,18 @@ class Job(Node):
         """Return the merged options of this job."""
         return dict(self.plan.options)
 
-    def get_option(self, name: str, default: Any = None) -> Any:
-        """Return one merged option."""
-        return self.plan.options.get(name, default)
+    def get_option(self, name: str, default: Any = None, as_type: type | None = None) -> Any:
+        """Return one merged option, converted to a type if one is given."""
+        value = self.plan.options.get(name, default)
+        return value if as_type is None or value is None else as_type(value)
+
+    def get_limits(self) -> dict[str, int]:
+        """Return what of each limited resource it takes while it runs."""
+        return dict(self.plan.limits)
+
+    def get_context(self) -> dict[str, Any]:
+        """Return the context that `get_context` sees in it."""
+        return dict(self.context or {})
 
     def count(self, column: Column) -> None:
         """Move the job to another column of its task's row in the status table."""
@@ -192,16 +209,16 @@ class Job(Node):
         """Fill in defaults and wait for arguments that are expressions."""
         plan = self.plan
         if plan.has_defaults:
-            given = self.kwargs
-            self.kwargs = plan.shape.fill(self.args, given)
+            given = self.keywords
+            self.keywords = plan.shape.fill(self.positional, given)
             if plan.context_update:
                 from redun.evaluation.defaults import in_context
 
-                self.kwargs = in_context(self, given, self.kwargs)
-        if not self.kwargs and ATOMS.issuperset(map(type, self.args)):
+                self.keywords = in_context(self, given, self.keywords)
+        if not self.keywords and ATOMS.issuperset(map(type, self.positional)):
             run.ready_now(self)
             return
-        self.lazy_args = run.demand(self, [*self.args, *self.kwargs.values()], self.scope)
+        self.lazy_args = run.demand(self, [*self.positional, *self.keywords.values()], self.scope)
 
     def step(self, run: Evaluation) -> None:
         """Arguments are known: look the call up or run it. Or its reduction is evaluated: finish."""

@@ -24,6 +24,11 @@ class Limits:
         self._taken: dict[str, int] = {}
         self._waiting: deque[Job] = deque()
 
+    @property
+    def used(self) -> dict[str, int]:
+        """Resource -> how much of it is taken; every resource that there is, and every one that was ever asked for."""
+        return {**dict.fromkeys(self._total, 0), **self._taken}
+
     def check(self, job: Job) -> None:
         """Raise LimitError if a job asks for more than there is at all: it would wait for ever."""
         for name, count in job.plan.limits.items():

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import socket
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from redun.context import merge
-from redun.errors import DryRunResult, SchedulerError, StoreError
+from redun.errors import DryRunResult, ExecutorError, SchedulerError, StoreError
 from redun.evaluation.cache import Cache
 from redun.evaluation.calls import Calls
 from redun.evaluation.current import get_current_scheduler, set_current_scheduler
@@ -24,7 +25,8 @@ from redun.evaluation.node import Node
 from redun.evaluation.plans import Plans
 from redun.evaluation.recorder import DryRecorder, NoRecorder, Recorder
 from redun.evaluation.status import format_status_table
-from redun.executors.base import Executor, Executors
+from redun.executors.base import Executor
+from redun.executors.collection import Executors
 from redun.expression import Expression
 from redun.records import ExecutionRecord
 from redun.root import as_root
@@ -66,10 +68,11 @@ class Scheduler:
         self.store = store
         self.config = config if config is not None else {}
         self._logging = logger is not False
-        self._executors = Executors(self._executor_makers())
+        self.executors = Executors(self._executor_makers(), self)
         if executor is not None:
             self.add_executor(executor)
-        self._total_limits = self._limits()
+        self.limits = self._limits()
+        self._limits_now = Limits(self.limits)
         self._running = False
         self._evaluation: Evaluation | None = None
         # The error that the last run ended with, if it is the workflow's: the log has told of it then.
@@ -109,8 +112,63 @@ class Scheduler:
 
     def add_executor(self, executor: Executor) -> None:
         """Add an executor under its own name."""
-        executor.scheduler = self
-        self._executors.add(executor)
+        self.executors.add(executor)
+
+    def log(self, *messages: Any, indent: int = 0, multiline: bool = False, level: int = logging.INFO) -> None:
+        """Tell the user something, in the log of the run; on the scheduler's thread or any other.
+
+        Args:
+            messages: joined by blanks.
+            indent: blanks in front of each line.
+            multiline: accepted; lines are told apart in any case.
+            level: what is below INFO is not shown.
+        """
+        if not self._logging or level < logging.INFO:
+            return
+        log = EventLog() if self._evaluation is None else self._evaluation.calls.log
+        for line in " ".join(map(str, messages)).split("\n"):
+            log.line(" " * indent + line)
+        if self._evaluation is None:
+            log.flush()
+
+    def done_job(self, job: Job, result: Any, job_tags: Sequence[tuple[str, Any]] = ()) -> None:
+        """An executor hands back a job that has succeeded. Any thread; a job that was handed back already is ignored.
+
+        Args:
+            result: what its function returned.
+            job_tags: accepted; tags of jobs are given by the task option `tags`.
+        """
+        self._hand_back(job, True, result, job_tags)
+
+    def reject_job(
+        self, job: Job | None, error: Any, error_traceback: Any = None, job_tags: Sequence[tuple[str, Any]] = ()
+    ) -> None:
+        """An executor hands back a job that has failed. Any thread; a job that was handed back already is ignored.
+
+        Args:
+            job: None if it is the executor that has failed: the run ends.
+            error: the exception; anything else is told as the text of an `ExecutorError`.
+            error_traceback: accepted; the exception's own one is used.
+            job_tags: as in `done_job`.
+        """
+        if not isinstance(error, BaseException):
+            error = ExecutorError(str(error))
+        self._hand_back(job, False, error, job_tags)
+
+    def _hand_back(self, job: Job | None, succeeded: bool, result: Any, job_tags: Sequence[tuple[str, Any]]) -> None:
+        evaluation = self._evaluation
+        if evaluation is None:
+            # The run has ended in the meantime: nobody waits for this any more.
+            return
+        if job is None:
+            evaluation.completions.put(_Abort(result))
+            return
+        evaluation.completions.put((job, succeeded, result))
+
+    @property
+    def limits_used(self) -> dict[str, int]:
+        """How much of each limited resource the jobs that run take now."""
+        return self._limits_now.used
 
     def evaluate(self, expr: Any, parent_job: Job | None = None) -> Promise[Any]:
         """Evaluate an expression while a run goes on: for special forms (`@scheduler_task`), on the scheduler's thread.
@@ -187,8 +245,9 @@ class Scheduler:
         root = as_root(expr)
         records = provenance and not dryrun and self._root_records(root, option_overrides or {})
         recorder = self._recorder(execution, records, dryrun)
-        plans = Plans(option_overrides or {}, self._executors.options, recorder.new_task)
-        calls = Calls(plans, Cache(self.store, log), recorder, self._executors, Limits(self._total_limits), log, cache)
+        plans = Plans(option_overrides or {}, self.executors.options, recorder.new_task)
+        limits = self._limits_now = Limits(self.limits)
+        calls = Calls(plans, Cache(self.store, log), recorder, self.executors, limits, log, cache)
         evaluation = Evaluation(calls, self, dryrun, merge(self._configured_context(), context or {}))
         calls.evaluation = evaluation
         log.line(f"Start Execution {uuid.UUID(bytes=execution.id)}:  {' '.join(execution.argv)}")
@@ -218,7 +277,7 @@ class Scheduler:
         set_current_scheduler(self)
         self._running = True
         self._evaluation = evaluation
-        self._executors.start(evaluation.completions)
+        self.executors.begin(evaluation.completions)
         started = time.monotonic()
         lease = self.store.lease(str(uuid.UUID(bytes=execution.id))) if records else _NoLease()
         try:
@@ -244,7 +303,7 @@ class Scheduler:
             return self._outcome(calls, root, log)
         finally:
             log.flush()
-            self._executors.stop()
+            self.executors.stop()
             self._running = False
             self._evaluation = None
             set_current_scheduler(before)
@@ -311,6 +370,16 @@ def _user() -> str:
     except (KeyError, OSError):
         # A container may run under a user id that has no name.
         return str(os.getuid())
+
+
+class _Abort:
+    """A request to the loop: end the run with an error."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __call__(self, evaluation: Evaluation) -> None:
+        raise self._error
 
 
 class _NoLease:

@@ -11,23 +11,27 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from redun.errors import ConfigError, ExecutorError
-from redun.executors.base import Executor, Executors
+from redun.executors.base import Executor
 
 if TYPE_CHECKING:
     from redun.evaluation.job import Job
 
 
+class AliasTargetError(ConfigError, AssertionError):
+    """An alias names no target, or two."""
+
+
 class AliasExecutor(Executor):
-    """Hands its jobs to another executor of the same scheduler.
+    """Hands its jobs to another executor of the same scheduler, which is looked up each time.
 
     Args:
         name: under which tasks ask for it.
         scheduler: the scheduler that it belongs to.
         config: `target`, the name of the other executor, which may be an alias too.
-        target: the other executor itself, instead of its name.
+        target: the other executor itself, instead of a section.
 
     Raises:
-        ConfigError: there is no target.
+        AliasTargetError: there is no target, or there are two.
     """
 
     def __init__(
@@ -38,11 +42,12 @@ class AliasExecutor(Executor):
         target: Executor | None = None,
     ) -> None:
         super().__init__(name, scheduler, config)
-        self.target = target.name if target is not None else str(self.config.get("target") or "")
-        if not self.target:
-            raise ConfigError(f"executor {name!r} is an alias, but of what is not said: give it target = NAME")
+        if (config is None) is (target is None):
+            raise AliasTargetError(f"alias {name!r}: exactly one of config and target must be given")
+        self.target_name = target.name if target is not None else str(self.config.get("target") or "")
+        if not self.target_name:
+            raise AliasTargetError(f"executor {name!r} is an alias, but of what is not said: give it target = NAME")
         self._given = target
-        self._all: Executors | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -57,15 +62,39 @@ class AliasExecutor(Executor):
     def options(self, options: Mapping[str, Any]) -> None:
         self._own = options
 
-    def join(self, executors: Executors) -> None:
+    def set_scheduler(self, scheduler: Any) -> None:
         """Note where to find the target by name."""
-        self._all = executors
-        if self._given is not None and self.target not in executors:
-            executors.add(self._given)
+        super().set_scheduler(scheduler)
+        if self._given is not None and self.target_name not in scheduler.executors:
+            scheduler.add_executor(self._given)
 
-    def submit(self, jobs: Sequence[Job]) -> None:
+    def supports_async(self) -> bool:
+        """Tell what the target says."""
+        return self._target().supports_async()
+
+    def tells_begin(self) -> bool:
+        """Tell what the target says."""
+        return self._target().tells_begin()
+
+    def submit(self, job: Job) -> None:
+        """Hand a job on."""
+        self._target().submit(job)
+
+    def submit_script(self, job: Job) -> None:
+        """Hand a script on."""
+        self._target().submit_script(job)
+
+    def submit_jobs(self, jobs: Sequence[Job]) -> None:
         """Hand jobs on."""
-        self._target().submit(jobs)
+        self._target().submit_jobs(jobs)
+
+    def cancel(self, job: Job) -> bool:
+        """Have the target stop a job."""
+        return self._target().cancel(job)
+
+    def scratch_root(self) -> str:
+        """Return the target's."""
+        return self._target().scratch_root()
 
     def _target(self) -> Executor:
         """Follow aliases to the executor that does the work."""
@@ -75,12 +104,13 @@ class AliasExecutor(Executor):
             if at.name in passed:
                 raise ExecutorError(f"executor {self.name!r} is an alias of itself: {' -> '.join([*passed, at.name])}")
             passed.append(at.name)
-            if at._all is None:
-                raise ExecutorError(f"executor {at.name!r} is an alias of {at.target!r} and belongs to no scheduler")
-            if at.target not in at._all:
-                known = ", ".join(repr(name) for name in at._all.names() if name not in passed)
+            if at.scheduler is None:
+                raise ExecutorError(f"executor {at.name!r} is an alias of {at.target_name!r} and belongs to no scheduler")
+            executors = at.scheduler.executors
+            if at.target_name not in executors:
+                known = ", ".join(repr(name) for name in sorted(executors) if name not in passed)
                 raise ExecutorError(
-                    f"executor {at.name!r} is an alias of {at.target!r}, which does not exist: expected one of {known}"
+                    f"executor {at.name!r} is an alias of {at.target_name!r}, which does not exist: expected one of {known}"
                 )
-            at = at._all.get(at.target)
+            at = executors[at.target_name]
         return at

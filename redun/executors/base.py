@@ -1,15 +1,24 @@
-"""The protocol of executors, and the set of them that a scheduler has.
+"""What an executor is: takes jobs, runs their functions somewhere, hands each back once.
 
-An executor takes jobs and hands each back once, as (job, succeeded, result or error), through the queue it was started with. It may do
-so from any thread. The scheduler never waits inside an executor.
+There are two ways to write one. The plain way is a class with `submit(job)` and `submit_script(job)`, which get one job each and later
+call `scheduler.done_job(job, result)` or `scheduler.reject_job(job, error)`, from any thread. The fast way is `submit_jobs(jobs)`, which
+gets as many as there are, and hands back (job, succeeded, result or error) through the queue that `begin` was given. The scheduler only
+knows the fast one; that of this class falls back on the plain one.
+
+The duties, which `tests/contract/test_executor.py` holds every executor to:
+
+- Submitting does not block: the scheduler never waits inside an executor.
+- Every job is handed back exactly once, unless `drop_waiting` or `cancel` gave it back before.
+- A job whose function cannot be run is handed back as failed, with an error that says why. An executor that loses a worker goes on.
+- `stop` leaves nothing behind that would act on a later run. The same executor may be started again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from redun.errors import SchedulerError
+from redun.errors import ExecutorError
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
@@ -22,30 +31,95 @@ class Executor:
 
     Args:
         name: under which tasks ask for it (`executor=...`).
-        scheduler: the scheduler that it belongs to, if it is made before one exists None.
+        scheduler: the scheduler that it belongs to, None if it is made before there is one.
         config: its section of the configuration.
 
     Attributes:
         options: task options that its configuration gives to every job.
     """
 
+    # Classes written elsewhere may not call our __init__.
+    name: str = ""
+    options: Mapping[str, Any] = {}
+    _scheduler: Any = None
+    _completions: SimpleQueue[Any] | None = None
+
     def __init__(self, name: str, scheduler: Any = None, config: Mapping[str, Any] | None = None) -> None:
         self.name = name
-        self.scheduler = scheduler
-        self.config = dict(config or {})
-        self.options: Mapping[str, Any] = {}
-        self._completions: SimpleQueue[Any] | None = None
+        self._scheduler = scheduler
+        self.config: Mapping[str, Any] = {} if config is None else config
+        self.options = {}
 
-    def join(self, executors: Executors) -> None:
-        """The executor belongs to these from now on; for one that needs others."""
+    @property
+    def scheduler(self) -> Any:
+        """The scheduler that it belongs to, or None."""
+        return self._scheduler
 
-    def start(self, completions: SimpleQueue[Any]) -> None:
+    def set_scheduler(self, scheduler: Any) -> None:
+        """The executor belongs to this scheduler from now on."""
+        self._scheduler = scheduler
+
+    def supports_async(self) -> bool:
+        """Tell whether it runs `async def` tasks."""
+        return False
+
+    def log(self, *messages: Any, **kwargs: Any) -> None:
+        """Tell the user something, in the scheduler's log."""
+        if self._scheduler is not None:
+            self._scheduler.log(f"Executor[{self.name}]:", *messages, **kwargs)
+
+    def tells_begin(self) -> bool:
+        """Tell whether it reports when a job with a time-out begins (`Attempt.begun`); else its time counts from submission on."""
+        return False
+
+    # The plain way.
+
+    def start(self) -> None:
+        """A run begins."""
+
+    def submit(self, job: Job) -> None:
+        """Take a job; must not block."""
+        self._hand_back(job, False, ExecutorError(f"executor {self.name!r} ({type(self).__qualname__}) cannot run tasks"))
+
+    def submit_script(self, job: Job) -> None:
+        """Take a job whose task is a script; must not block."""
+        self._hand_back(job, False, ExecutorError(f"executor {self.name!r} ({type(self).__qualname__}) cannot run scripts"))
+
+    def stop(self) -> None:
+        """The run has ended: let workers end; jobs that run may finish."""
+
+    def scratch_root(self) -> str:
+        """Return the folder or URL for files that jobs exchange with the executor.
+
+        Raises:
+            NotImplementedError: it needs none.
+        """
+        raise NotImplementedError(f"executor {self.name!r} has no scratch folder")
+
+    # The fast way.
+
+    def begin(self, completions: SimpleQueue[Any]) -> None:
         """A run begins: hand jobs back through this queue from now on."""
         self._completions = completions
+        self.start()
 
-    def submit(self, jobs: Sequence[Job]) -> None:
+    def submit_jobs(self, jobs: Sequence[Job]) -> None:
         """Take jobs; must not block."""
-        raise NotImplementedError
+        for job in jobs:
+            try:
+                if job.plan.is_async and not self.supports_async():
+                    raise ExecutorError(f"executor {self.name!r} does not support async tasks")
+                if job.plan.task.script:
+                    self.submit_script(job)
+                else:
+                    self.submit(job)
+            except Exception as error:
+                self._hand_back(job, False, error)
+
+    def _hand_back(self, job: Job, succeeded: bool, result: Any) -> None:
+        if self._completions is None:
+            raise ExecutorError(f"executor {self.name!r} was given a job though no run is going on")
+        self._completions.put((job, succeeded, result))
 
     def grow_after_s(self) -> float | None:
         """Seconds without any completion after which `grow` should be called, None if there is no use in it."""
@@ -58,115 +132,36 @@ class Executor:
         """Give back the jobs that have not begun; they will not be handed back otherwise."""
         return []
 
-    def stop(self) -> None:
-        """Let workers end; jobs that run may finish."""
+    def cancel(self, job: Job) -> bool:
+        """Stop a job, whether it has begun or not.
+
+        Returns:
+            True if it has been stopped and will not be handed back. False if it cannot be: it ends by itself and is handed back
+            then, and the executor sees to it that it takes no worker from other jobs.
+        """
+        return False
+
+    def kill(self) -> None:
+        """The run was interrupted: stop at once, with everything that can be killed."""
+        self.stop()
 
 
 def run_job(job: Job) -> Any:
     """Call the function of a job's task, here and now; what every in-process worker does."""
-    task = job.plan.task
+    return call_task(job.plan.task, job.positional, job.keywords)
+
+
+def call_task(task: Any, positional: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    """Call the function of a task, or run the shell script that it gives."""
     if task.script:
         from redun.scripting import exec_script, get_task_command
 
-        return exec_script(get_task_command(task, job.args, job.kwargs))
-    return task.func(*job.args, **job.kwargs)
-
-
-class Executors:
-    """The executors of a scheduler, by name; each is made when the first job asks for it.
-
-    Args:
-        make: name -> function that makes the executor.
-    """
-
-    def __init__(self, make: Mapping[str, Callable[[], Executor]]) -> None:
-        self._make = dict(make)
-        self._made: dict[str, Executor] = {}
-        self._completions: SimpleQueue[Any] | None = None
-
-    def get(self, name: str) -> Executor:
-        """Return an executor.
-
-        Raises:
-            SchedulerError: there is none of that name.
-        """
-        executor = self._made.get(name)
-        if executor is None:
-            make = self._make.get(name)
-            if make is None:
-                known = ", ".join(map(repr, self.names()))
-                raise SchedulerError(
-                    f"unknown executor {name!r}: expected one of {known}, or a section [executors.{name}] in redun.ini"
-                )
-            executor = self._made[name] = make()
-            executor.join(self)
-            if self._completions is not None:
-                executor.start(self._completions)
-        return executor
-
-    def add(self, executor: Executor) -> None:
-        """Add an executor under its name, replacing what had it."""
-        self._made[executor.name] = executor
-        executor.join(self)
-        if self._completions is not None:
-            executor.start(self._completions)
-
-    def names(self) -> list[str]:
-        """Names of all executors, sorted, made already or not."""
-        return sorted({*self._make, *self._made})
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._made or name in self._make
-
-    def options(self, name: str) -> Mapping[str, Any]:
-        """Return the task options that an executor's configuration gives."""
-        return self.get(name).options
-
-    def start(self, completions: SimpleQueue[Any]) -> None:
-        """A run begins."""
-        self._completions = completions
-        for executor in self._made.values():
-            executor.start(completions)
-
-    def submit(self, jobs: Sequence[Job]) -> None:
-        """Hand each job to its executor."""
-        first = jobs[0].plan.executor
-        if all(job.plan.executor == first for job in jobs):
-            self.get(first).submit(jobs)
-            return
-        by_name: dict[str, list[Job]] = {}
-        for job in jobs:
-            by_name.setdefault(job.plan.executor, []).append(job)
-        for name, some in by_name.items():
-            self.get(name).submit(some)
-
-    def grow_after_s(self) -> float | None:
-        """The shortest time after which an executor wants to grow."""
-        times = [time_s for executor in self._made.values() if (time_s := executor.grow_after_s()) is not None]
-        return min(times, default=None)
-
-    def grow(self) -> None:
-        """Let executors start more workers."""
-        for executor in self._made.values():
-            executor.grow()
-
-    def drop_waiting(self) -> list[Job]:
-        """Give back all jobs that have not begun."""
-        return [job for executor in self._made.values() for job in executor.drop_waiting()]
-
-    def stop(self) -> None:
-        """Stop all of them."""
-        self._completions = None
-        for executor in self._made.values():
-            executor.stop()
+        return exec_script(get_task_command(task, tuple(positional), dict(keywords)))
+    return task.func(*positional, **keywords)
 
 
 def __getattr__(name: str) -> Any:
     # What makes executors knows their classes, so it cannot be imported here before them.
-    if name == "ExecutorError":
-        from redun.errors import ExecutorError
-
-        return ExecutorError
     if name in (
         "get_executor_class",
         "get_executor_from_config",

@@ -56,7 +56,7 @@ class CoroutineThread:
     async def _run(self, job: Job) -> None:
         _running.set((job, self._completions))
         try:
-            result = await job.plan.task.func(*job.args, **job.kwargs)
+            result = await job.plan.task.func(*job.positional, **job.keywords)
         except BaseException as error:
             self._completions.put((job, False, error))
         else:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from redun.errors import ConfigError, ExecutorError, InternalError
+from redun.errors import ConfigError, InternalError
 from redun.executors.base import Executor, run_job
 
 if TYPE_CHECKING:
@@ -31,13 +31,14 @@ class LocalExecutor(Executor):
     Args:
         name: under which tasks ask for it.
         scheduler: the scheduler that it belongs to.
-        config: `max_workers`, the most threads there may be.
+        config: `max_workers`, the most threads there may be; `mode`; `scratch`.
         mode: only threads so far.
 
     Raises:
-        ExecutorError: another mode.
-        ConfigError: `max_workers` is no positive integer.
+        ConfigError: `max_workers` is no positive integer, or the mode is unknown.
     """
+
+    MODES: ClassVar[list[str]] = [THREAD_MODE, PROCESS_MODE]
 
     def __init__(
         self,
@@ -47,15 +48,42 @@ class LocalExecutor(Executor):
         mode: str = THREAD_MODE,
     ) -> None:
         super().__init__(name, scheduler, config)
-        if mode != THREAD_MODE:
-            raise ExecutorError(f"executor {name!r}: mode {mode!r} is not there yet, expected {THREAD_MODE!r}")
-        self._max_workers = _positive(name, self.config.get("max_workers", DEFAULT_MAX_WORKERS))
+        self.mode = str(self.config.get("mode", mode))
+        if self.mode != THREAD_MODE:
+            raise ConfigError(f"executor {name!r}: mode {self.mode!r} is not there yet, expected {THREAD_MODE!r}")
+        self._scratch = str(self.config.get("scratch", "/tmp/redun"))
+        self.max_workers = _positive(name, self.config.get("max_workers", DEFAULT_MAX_WORKERS))
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._coroutines: CoroutineThread | None = None
 
-    def submit(self, jobs: Sequence[Job]) -> None:
-        """Take jobs; the first one ever starts the first worker."""
+    def supports_async(self) -> bool:
+        """Coroutines run on an event loop of their own."""
+        return True
+
+    def scratch_root(self) -> str:
+        """Return the folder of the configuration."""
+        return self._scratch
+
+    def submit(self, job: Job) -> None:
+        """Take a job."""
+        self._take([job])
+
+    def submit_script(self, job: Job) -> None:
+        """Take a script."""
+        self._take([job])
+
+    def submit_jobs(self, jobs: Sequence[Job]) -> None:
+        """Take jobs."""
+        kind = type(self)
+        if kind.submit is LocalExecutor.submit and kind.submit_script is LocalExecutor.submit_script:
+            self._take(jobs)
+        else:
+            # A class derived from this one that wants to see each job.
+            super().submit_jobs(jobs)
+
+    def _take(self, jobs: Sequence[Job]) -> None:
+        # The first job ever starts the first worker.
         put = self._jobs.put
         for job in jobs:
             if job.plan.is_async:
@@ -76,11 +104,11 @@ class LocalExecutor(Executor):
 
     def grow_after_s(self) -> float | None:
         """A millisecond, as long as jobs wait and there may be more workers."""
-        return _GROW_AFTER_S if len(self._threads) < self._max_workers and not self._jobs.empty() else None
+        return _GROW_AFTER_S if len(self._threads) < self.max_workers and not self._jobs.empty() else None
 
     def grow(self) -> None:
         """Double the workers, no further than jobs wait and the limit allows."""
-        more = min(len(self._threads), self._max_workers - len(self._threads), self._jobs.qsize())
+        more = min(len(self._threads), self.max_workers - len(self._threads), self._jobs.qsize())
         for _ in range(more):
             self._start_worker()
 

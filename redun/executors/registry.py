@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from redun.errors import ConfigError, ExecutorError, TaskNotFound
 from redun.executors.base import Executor
@@ -22,26 +22,89 @@ _TYPES = {
     "thread": ("redun.executors.local", "LocalExecutor"),
 }
 
-_registered: dict[str, type[Executor]] = {}
-"""Types that programs have added."""
-
 # Keys of a section that configure the executor itself; the others are task options for the jobs on it.
-_OWN = frozenset(("type", "class", "max_workers", "mode", "target"))
+_OWN = frozenset(("type", "class", "max_workers", "mode", "start_method", "scratch", "target"))
 
 
-def register_executor(executor_name: str, executor_class_name: str | None = None) -> Callable[[E], E]:
-    """Make a class of executors known under a type, for sections `[executors.NAME]` with `type = ...`; a decorator.
+class ExecutorProvider:
+    """A type that a program has added: its class, or the name of it, which is imported when it is first needed."""
+
+    def __init__(self, executor_class: type[Executor] | str) -> None:
+        self._class = executor_class
+
+    @property
+    def executor_class(self) -> type[Executor]:
+        """The class.
+
+        Raises:
+            ExecutorError: it cannot be imported, or is no executor.
+        """
+        if isinstance(self._class, str):
+            self._class = import_class(self._class)
+        return self._class
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Executor:
+        return self.executor_class(*args, **kwargs)
+
+
+_registered: dict[str, ExecutorProvider] = {}
+
+
+@overload
+def register_executor(executor_name: str, executor_class_name: None = None) -> Callable[[E], E]: ...
+
+
+@overload
+def register_executor(executor_name: str, executor_class_name: str) -> ExecutorProvider: ...
+
+
+def register_executor(executor_name: str, executor_class_name: str | None = None) -> Any:
+    """Make a class of executors known under a type, for sections `[executors.NAME]` with `type = ...`; usually as a decorator.
 
     Args:
         executor_name: the type.
-        executor_class_name: accepted and not needed.
+        executor_class_name: full name of the class (`package.module.Class`), instead of decorating it: it is imported on first use.
     """
+    if executor_class_name is not None:
+        provider = _registered[executor_name] = ExecutorProvider(executor_class_name)
+        return provider
 
     def decorate(executor_class: E) -> E:
-        _registered[executor_name] = executor_class
+        _registered[executor_name] = ExecutorProvider(executor_class)
         return executor_class
 
     return decorate
+
+
+def import_class(name: str) -> type[Executor]:
+    """Import a class of executors.
+
+    Args:
+        name: `package.module:Class`, or with a dot in place of the colon.
+
+    Raises:
+        ExecutorError: there is no such module or class, or it is no executor.
+    """
+    module_name, colon, attribute = name.partition(":")
+    if not colon:
+        module_name, _, attribute = name.rpartition(".")
+    if not module_name or not attribute:
+        raise ExecutorError(f"class {name!r} of an executor: expected package.module:Class")
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ExecutorError(f"class {name!r} of an executor: module {error.name!r} cannot be found") from error
+    except Exception as error:
+        raise ExecutorError(
+            f"class {name!r} of an executor: module {module_name!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    found: Any = module
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+    if not (isinstance(found, type) and issubclass(found, Executor)):
+        what = "is not there" if found is None else "is no subclass of redun.executors.base.Executor"
+        raise ExecutorError(f"class {name!r} of an executor: {attribute!r} in module {module_name!r} {what}")
+    return found
 
 
 def get_executor_class(executor_name: str, required: bool = True) -> type[Executor] | None:
@@ -51,7 +114,7 @@ def get_executor_class(executor_name: str, required: bool = True) -> type[Execut
         ExecutorError: there is none.
     """
     if executor_name in _registered:
-        return _registered[executor_name]
+        return _registered[executor_name].executor_class
     if executor_name in _TYPES:
         module, attribute = _TYPES[executor_name]
         found: type[Executor] = getattr(import_module(module), attribute)
@@ -109,17 +172,29 @@ def make_executor(name: str, section: Mapping[str, Any], scheduler: Any) -> Exec
     """Make the executor that a section `[executors.NAME]` describes.
 
     Raises:
-        ConfigError: its type is unknown.
+        ConfigError: its type or class is unknown, or it refuses its configuration.
     """
-    kind = str(section.get("type", "local"))
-    executor_class = get_executor_class(kind, required=False)
-    if executor_class is None:
-        raise ConfigError(f"section [executors.{name}]: type {kind!r} is unknown, expected one of {_known()}")
+    from redun.config import create_config_section
+    from redun.config_section import Section
+
+    # Classes written for a configuration file ask it for `getint` and the like.
+    is_section = isinstance(section, Section)
+    config = section if is_section else create_config_section({key: str(value) for key, value in section.items()})
+    where = f"section [executors.{name}]"
     if "class" in section:
-        raise ConfigError(f"section [executors.{name}]: class is not supported yet, use add_executor in Python")
-    if str(section.get("mode", "thread")) != "thread":
-        raise ConfigError(f"section [executors.{name}]: mode {section['mode']!r} is not supported yet, expected 'thread'")
-    executor = executor_class(name, scheduler, section)
+        try:
+            executor_class = import_class(str(section["class"]))
+        except ExecutorError as error:
+            raise ConfigError(f"{where}: {error}") from error
+    else:
+        kind = str(section.get("type", "local"))
+        found = get_executor_class(kind, required=False)
+        if found is None:
+            raise ConfigError(f"{where}: type {kind!r} is unknown, expected one of {_known()}")
+        executor_class = found
+    executor = executor_class(name, config=config)
+    if scheduler is not None:
+        executor.set_scheduler(scheduler)
     executor.options = {key: value for key, value in section.items() if key not in _OWN}
     return executor
 

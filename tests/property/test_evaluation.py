@@ -175,7 +175,7 @@ class ShufflingExecutor(Executor):
         self._random = random.Random(seed)
         self._held: list[tuple[Any, bool, Any]] = []
 
-    def submit(self, jobs: Sequence[Any]) -> None:
+    def submit_jobs(self, jobs: Sequence[Any]) -> None:
         for job in jobs:
             try:
                 self._held.append((job, True, run_job(job)))

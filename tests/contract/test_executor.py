@@ -1,0 +1,181 @@
+"""One suite for every executor: each must keep to the text of `redun.executors.base`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redun import File, Scheduler, catch, task
+from redun.executors.base import Executor, run_job
+from redun.scripting import ScriptError
+
+redun_namespace = "contract"
+
+
+class OneByOne(Executor):
+    """The plain way: a thread per job, handed back through the scheduler."""
+
+    def submit(self, job: Any) -> None:
+        threading.Thread(target=self._run, args=(job,)).start()
+
+    submit_script = submit
+
+    def _run(self, job: Any) -> None:
+        try:
+            self._scheduler.done_job(job, run_job(job))
+        except Exception as error:
+            self._scheduler.reject_job(job, error)
+
+
+SECTIONS: dict[str, dict[str, Any]] = {
+    "thread": {"type": "thread"},
+    "alias": {"type": "alias", "target": "default"},
+    "plain": {"class": f"{__name__}:OneByOne"},
+}
+
+
+@pytest.fixture(params=SECTIONS)
+def scheduler(request: pytest.FixtureRequest) -> Iterator[Scheduler]:
+    sections = {"default": {"type": "local", "max_workers": 4}, "tested": {"max_workers": 4, **SECTIONS[request.param]}}
+    yield Scheduler(config={"executors": sections, "limits": {"one": 1}}, logger=False)
+
+
+@task(executor="tested")
+def add(x: int, y: int = 1) -> int:
+    return x + y
+
+
+@task(executor="tested")
+def fail(text: str) -> None:
+    raise LookupError(text)
+
+
+@task(executor="tested")
+def leave() -> None:
+    raise SystemExit(3)
+
+
+@task(executor="tested", script=True)
+def echo(text: str) -> str:
+    return f"echo {text}"
+
+
+@task(executor="tested", script=True)
+def broken() -> str:
+    return "echo wrong >&2; exit 3"
+
+
+@task(executor="tested")
+def countdown(n: int) -> Any:
+    return 0 if n == 0 else add(countdown(n - 1))
+
+
+@task(executor="tested")
+def values() -> list[Any]:
+    return [None, 1.5, "ü\ud800", b"\0" * 10, (1, {2}), {"a": [1 << 100]}, File("x"), Path("y")]
+
+
+@task(executor="tested")
+def large(size: int) -> bytes:
+    return b"x" * size
+
+
+@task(executor="tested")
+def length(data: bytes) -> int:
+    return len(data)
+
+
+@task(executor="tested", limits=["one"])
+def alone(folder: str, number: int) -> int:
+    path = Path(folder, "running")
+    path.touch(exist_ok=False)
+    time.sleep(0.001)
+    path.unlink()
+    return number
+
+
+@task(executor="tested")
+def meet(folder: str, number: int, all_of_them: int) -> int:
+    Path(folder, str(number)).touch()
+    while len(list(Path(folder).iterdir())) < all_of_them:
+        time.sleep(0.002)
+    return number
+
+
+@task(executor="tested")
+def unrecordable() -> Any:
+    return threading.Lock()
+
+
+@task()
+def recovered(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def test_every_job_comes_back_with_its_own_result(scheduler: Scheduler) -> None:
+    assert scheduler.run([add(i) for i in range(300)]) == [i + 1 for i in range(300)]
+
+
+def test_results_hold_expressions(scheduler: Scheduler) -> None:
+    assert scheduler.run(countdown(5)) == 5
+
+
+def test_values_of_all_kinds_travel(scheduler: Scheduler) -> None:
+    found = scheduler.run(values())
+    assert found[:6] == [None, 1.5, "ü\ud800", b"\0" * 10, (1, {2}), {"a": [1 << 100]}]
+    assert found[6].path == "x"
+    assert found[7] == Path("y")
+
+
+def test_large_values_travel(scheduler: Scheduler) -> None:
+    assert scheduler.run(length(large(3_000_000))) == 3_000_000
+
+
+def test_errors_keep_class_and_text(scheduler: Scheduler) -> None:
+    with pytest.raises(LookupError, match="so it is"):
+        scheduler.run(fail("so it is"))
+    assert scheduler.run(catch(fail("gone"), LookupError, recovered)) == "LookupError: gone"
+    assert scheduler.run(add(1)) == 2
+
+
+def test_sys_exit_fails_the_job_and_nothing_else(scheduler: Scheduler) -> None:
+    if scheduler.executors["tested"].__class__ is OneByOne:
+        pytest.skip("what a thread of somebody's own does with SystemExit is theirs")
+    with pytest.raises(SystemExit):
+        scheduler.run(leave())
+    assert scheduler.run(add(1)) == 2
+
+
+def test_scripts_run(scheduler: Scheduler) -> None:
+    assert scheduler.run([echo("a"), echo("b")]) == [b"a\n", b"b\n"]
+    with pytest.raises(ScriptError, match="wrong"):
+        scheduler.run(broken())
+
+
+def test_jobs_run_beside_one_another(scheduler: Scheduler, tmp_path: Path) -> None:
+    assert scheduler.run([meet(str(tmp_path), i, 3) for i in range(3)]) == [0, 1, 2]
+
+
+def test_limits_hold(scheduler: Scheduler, tmp_path: Path) -> None:
+    assert scheduler.run([alone(str(tmp_path), i) for i in range(20)]) == list(range(20))
+
+
+def test_results_that_cannot_be_recorded_fail_their_job(scheduler: Scheduler) -> None:
+    with pytest.raises(Exception, match=r"contract.unrecordable.*lock"):
+        scheduler.run(unrecordable())
+    assert scheduler.run(add(1)) == 2
+
+
+def test_it_may_be_started_again(scheduler: Scheduler) -> None:
+    assert [scheduler.run(add(i)) for i in range(5)] == [1, 2, 3, 4, 5]
+
+
+def test_a_failed_run_takes_back_what_waits(scheduler: Scheduler) -> None:
+    with pytest.raises(LookupError):
+        scheduler.run([fail("first"), *[add(i) for i in range(2000)]])
+    assert scheduler.run(add(1)) == 2
