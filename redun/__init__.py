@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from redun.executors.local import LocalExecutor
     from redun.executors.registry import register_executor
     from redun.file import Dir, File
-    from redun.forms import catch, cond, get_context, throw
+    from redun.forms import apply_tags, catch, cond, get_context, throw
     from redun.running import run
     from redun.scripting import script
 
@@ -40,6 +40,7 @@ _HOMES = {
     "File": "redun.file",
     "LocalExecutor": "redun.executors.local",
     "Scheduler": "redun.evaluation.scheduler",
+    "apply_tags": "redun.forms",
     "catch": "redun.forms",
     "cond": "redun.forms",
     "get_context": "redun.forms",
@@ -79,6 +80,7 @@ __all__ = [
     "Scheduler",
     "Task",
     "__version__",
+    "apply_tags",
     "catch",
     "cond",
     "get_context",

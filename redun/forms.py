@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from redun.evaluation.forms import Catch, CatchAll, Cond, Form, GetContext, Rewrite, Seq
+from redun.evaluation.forms import ApplyTags, Catch, CatchAll, Cond, Form, GetContext, Rewrite, Seq
 from redun.evaluation.threads import ForkThread, JoinThread
 from redun.expression import SchedulerExpression
 from redun.signature import CallShape
@@ -148,6 +148,17 @@ def seq(exprs: Sequence[T]) -> list[T]:
     return list(exprs)
 
 
+@special_form(ApplyTags)
+def apply_tags(value: T, tags: Any = (), job_tags: Any = (), execution_tags: Any = ()) -> T:
+    """Return the value, having tagged it, the job that this stands in, and its execution.
+
+    Args:
+        value: any value or expression.
+        tags, job_tags, execution_tags: (key, JSON value) pairs; they may be, or hold, expressions.
+    """
+    return value, tags, job_tags, execution_tags  # type: ignore[return-value]
+
+
 @special_form(GetContext)
 def get_context(var_path: Any, default: Any = None) -> Any:
     """Return a value of the context, by a dotted path; `default` where it has none."""
@@ -166,6 +177,7 @@ def join_thread(thread: Any) -> Any:
 __all__ = [
     "SchedulerExpression",
     "SpecialForm",
+    "apply_tags",
     "catch",
     "catch_all",
     "cond",

@@ -7,7 +7,7 @@ from redun.evaluation.current import get_current_scheduler, set_current_schedule
 from redun.evaluation.failure import ErrorValue
 from redun.evaluation.job import Job
 from redun.evaluation.scheduler import Scheduler
-from redun.forms import catch, catch_all, cond, fork_thread, get_context, join_thread, seq, throw
+from redun.forms import apply_tags, catch, catch_all, cond, fork_thread, get_context, join_thread, seq, throw
 from redun.functools import with_export_options
 from redun.job_info import JobInfo
 from redun.root import root_task
@@ -57,6 +57,7 @@ __all__ = [
     "NoCurrentScheduler",
     "Scheduler",
     "SchedulerError",
+    "apply_tags",
     "catch",
     "catch_all",
     "fork_thread",

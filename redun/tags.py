@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from redun.plain_text import trim_string
@@ -13,6 +14,7 @@ __all__ = [
     "PROJECT_KEY",
     "USER_KEY",
     "VERSION_KEY",
+    "check_tags",
     "format_tag_key_value",
     "format_tag_value",
     "parse_tag_key_value",
@@ -29,6 +31,11 @@ DOC_KEY = "doc"
 PROJECT_KEY = "project"
 USER_KEY = "user"
 VERSION_KEY = "redun.version"
+
+# Keys of the tags that the command line gives to every execution.
+GIT_COMMIT_KEY = "git_commit"
+GIT_ORIGIN_KEY = "git_origin_url"
+HOST_KEY = "host"
 
 _LITERALS = {"true": True, "false": False, "null": None}
 _BEGIN_JSON = ("[", "{", '"')
@@ -112,3 +119,47 @@ def _needs_quotes(text: str) -> bool:
 def format_tag_key_value(key: str, value: Any, max_length: int = 50) -> str:
     """Return `key=value`, each cut to `max_length` characters."""
     return f"{trim_string(key, max_length)}={trim_string(format_tag_value(value), max_length)}"
+
+
+def check_tags(tags: Any) -> tuple[tuple[str, Any], ...]:
+    """Return tags in the form in which they are kept: values as JSON gives them back, so tuples are lists and keys of dicts sorted.
+
+    Args:
+        tags: (key, value) pairs, or a dict of them.
+
+    Raises:
+        TypeError: not pairs, a key that is no text, or a value that is no JSON data.
+        ValueError: a key is empty.
+    """
+    if not tags:
+        return ()
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise TypeError(f"tags must be a list of (key, value) pairs, found {tags!r}")
+    found = []
+    for pair in tags.items() if isinstance(tags, Mapping) else tags:
+        if isinstance(pair, str) or not isinstance(pair, Iterable) or len(pair := tuple(pair)) != 2:
+            raise TypeError(f"tags must be (key, value) pairs, found {pair!r} among them")
+        key, value = pair
+        if not isinstance(key, str):
+            raise TypeError(f"the key of a tag must be text, found {key!r}")
+        if not key:
+            raise ValueError(f"the key of a tag is empty, its value is {value!r}")
+        found.append((key, _json_value(key, value)))
+    return tuple(found)
+
+
+def _json_value(key: str, value: Any) -> Any:
+    if value is None or type(value) in (bool, str) or (type(value) is int and -(1 << 63) <= value < 1 << 64):
+        return value
+    import json
+
+    import msgpack
+
+    try:
+        plain = json.loads(json.dumps(value, sort_keys=True))
+        msgpack.packb(plain, unicode_errors="surrogatepass")
+        return plain
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"the value of tag {key!r} must be JSON data, found {type(value).__name__}: {error}") from None
+    except OverflowError:
+        raise TypeError(f"the value of tag {key!r} holds an integer of more than 64 bits") from None

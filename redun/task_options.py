@@ -44,6 +44,16 @@ def normal_options(fullname: str, options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TaskDefinitionError: names task, option and what is expected.
     """
+    tags = options.get("tags")
+    if isinstance(tags, list | tuple | dict):
+        from redun.nested import holds_expression
+        from redun.tags import check_tags
+
+        try:
+            if not holds_expression(tags):
+                check_tags(tags)
+        except (TypeError, ValueError) as error:
+            raise TaskDefinitionError(f"tags of task {fullname!r}: {error}") from None
     normal = dict(options)
     if isinstance(normal.get("cache"), bool | int):
         # `cache=False` still shares equal calls within one execution.

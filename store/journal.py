@@ -16,7 +16,8 @@ Body of a segment (canonical msgpack), a map with short keys; columns of a job t
     U  dataflow: [[number of a job, [[slot, [places of calls among the links]]]]]
     M  memo: eval hashes, 20 bytes each, joined | c places of their calls among the links
     R  reductions whose subtree was not finished: [[eval hash, link or inline: single reduction]]
-    X  [[key, value]] what else happened: {"status": ..., "end": ...} when the execution ends, tags, messages
+    G  tags: [[kind of entity, [entity], [[key, value]]]]; an entity is its id, a value its link or inline object
+    X  [[key, value]] what else happened: {"status": ..., "end": ...} when the execution ends, messages
 
 A job may stand in two segments: once when it was started, again, whole, when it ended; the later record wins. Numbers count the
 jobs of an execution from 1 in order of creation.
@@ -86,6 +87,23 @@ class Upstream(NamedTuple):
     calls: tuple[bytes, ...]
 
 
+class TagFact(NamedTuple):
+    """Tags that a run gave to some things at once.
+
+    Attributes:
+        kind: of these things: `execution`, `job`, `task`, `value`, ...
+        entities: their ids (16 bytes of executions and jobs, else 20); of values, their refs, so that they stay in the store.
+        pairs: keys and their JSON values.
+    """
+
+    kind: str
+    entities: tuple[bytes, ...]
+    pairs: tuple[tuple[str, Any], ...]
+
+
+VALUE_KIND = "value"
+
+
 @dataclass(slots=True)
 class Segment:
     """A decoded segment; see the module text for what each part means.
@@ -95,6 +113,7 @@ class Segment:
         memo: eval hash -> id of the call that it led to, in the order in which they became known.
         reductions: (eval hash, ref of the single reduction) of calls that returned expressions, noted before these were evaluated.
         sources: task id -> ref of its source text, for tasks whose object does not carry it.
+        tags: what was tagged.
         extra: free-form facts, msgpack plain data.
     """
 
@@ -106,11 +125,12 @@ class Segment:
     reductions: list[tuple[bytes, bytes]] = field(default_factory=list)
     upstreams: dict[int, list[Upstream]] = field(default_factory=dict)
     sources: dict[bytes, bytes] = field(default_factory=dict)
+    tags: list[TagFact] = field(default_factory=list)
     extra: list[tuple[str, Any]] = field(default_factory=list)
 
 
 def encode_segment(segment: Segment) -> bytes:
-    """Return the object bytes of a segment. Its links: execution, parent, tasks, calls, source texts."""
+    """Return the object bytes of a segment. Its links: execution, parent, tasks, calls, source texts, tagged values."""
     table = LinkTable()
     body: dict[str, Any] = {"e": table.place_id(segment.execution), "q": segment.sequence}
     body["p"] = None if segment.parent is None else table.place_id(segment.parent)
@@ -144,10 +164,26 @@ def encode_segment(segment: Segment) -> bytes:
         body["M"] = [b"".join([key for key, _ in segment.memo]), [table.place_id(call) for _, call in segment.memo]]
     if segment.reductions:
         body["R"] = [[key, table.place(ref)] for key, ref in segment.reductions]
+    if segment.tags:
+        body["G"] = [_tag_row(fact, table) for fact in segment.tags]
     if segment.extra:
         body["X"] = [list(pair) for pair in segment.extra]
     packed: bytes = msgpack.packb(body, strict_types=True, unicode_errors="surrogatepass")
     return with_links(Kind.SEGMENT, Codec.MSGPACK, 0, table.ids, packed)
+
+
+def _tag_row(fact: TagFact, table: LinkTable) -> list[Any]:
+    entities = [table.place(ref) for ref in fact.entities] if fact.kind == VALUE_KIND else list(fact.entities)
+    return [fact.kind, entities, [list(pair) for pair in fact.pairs]]
+
+
+def _tag_fact(row: Any, links: Sequence[bytes]) -> TagFact:
+    kind, entities, pairs = row
+    if kind == VALUE_KIND:
+        entities = [body_ref(entity, links) for entity in entities]
+    elif not all(type(entity) is bytes for entity in entities):
+        raise ValueError(f"tags of kind {kind!r} do not name ids")
+    return TagFact(kind, tuple(entities), tuple([(key, value) for key, value in pairs]))
 
 
 def decode_segment(data: bytes) -> Segment:
@@ -225,6 +261,7 @@ def _segment_from(body: dict[str, Any], links: Sequence[bytes]) -> Segment:
         },
         reductions=[(key, body_ref(item, links)) for key, item in body.get("R", [])],
         sources={link_at(tasks, place): body_ref(item, links) for place, item in body.get("S", [])},
+        tags=[_tag_fact(row, links) for row in body.get("G", [])],
         extra=[(key, value) for key, value in body.get("X", [])],
     )
 

@@ -289,6 +289,38 @@ class Rewrite(Form):
         return [self.expr.args, self.expr.kwargs]
 
 
+class ApplyTags(Form):
+    """`apply_tags(value, tags, job_tags, execution_tags)`: the value, once it and the job around it have been tagged."""
+
+    __slots__ = ()
+
+    def turn(self, run: Evaluation) -> None:
+        """Evaluate the arguments, then note the tags."""
+        from redun.tag_records import JOB
+        from redun.tags import check_tags
+
+        expr = self.expr
+        if self.stage == 0:
+            self.stage = 1
+            run.demand(self, [expr.args, expr.kwargs], self.scope)
+            return
+        value_of = self.scope.value
+        try:
+            value, *given = expr.task.func(*value_of(expr.args), **value_of(expr.kwargs))
+            tags, job_tags, execution_tags = [check_tags(pairs) for pairs in given]
+            job = self.scope.job
+            recorder = run.calls.recorder if job is None else job.recorder
+            recorder.tag_value(value, tags)
+            if job is not None:
+                recorder.tag(JOB, job.job_id, job_tags)
+            recorder.tag_execution(execution_tags)
+        except Exception as error:
+            run.fail(self, error)
+            return
+        self.calls = self.scope.calls([expr.args, expr.kwargs])
+        run.succeed(self, value)
+
+
 class GetContext(Form):
     """`get_context(path, default)`: a value of the context of the job in whose result it stands."""
 

@@ -14,6 +14,7 @@ import msgpack
 
 from redun.errors import LimitError, TaskDefinitionError
 from redun.store.ids import ID_BYTES
+from redun.tags import check_tags
 from redun.task import CacheCheckValid, CacheResult, CacheScope, Task
 
 _EVAL_TAG = b"redun eval 1\x00"
@@ -35,6 +36,7 @@ class Plan:
         is_async: the function is a coroutine function.
         shares: equal calls in one execution share their result.
         records: False for `prov=False`.
+        tags: (key, JSON value) pairs that each job gets.
         context_update: what `Task.update_context` lays over the context of its jobs.
         leave_out: parameters outside the eval hash (`config_args`).
     """
@@ -58,6 +60,7 @@ class Plan:
         "shallow",
         "shape",
         "shares",
+        "tags",
         "task",
         "task_id",
     )
@@ -82,6 +85,7 @@ class Plan:
         self.allowed = None if allowed is None else frozenset(CacheResult(item) for item in allowed)
         self.context_update: Mapping[str, Any] = options.get("_context_update") or {}
         self.records = options.get("prov") is not False
+        self.tags = check_tags(options.get("tags"))
         self.is_async = task.is_async()
         if self.is_async:
             # What it returned says nothing of the calls that it awaited: only a shallow hit has looked at their tasks.

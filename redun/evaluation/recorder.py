@@ -20,9 +20,11 @@ from redun.errors import MissingLinks, StoreError
 from redun.evaluation.cache import memo_row
 from redun.evaluation.job import Column
 from redun.records import CallRecord
-from redun.store.ids import object_id
-from redun.store.journal import JobRecord, Segment, Status, Upstream, encode_segment
+from redun.store.ids import LINK_MARK, object_id
+from redun.store.journal import VALUE_KIND, JobRecord, Segment, Status, TagFact, Upstream, encode_segment
 from redun.store.sources.base import Batch, RefUpdate
+from redun.tag_records import EXECUTION, JOB, TASK, pack, unpack_pairs
+from redun.tags import check_tags
 
 if TYPE_CHECKING:
     from redun.evaluation.job import Job
@@ -61,6 +63,7 @@ class Recorder:
     def __init__(self, source: Source, execution: ExecutionRecord) -> None:
         self._source = source
         self._execution_data = execution.encode()
+        self._uuid = execution.id
         self._execution = object_id(self._execution_data)
         self.ref = f"executions/{uuid.UUID(bytes=execution.id)}"
         self._head: bytes | None = None
@@ -74,6 +77,8 @@ class Recorder:
         self._jobs: list[JobRecord] = []
         self._upstreams: dict[int, list[Upstream]] = {}
         self._sources: dict[bytes, bytes] = {}
+        self._tags: dict[tuple[str, bytes], dict[bytes, None]] = {}
+        self._execution_tags: dict[bytes, tuple[str, Any]] = {}
         self._extra: list[tuple[str, Any]] = []
         self._needed_objects: dict[bytes, bytes] = {}
         self._needed_values: dict[bytes, Any] = {}
@@ -98,6 +103,9 @@ class Recorder:
     def new_task(self, task: Task[Any, Any]) -> None:
         """Have a task's object written, and its source where the object does not carry it."""
         self.put(task.id, task.record.encode())
+        tags = task.task_options_base.get("tags")
+        if tags:
+            self.tag(TASK, task.id, check_tags(tags))
         if task.version is not None:
             self._sources[task.id] = self.encoder.encode(task.source)
 
@@ -159,7 +167,27 @@ class Recorder:
         )
         if job.upstreams:
             self._upstreams[job.number] = job.upstreams
+        if job.plan.tags:
+            self.tag(JOB, job.job_id, job.plan.tags)
         self._note(job.start_us if not job.replayed else job.end_us, job.end_us)
+
+    def tag(self, kind: str, entity: bytes, pairs: tuple[tuple[str, Any], ...]) -> None:
+        """Give tags to something: to what `entity` names, an id, or the ref of a value."""
+        if pairs:
+            self._tags.setdefault((kind, pack(pairs)), {})[entity] = None
+
+    def tag_value(self, value: Any, pairs: tuple[tuple[str, Any], ...]) -> None:
+        """Give tags to a value, which the journal keeps from now on."""
+        if pairs:
+            ref = self.encoder.encode(value)
+            if ref[0] == LINK_MARK:
+                self.needs_value(ref, value)
+            self.tag(VALUE_KIND, ref, pairs)
+
+    def tag_execution(self, pairs: tuple[tuple[str, Any], ...]) -> None:
+        """Give tags to this execution. They are told once more at its end, where whoever lists executions looks."""
+        self.tag(EXECUTION, self._uuid, pairs)
+        self._execution_tags.update({pack(pair): pair for pair in pairs})
 
     def note(self, key: str, value: Any) -> None:
         """Add a fact to the journal (`Segment.extra`)."""
@@ -225,6 +253,7 @@ class Recorder:
             reductions=self._reductions,
             upstreams=self._upstreams,
             sources=self._sources,
+            tags=[TagFact(kind, tuple(entities), unpack_pairs(packed)) for (kind, packed), entities in self._tags.items()],
             extra=self._extra,
         )
         data = encode_segment(segment)
@@ -255,6 +284,7 @@ class Recorder:
         self._jobs = []
         self._upstreams = {}
         self._sources = {}
+        self._tags = {}
         self._extra = []
         self._needed_objects = {}
         self._needed_values = {}
@@ -270,7 +300,12 @@ class Recorder:
                 self._jobs.append(_started(job)._replace(status=Status.CANCELLED, duration_us=now - job.start_us))
         self._live.clear()
         self._created.clear()
-        self.note("end", {"status": int(status), "time": now, **({"error": error} if error else {})})
+        end: dict[str, Any] = {"status": int(status), "time": now}
+        if error:
+            end["error"] = error
+        if self._execution_tags:
+            end["tags"] = [list(pair) for pair in self._execution_tags.values()]
+        self.note("end", end)
         self.commit()
 
 
@@ -294,7 +329,7 @@ class NoRecorder:
         return None
 
     put = needs_object = needs_value = created = dropped = reduction = memo = recovery = finished = new_task = _ignore
-    note = tick = commit = end = _ignore
+    tag = tag_value = tag_execution = note = tick = commit = end = _ignore
 
     def before_wait(self) -> float | None:
         """Nothing is waiting to be committed."""

@@ -31,6 +31,7 @@ from redun.expression import Expression
 from redun.records import ExecutionRecord
 from redun.root import as_root
 from redun.store.journal import Status
+from redun.tags import check_tags
 from redun.version import __version__
 
 T = TypeVar("T")
@@ -360,7 +361,7 @@ class Scheduler:
             pid=os.getpid(),
             cwd=os.getcwd(),
             version=__version__,
-            tags=list(tags),
+            tags=list(check_tags(tags)),
         )
 
 

@@ -6,7 +6,7 @@ earlier one. A record that still says RUNNING when nobody is left to run it is r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -14,9 +14,10 @@ from uuid import UUID
 from redun.provenance.model import Execution
 from redun.records import ExecutionRecord
 from redun.store.errors import RedunError
-from redun.store.journal import JobRecord, Segment, Status, decode_extra, decode_segment
+from redun.store.journal import JobRecord, Segment, Status, chain, decode_extra, decode_segment
 from redun.store.objects import split
 from redun.store.sources.base import Source
+from redun.tag_records import EXECUTION, JOB
 
 REF_PREFIX = "executions/"
 _ENDED = frozenset((Status.DONE, Status.CACHED, Status.FAILED, Status.CANCELLED))
@@ -75,11 +76,33 @@ def read_execution(source: Source, head: Head, is_alive: Callable[[str], bool]) 
         StoreError: its object or segment is gone or damaged.
     """
     record = read_record(source, head)
-    return make_execution(head, record, decode_extra(source.get(head.segment)), is_alive)
+    extra = decode_extra(source.get(head.segment))
+    return make_execution(head, record, extra, is_alive, _tags_in_chain(source, head, extra))
+
+
+def _tags_in_chain(source: Source, head: Head, extra: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the tags that a run gave to its execution: told at its end; one without an end has to be read as a whole."""
+    for key, fact in reversed(extra):
+        if key == "end" and isinstance(fact, dict):
+            return [(key, value) for key, value in fact.get("tags", ())]
+    found: list[tuple[str, Any]] = []
+    try:
+        for segment in chain(source.get, head.segment):
+            for said in segment.tags:
+                if said.kind == EXECUTION:
+                    found += said.pairs
+    except RedunError:
+        # What lies before a damaged segment is unknown.
+        pass
+    return found
 
 
 def make_execution(
-    head: Head, record: ExecutionRecord, extra: list[tuple[str, Any]], is_alive: Callable[[str], bool]
+    head: Head,
+    record: ExecutionRecord,
+    extra: list[tuple[str, Any]],
+    is_alive: Callable[[str], bool],
+    tags: Sequence[tuple[str, Any]] = (),
 ) -> Execution:
     """Put together an execution from its object and the facts of its newest segment."""
     status, end_us = _read_end(extra)
@@ -96,7 +119,7 @@ def make_execution(
         pid=record.pid,
         cwd=record.cwd,
         version=record.version,
-        tags=tuple(record.tags),
+        tags=(*record.tags, *tags),
     )
 
 
@@ -118,6 +141,7 @@ class History:
         jobs: number -> newest record.
         upstreams: number -> slot -> ids of calls that an argument (or, under None, the result) was derived from.
         sources: task id -> ref of its text, where the task object has none.
+        job_tags: id of a job -> what the run tagged it with.
         extra: what else happened, oldest first.
         damaged: ids of segments that could not be read; what lies before the first of them is unknown.
     """
@@ -127,6 +151,7 @@ class History:
     jobs: dict[int, JobRecord] = field(default_factory=dict)
     upstreams: dict[int, dict[int | str | None, tuple[bytes, ...]]] = field(default_factory=dict)
     sources: dict[bytes, bytes] = field(default_factory=dict)
+    job_tags: dict[bytes, list[tuple[str, Any]]] = field(default_factory=dict)
     extra: list[tuple[str, Any]] = field(default_factory=list)
     damaged: list[bytes] = field(default_factory=list)
     _children: dict[int, list[int]] | None = None
@@ -190,7 +215,8 @@ def read_history(source: Source, head: Head, is_alive: Callable[[str], bool]) ->
     """
     record = read_record(source, head)
     newest = decode_segment(source.get(head.segment))
-    history = History(head, make_execution(head, record, newest.extra, is_alive))
+    tags = _tags_in_chain(source, head, newest.extra)
+    history = History(head, make_execution(head, record, newest.extra, is_alive, tags))
     segment: Segment | None = newest
     seen = {head.segment}
     while segment is not None:
@@ -218,4 +244,8 @@ def _merge_older(history: History, segment: Segment) -> None:
             slots.setdefault(up.slot, up.calls)
     for task, ref in segment.sources.items():
         history.sources.setdefault(task, ref)
+    for fact in segment.tags:
+        if fact.kind == JOB:
+            for job_id in fact.entities:
+                history.job_tags.setdefault(job_id, []).extend(fact.pairs)
     history.extra.extend(reversed(segment.extra))

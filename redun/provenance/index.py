@@ -18,6 +18,7 @@ Tables, keys as fixed-width fields in this order (times are 8 bytes, big-endian,
     prov_files     path, 0, value 20                         -> empty, or the path where the key holds its digest
     prov_tasks     fullname, 0, task 20                      -> empty
     prov_runs      task 20, execution 16                     -> empty
+    prov_tags      kind 1, entity 16 or 20, record 20        -> bytes of the record (what runs said; `redun.tag_records`)
 
 Cost: about 15 to 25 us per job the first time; a reader that finds nothing new reads one row and one empty reflog.
 """
@@ -27,18 +28,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 from redun.provenance.history import REF_PREFIX
 from redun.provenance.values import ValueReader, path_of, read_registered
 from redun.records import CallRecord, ExecutionRecord, TaskRecord
 from redun.store.errors import RedunError
-from redun.store.ids import ID_BYTES, is_link, object_id
-from redun.store.journal import Segment, Status, decode_segment
+from redun.store.ids import ID_BYTES, is_link, object_id, ref_id
+from redun.store.journal import VALUE_KIND, Segment, Status, TagFact, decode_segment
 from redun.store.objects import Flag
 from redun.store.sources.base import Source, Table
+from redun.tag_records import EXECUTION, KINDS, said_by_run
 
 ARGUMENT = b"a"
 RESULT = b"r"
+TAGGED = b"t"
+"""Role of a value that is only tagged; 20 zero bytes stand for its call."""
 
 LINKED, INLINE, INSIDE, INSIDE_LARGE = b"\x00", b"\x01", b"\x02", b"\x03"
 """Forms of a row in `prov_values`: the value is an object of its own; a small one, its bytes follow; one inside an argument or
@@ -48,7 +53,7 @@ _KEEP_INSIDE = 512
 _PATH_MAX = 400
 _ROWS_AT_ONCE = 200_000
 _VERSION_KEY = b"version"
-_VERSION = b"1"
+_VERSION = b"2"
 _SEEN_KEY = b"seen"
 
 
@@ -63,9 +68,10 @@ class _Rows:
     files: dict[bytes, bytes] = field(default_factory=dict)
     tasks: dict[bytes, bytes] = field(default_factory=dict)
     runs: dict[bytes, bytes] = field(default_factory=dict)
+    tags: dict[bytes, bytes] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.jobs) + len(self.calls) + len(self.parents) + len(self.values)
+        return len(self.jobs) + len(self.calls) + len(self.parents) + len(self.values) + len(self.tags)
 
 
 class Index:
@@ -88,6 +94,7 @@ class Index:
         self.files: Table = tables.table("prov_files")
         self.tasks: Table = tables.table("prov_tasks")
         self.runs: Table = tables.table("prov_runs")
+        self.tags: Table = tables.table("prov_tags")
         self._known_tasks: set[bytes] = set()
         self._known_calls: set[bytes] = set()
         self._uuids: dict[bytes, bytes | None] = {}
@@ -131,7 +138,17 @@ class Index:
         return count
 
     def _clear(self) -> None:
-        for table in (self.jobs, self.calls, self.parents, self.values, self.files, self.tasks, self.runs, self._state):
+        for table in (
+            self.jobs,
+            self.calls,
+            self.parents,
+            self.values,
+            self.files,
+            self.tasks,
+            self.runs,
+            self.tags,
+            self._state,
+        ):
             table.clear()
 
     def _note(self, seen: int) -> None:
@@ -158,6 +175,7 @@ class Index:
             (self.files, rows.files),
             (self.tasks, rows.tasks),
             (self.runs, rows.runs),
+            (self.tags, rows.tags),
             (self.jobs, rows.jobs),
             (self.calls, rows.calls),
         ):
@@ -171,6 +189,10 @@ class Index:
         execution = self._uuids[segment.execution]
         if execution is None:
             return
+        if segment.sequence == 0:
+            self._add_tags(TagFact(EXECUTION, (execution,), self._execution_tags(segment.execution)), rows)
+        for fact in segment.tags:
+            self._add_tags(fact, rows)
         jobs, calls, runs = rows.jobs, rows.calls, rows.runs
         known_calls, known_tasks = self._known_calls, self._known_tasks
         cached = Status.CACHED
@@ -188,6 +210,25 @@ class Index:
                 known_calls.add(call)
                 if status is not cached or next(iter(self.calls.scan(call)), None) is None:
                     self._add_call(call, rows)
+
+    def _execution_tags(self, execution: bytes) -> tuple[tuple[str, Any], ...]:
+        try:
+            return tuple(ExecutionRecord.decode(self._source.get(execution)).tags)
+        except RedunError:
+            return ()
+
+    def _add_tags(self, fact: TagFact, rows: _Rows) -> None:
+        if fact.kind not in KINDS:
+            # A newer redun may tag other things.
+            return
+        for entity in fact.entities:
+            if fact.kind == VALUE_KIND:
+                row = LINKED if is_link(entity) else INLINE + entity
+                entity = ref_id(entity)
+                rows.values[entity + TAGGED + bytes(ID_BYTES)] = row
+            for record in said_by_run(fact.kind, entity, fact.pairs):
+                data = record.encode()
+                rows.tags[tag_key(fact.kind, entity) + object_id(data)] = data
 
     def _add_task(self, task: bytes, rows: _Rows) -> None:
         try:
@@ -234,6 +275,11 @@ def _execution_uuid(source: Source, execution: bytes) -> bytes | None:
     except RedunError:
         return None
     return uuid if isinstance(uuid, bytes) and len(uuid) == 16 else None
+
+
+def tag_key(kind: str, entity: bytes = b"") -> bytes:
+    """Return what the rows of an entity in `prov_tags` begin with; of all entities of a kind, if none is given."""
+    return bytes((KINDS.index(kind),)) + entity
 
 
 def _text_key(text: str) -> bytes:

@@ -23,7 +23,8 @@ class Execution:
         status: INTERRUPTED if it never recorded an end and its process is gone.
         start_us: when it began.
         end_us: when it ended; None while it runs, and for an interrupted one.
-        tags: (key, value) pairs, values being JSON data; a key may stand several times.
+        tags: (key, value) pairs as the run gave them, values being JSON data; a key may stand several times. What holds now,
+            after later changes, is told by `Provenance.tags`.
     """
 
     id: str

@@ -28,6 +28,7 @@ from redun.provenance.lookup import KINDS, Lookup, keys_from
 from redun.provenance.model import Argument, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
 from redun.provenance.objects import ObjectReader
 from redun.provenance.places import CallPlaces, JobPlace
+from redun.provenance.tags import Tags
 from redun.provenance.values import ValueReader
 from redun.store.ids import ID_BYTES
 from redun.store.journal import JobRecord, Status
@@ -54,6 +55,9 @@ class Provenance:
     """The read side of one store: typed, read-only, free of formatting. For one thread at a time.
 
     What is seen stays as it was when it was first read; make a new `Provenance` to see what happened since.
+
+    Attributes:
+        tags: the tags of executions, jobs, calls, tasks and values.
     """
 
     def __init__(self, store: StoreView) -> None:
@@ -64,6 +68,7 @@ class Provenance:
         self._lookup = Lookup(self._source, self._updated_index, self._values)
         self._index: Index | None = None
         self._executions = Executions(self._source, store.is_alive)
+        self.tags = Tags(self._source, self._updated_index, self._executions.history)
         self._places = CallPlaces(self._updated_index, self._executions.history, self._objects)
 
     # -- executions and jobs: no index needed
