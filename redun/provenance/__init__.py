@@ -1,6 +1,7 @@
 """The read side: what ran, from what, and why; typed, read-only, and free of formatting.
 
-`Provenance(store)` answers; the other names are what it answers with. `redun log` is written with nothing else, and
+`Provenance.open()` answers, or `Provenance(scheduler.store)`;
+the other names are what it answers with. `redun log` is written with nothing else, and
 notebooks may use the same.
 """
 
@@ -9,6 +10,7 @@ from redun.provenance.errors import AmbiguousId, NotRecorded
 from redun.provenance.lookup import is_id_prefix
 from redun.provenance.model import Argument, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
 from redun.provenance.provenance import Provenance, StoreView, matches_name
+from redun.provenance.reach import Thing
 from redun.store.journal import Status
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Step",
     "StoreView",
     "Task",
+    "Thing",
     "Value",
     "Variable",
     "is_id_prefix",

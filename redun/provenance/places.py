@@ -100,6 +100,13 @@ class CallPlaces:
                 return
             yield self.site(key[ID_BYTES:], None)
 
+    def histories_of_call(self, call: bytes) -> Iterator[History]:
+        """Yield the executions in which a call was made, newest first."""
+        for execution in dict.fromkeys([place.execution for place in self.newest(call)]):
+            history = self._history(execution)
+            if history is not None:
+                yield history
+
     def executions_of_task(self, task: bytes) -> list[bytes]:
         """List the UUIDs (16 bytes) of the executions in which a task had jobs."""
         return [key[ID_BYTES:] for key, _ in self._index().runs.scan(task)]

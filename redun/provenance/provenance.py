@@ -2,7 +2,7 @@
 
     from redun.provenance import Provenance
 
-    provenance = Provenance(store)
+    provenance = Provenance.open()
     for execution in provenance.executions():
         for depth, job in provenance.job_tree(execution):
             print("  " * depth, job.task_name, job.status.name)
@@ -10,16 +10,20 @@
 Executions and their jobs are read from refs and segments. Everything that crosses executions (an id prefix, a file, the
 calls that used a value) goes through the derived index, which is brought up to date once per `Provenance`, when it is first
 needed.
+
+Longer than most modules: one class, so that whoever asks finds every question in one place. How they are answered is in the modules
+beside this one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import os
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
-from redun.provenance.dataflow import Dataflow, Section, Site
+from redun.provenance.dataflow import Dataflow, Section, Site, Step
 from redun.provenance.errors import AmbiguousId, NotRecorded
 from redun.provenance.executions import Executions
 from redun.provenance.history import History
@@ -28,6 +32,7 @@ from redun.provenance.lookup import KINDS, Lookup, keys_from
 from redun.provenance.model import Argument, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
 from redun.provenance.objects import ObjectReader
 from redun.provenance.places import CallPlaces, JobPlace
+from redun.provenance.reach import Downstream, Thing
 from redun.provenance.tags import Tags
 from redun.provenance.values import ValueReader
 from redun.store.ids import ID_BYTES
@@ -70,6 +75,33 @@ class Provenance:
         self._executions = Executions(self._source, store.is_alive)
         self.tags = Tags(self._source, self._updated_index, self._executions.history)
         self._places = CallPlaces(self._updated_index, self._executions.history, self._objects)
+
+    @classmethod
+    def open(cls, config_dir: str | os.PathLike[str] | None = None) -> Provenance:
+        """Open the read side of the store that the command line would use here. Close it, or use it in a `with`.
+
+        Args:
+            config_dir: the configuration folder (`.redun`); by default `REDUN_CONFIG`, else the nearest `.redun`.
+
+        Raises:
+            StoreError: there is no store, or it cannot be opened.
+            ConfigError: the configuration cannot be read.
+        """
+        from redun.config import open_store
+
+        return cls(open_store(config_dir, create=False))
+
+    def close(self) -> None:
+        """Close the store that `open` opened."""
+        close = getattr(self._store, "close", None)
+        if close is not None:
+            close()
+
+    def __enter__(self) -> Provenance:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     # -- executions and jobs: no index needed
 
@@ -131,6 +163,11 @@ class Provenance:
             depth, number = stack.pop()
             yield depth, self.make_job(history, history.jobs[number])
             stack.extend([(depth + 1, child) for child in reversed(history.children(number))])
+
+    def roots(self, execution: Execution) -> list[Job]:
+        """List the root job of an execution, if it has begun."""
+        history = self.history(execution)
+        return [self.make_job(history, history.jobs[number]) for number in history.children(0)]
 
     def make_job(self, history: History, record: JobRecord) -> Job:
         """Return a job of a history as a fact."""
@@ -272,6 +309,13 @@ class Provenance:
                 if history.jobs[number].task == task:
                     yield self.make_job(history, history.jobs[number])
 
+    def calls_of_task(self, task_hash: str) -> Iterator[Call]:
+        """Yield the calls of a task, those of the newest jobs first."""
+        for call in dict.fromkeys([job.call for job in self.jobs_of_task(task_hash)]):
+            found = self.get_call(call) if call is not None else None
+            if found is not None:
+                yield found
+
     def jobs_of_call(self, call_id: str) -> Iterator[Job]:
         """Yield the jobs that made a call, newest first."""
         for place in self._places.newest(bytes.fromhex(call_id)):
@@ -364,6 +408,26 @@ class Provenance:
 
     # -- what values say
 
+    def load(self, value: Value) -> Any:
+        """Return the Python value itself. What it is made of (classes, tasks, packages) must be importable.
+
+        Raises:
+            RedunError: it is gone, damaged, or of a type that is not known here.
+        """
+        from redun.encoding import ValueDecoder
+
+        return ValueDecoder(self._source.get).decode(value.ref)
+
+    def result(self, of: Execution | Job | Call) -> Value | None:
+        """Return what an execution, job or call returned (the error if it failed), None if nothing was recorded."""
+        if isinstance(of, Execution):
+            roots = self.roots(of)
+            return self.result(roots[0]) if roots else None
+        if isinstance(of, Call):
+            return of.result
+        record = self._objects.call_record(bytes.fromhex(of.call)) if of.call is not None else None
+        return None if record is None else Value(record.result)
+
     def text(self, value: Value) -> str:
         """Return a value's repr, or as much as can be told of it. Never fails."""
         return self._values.text(value.ref)
@@ -404,33 +468,67 @@ class Provenance:
             if call is not None:
                 yield from flow.sections(self._places.site(bytes.fromhex(call), None), None, "value", of)
 
-    def upstream(self, of: Job | Call | Value) -> Iterator[Value]:
-        """Yield the values that a value, or the result of a job or call, was made of, each once, nearest first."""
-        seen: set[str] = set()
-        for section in self.dataflow(of):
-            for variable in section.variables:
-                if variable.value is not None and variable.value.id not in seen:
-                    seen.add(variable.value.id)
-                    yield variable.value
+    def upstream(self, of: Thing) -> Iterator[Value]:
+        """Yield the values that something was made of, each once, nearest first.
 
-    def downstream(self, of: Value) -> Iterator[Value]:
-        """Yield the results of the calls that used a value, of those that used those, and so on, each once, nearest first."""
-        seen = {of.id}
-        waiting = [of]
-        while waiting:
-            reached = []
-            for value in waiting:
-                for call in self.consuming(value):
-                    record = self._objects.call_record(bytes.fromhex(call))
-                    if record is None or record.failed:
-                        continue
-                    result = Value(record.result)
-                    for item in (result, *[inside for _, inside in self.subvalues(result)]):
-                        if item.id not in seen:
-                            seen.add(item.id)
-                            reached.append(item)
-                            yield item
-            waiting = reached
+        A value, a file, or the result of a job or call was made of arguments, of their arguments, and so on; an execution stands
+        for its root job, a task for all its calls.
+        """
+        seen: set[str] = set()
+        for start in self._results_of(of):
+            for section in self.dataflow(start):
+                for variable in section.variables:
+                    if variable.value is not None and variable.value.id not in seen:
+                        seen.add(variable.value.id)
+                        yield variable.value
+
+    def upstream_calls(self, of: Thing) -> Iterator[Call]:
+        """Yield the calls that led to something, each once, nearest first; not the call, or the task's calls, that was asked about."""
+        starts = self._results_of(of)
+        seen = {start.call if isinstance(start, Job) else start.id for start in starts}
+        for start in starts:
+            for section in self.dataflow(start):
+                for call in [hop.call for hop in section.hops if hop.step is Step.CALL]:
+                    found = None if call in seen else self.get_call(call)
+                    seen.add(call)
+                    if found is not None:
+                        yield found
+
+    def downstream(self, of: Thing) -> Iterator[Value]:
+        """Yield the results of the calls in `downstream_calls`, and the registered values (Files) in them, each once."""
+        seen = {start.id for start in self._results_of(of)}
+        for call in self.downstream_calls(of):
+            if not call.failed:
+                for item in (call.result, *[inside for _, inside in self.subvalues(call.result)]):
+                    if item.id not in seen:
+                        seen.add(item.id)
+                        yield item
+
+    def downstream_calls(self, of: Thing) -> Iterator[Call]:
+        """Yield the calls that used something, those that used what they returned, and so on, each once, nearest first.
+
+        Of a job: within its execution. Of a value or file: the calls that were given an equal one. See `redun.provenance.reach`.
+        """
+        starts = self._results_of(of)
+        calls = [call for call in [start.call if isinstance(start, Job) else start.id for start in starts] if call is not None]
+        within = self._executions.history(UUID(of.execution).bytes) if isinstance(of, Job) else None
+        given = next((start for start in starts if isinstance(start, Value)), None)
+        walk = Downstream(self._objects, self._values, self._places.histories_of_call, self._consuming_ids, within)
+        for found in walk.calls([] if given is not None else [bytes.fromhex(call) for call in calls], given):
+            call = self._objects.call(found)
+            if call is not None:
+                yield call
+
+    def _results_of(self, of: Thing) -> Sequence[Job | Call | Value]:
+        """List what stands for something in its dataflow."""
+        if isinstance(of, Execution):
+            return self.roots(of)
+        if isinstance(of, Task):
+            return list(self.calls_of_task(of.hash))
+        return [of.value if isinstance(of, FileUse) else of]
+
+    def _consuming_ids(self, value: Value) -> list[bytes]:
+        return [bytes.fromhex(call) for call in self.consuming(value)]
 
     # -- the store behind it
 
