@@ -40,6 +40,10 @@ _SEVERAL = frozenset(
 )
 
 
+class ArgumentError(CommandError, ValueError):
+    """Words of the command line do not fit the task's signature."""
+
+
 class HelpAsked(Exception):
     """The words ask for the task's help."""
 
@@ -74,19 +78,25 @@ class Parameter:
 
     @property
     def metavar(self) -> str:
-        """What to give for it: a type, or the members of an enum."""
-        if self.annotation is _Kind.empty:
-            return "TEXT"
+        """What stands for its value in a usage: its name in capitals, or the members of an enum."""
+        name = self.name.upper()
         if isinstance(self.annotation, type) and issubclass(self.annotation, Enum):
-            return "{" + ",".join(self.annotation.__members__) + "}"
+            name = "{" + ",".join(self.annotation.__members__) + "}"
+        return f"{name} [{name} ...]" if self.several and not _is_fixed_tuple(self.annotation) else name
+
+    @property
+    def type_text(self) -> str:
+        """The name of its type, empty if it is text as it stands."""
         from redun.argument_text import type_label
 
+        if self.annotation in (_Kind.empty, str, Any):
+            return ""
         if _is_fixed_tuple(self.annotation):
             return " ".join(map(type_label, typing.get_args(_plain(self.annotation))))
         if self.several:
             item = _item_type(self.annotation)
-            return f"{type_label(item) if item is not Any else 'TEXT'} ..."
-        return "TEXT" if self.annotation in (str, Any) else type_label(self.annotation)
+            return f"{type_label(item) if item is not Any else 'text'} ..."
+        return type_label(self.annotation)
 
 
 class TaskArguments:
@@ -122,15 +132,19 @@ class TaskArguments:
                 self._by_flag[f"--{parameter.name}"] = parameter
                 self._by_flag[parameter.flag] = parameter
 
-    def parse(self, words: list[str]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def parse(
+        self, words: list[str], base: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return positional and keyword arguments for a call of the task.
+
+        Args:
+            base: arguments that words lie over: of an earlier job, or from a file.
 
         Raises:
             CommandError: a word that does not fit, or an argument that is missing.
             HelpAsked: `--help` is among the words.
         """
-        given: dict[str, Any] = {}
-        more: dict[str, Any] = {}
+        given, more = self._split(*base) if base is not None else ({}, {})
         place = 0
         while place < len(words):
             word = words[place]
@@ -151,10 +165,20 @@ class TaskArguments:
                     texts.append(words[place])
                     place += 1
             if not texts:
-                raise self._refuse(f"{flag} needs a value", f"{flag} {parameter.metavar}")
+                raise self._refuse(f"{flag} needs a value", f"{flag} {parameter.type_text or 'TEXT'}")
             home = more if parameter.name not in {p.name for p in self.parameters if p is not self._rest} else given
             home[parameter.name] = self._value(parameter, texts, bool(equals))
         return self._call(given, more)
+
+    def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return arguments of a call by the names of parameters, and those that go to `**kwargs`."""
+        try:
+            bound = self.task.signature.bind_partial(*args, **kwargs)
+        except TypeError as error:
+            raise self._refuse(f"the arguments given for it do not fit: {error}", self._usage()) from None
+        given = dict(bound.arguments)
+        more = dict(given.pop(self._rest.name, {})) if self._rest is not None else {}
+        return given, more
 
     def _value(self, parameter: Parameter, texts: list[str], whole: bool) -> Any:
         parse = get_type_registry().parse_arg
@@ -173,7 +197,15 @@ class TaskArguments:
         except CommandError:
             raise
         except Exception as error:
-            raise CommandError(f"argument {parameter.flag} of task {self.task.fullname!r}: {error}") from error
+            from redun.argument_text import type_label
+
+            text = " ".join(texts)
+            reason = str(error).removesuffix(f", found {text!r}")
+            wanted = item if parameter.several else annotation
+            kind = "text" if wanted in (_Kind.empty, Any) else "function" if _is_function(wanted) else type_label(wanted)
+            raise ArgumentError(
+                f"argument {parameter.flag}: invalid {kind} value: {text!r}: {reason} (task {self.task.fullname!r})"
+            ) from error
 
     def _call(self, given: dict[str, Any], more: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         missing = [parameter for parameter in self.parameters if parameter.required and parameter.name not in given]
@@ -192,7 +224,7 @@ class TaskArguments:
             args.append(given.pop(parameter.name, parameter.default))
         return (*args, *rest), {**given, **more}
 
-    def _unknown(self, word: str) -> CommandError:
+    def _unknown(self, word: str) -> ArgumentError:
         flag = word.partition("=")[0]
         if not flag.startswith("--"):
             return self._refuse(f"unexpected {word!r}", "arguments are given as --name VALUE")
@@ -208,11 +240,11 @@ class TaskArguments:
             return self._refuse(f"no argument {flag}", "options of 'redun run' come before the script")
         return self._refuse(f"no argument {flag}", f"expected one of {', '.join(known)}" if known else "it takes none")
 
-    def _refuse(self, what: str, hint: str) -> CommandError:
-        return CommandError(f"task {self.task.fullname!r}: {what}: {hint} (see 'redun run {self.script} {self.name} help')")
+    def _refuse(self, what: str, hint: str) -> ArgumentError:
+        return ArgumentError(f"task {self.task.fullname!r}: {what}: {hint} (see 'redun run {self.script} {self.name} help')")
 
     def _usage(self) -> str:
-        return " ".join([f"{parameter.flag} {parameter.metavar}" for parameter in self.parameters if parameter.required])
+        return " ".join([f"{one.flag} {one.type_text or 'TEXT'}" for one in self.parameters if one.required])
 
     def help(self) -> str:
         """Return the task's help."""
@@ -247,7 +279,7 @@ def _columns() -> int:
 def _help_text(parameter: Parameter) -> str:
     from redun.evaluation.text import format_value
 
-    notes = []
+    notes = [parameter.type_text] if parameter.type_text else []
     if parameter.required:
         notes.append("required")
     elif parameter.kind is not _Kind.VAR_POSITIONAL:
@@ -283,6 +315,11 @@ def _plain(annotation: Any) -> Any:
         inner = [arg for arg in typing.get_args(annotation) if arg is not type(None)]
         return _plain(inner[0]) if len(inner) == 1 else annotation
     return annotation
+
+
+def _is_function(annotation: Any) -> bool:
+    plain = _plain(annotation)
+    return (typing.get_origin(plain) or plain) is collections.abc.Callable
 
 
 def _takes_several(annotation: Any) -> bool:

@@ -81,8 +81,24 @@ def _print_version(context: click.Context, parameter: click.Parameter, value: bo
     "--check-version", "requirement", metavar="SPEC", help="Refuse to run unless the version fits, such as '>=0.1,<1'."
 )
 @click.option("--log-level", type=click.Choice(LOG_LEVELS, case_sensitive=False), default="INFO", help="How much to tell.")
+@click.option(
+    "-s",
+    "--setup",
+    "setup",
+    multiple=True,
+    metavar="K=V",
+    help="Argument of the configuration's setup function (setup_scheduler).",
+)
+@click.option("--setup-help", is_flag=True, help="Show what arguments that function takes.")
 @click.pass_context
-def group(context: click.Context, config_dir: str | None, requirement: str | None, log_level: str) -> None:
+def group(
+    context: click.Context,
+    config_dir: str | None,
+    requirement: str | None,
+    log_level: str,
+    setup: tuple[str, ...],
+    setup_help: bool,
+) -> None:
     """Run workflows of lazy Python tasks, and look at what ran.
 
     \b
@@ -93,11 +109,17 @@ def group(context: click.Context, config_dir: str | None, requirement: str | Non
     session = context.ensure_object(Session)
     session.config_dir = config_dir
     session.log_level = log_level.upper()
+    session.setup = setup
     if requirement is not None:
         from redun.cli.versions import fits
 
         if not fits(__version__, requirement):
             raise CommandError(f"redun version {__version__} does not meet the requirement {requirement!r}")
+    if setup_help:
+        from redun.cli.setup_help import show_setup_help
+
+        show_setup_help(session)
+        context.exit()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -125,14 +147,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     session = Session(argv=tuple(args))
     try:
-        status = _invoke(args, session)
+        status = invoke(args, session)
         sys.stdout.flush()
         return status
     except (Exception, KeyboardInterrupt) as error:
         return report(error, debug=session.log_level == "DEBUG")
 
 
-def _invoke(args: list[str], session: Session) -> int:
+def invoke(args: list[str], session: Session) -> int:
+    """Run a command line in a session; the caller tells of errors. Returns the exit status."""
     # Not group.main(): it would turn Ctrl-C and closed pipes into exits of its own.
     try:
         with group.make_context("redun", args, obj=session) as context:

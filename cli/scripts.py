@@ -1,33 +1,17 @@
-"""Loading the script or module that a command line names, and finding tasks in it.
-
-A script is imported under the name of its file without `.py`, with its folder first on `sys.path`, so that modules beside it can be
-imported, whatever their names: `cli.py` and `store.py` of a user are theirs. `if __name__ == "__main__"` does not hold in it.
-
-It is always compiled from its source. Python's own cache of compiled files trusts size and whole seconds of the file's time, so an edit
-within a second of a run could go unnoticed, and a task would be recorded with another source than ran.
-"""
+"""Loading the script or module that a command line names (`redun.modules`), with messages; finding tasks in it."""
 
 from __future__ import annotations
 
-import importlib.machinery
 import importlib.util
 import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from redun.cli.errors import CommandError, is_users, user_traceback
+from redun.modules import is_script, load_script, put_first
 from redun.task import Task, get_task_registry
-
-
-class _SourceLoader(importlib.machinery.SourceFileLoader):
-    """Compiles a file from source, neither reading nor writing a compiled copy."""
-
-    def path_stats(self, path: str) -> Any:
-        """Refuse, which keeps Python from looking for a compiled copy."""
-        raise OSError("compiled copies are not used")
 
 
 def load(name: str) -> ModuleType:
@@ -39,7 +23,7 @@ def load(name: str) -> ModuleType:
     Raises:
         CommandError: it does not exist, cannot be read, or fails while it is imported.
     """
-    if name.endswith(".py") or os.sep in name or os.path.isfile(name):
+    if is_script(name):
         return _load_script(Path(name))
     return _load_module(name)
 
@@ -49,28 +33,14 @@ def _load_script(path: Path) -> ModuleType:
         raise CommandError(f"script {str(path)!r} does not exist{_near_script(path)}")
     if not path.is_file():
         raise CommandError(f"script {str(path)!r} is a folder, expected a Python file")
-    path = path.absolute()
-    name = path.name.removesuffix(".py")
-    if name in sys.modules:
-        raise CommandError(
-            f"script {path.name!r} has the name of a module that is in use, {name!r}: give the file another name"
-        )
-    _put_first(str(path.parent))
-    spec = importlib.util.spec_from_file_location(name, path, loader=_SourceLoader(name, str(path)))
-    if spec is None or spec.loader is None:
-        raise CommandError(f"script {str(path)!r} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    # As in a normal import, so that pickles, `import` in modules beside it, and sys.modules[cls.__module__] find it.
-    sys.modules[name] = module
-    loader = spec.loader
-    _run_import(path.name, lambda: loader.exec_module(module))
+    module: ModuleType = _run_import(path.name, lambda: load_script(path))
     return module
 
 
 def _load_module(name: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
         raise CommandError(f"no script or module {name!r}: expected a path such as flow.py, or a module such as flows.main")
-    _put_first(os.getcwd())
+    put_first(os.getcwd())
     # Finding a module imports the packages around it.
     spec = _run_import(name, lambda: _find_module(name))
     if spec is None:
@@ -87,11 +57,6 @@ def _find_module(name: str) -> Any:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             return None
         raise
-
-
-def _put_first(folder: str) -> None:
-    if sys.path[:1] != [folder]:
-        sys.path.insert(0, folder)
 
 
 def _run_import(name: str, run: Any) -> Any:

@@ -6,13 +6,14 @@ import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redun.cli.errors import CommandError, warn
 from redun.version import __version__
 
 if TYPE_CHECKING:
     from redun.config import Config
+    from redun.evaluation.scheduler import Scheduler
     from redun.store.repository import Store
 
 LOG_LEVELS = ("ERROR", "WARN", "INFO", "DEBUG")
@@ -26,11 +27,19 @@ class Session:
         config_dir: folder given by `--config`, if any.
         log_level: one of LOG_LEVELS.
         argv: the command line after the program's name, to be recorded.
+        setup: texts `name=value` for the configuration's setup function.
+        result: what the workflow returned, for whoever runs commands from Python.
+        failure: the error that it failed with, already told.
+        scheduler: the scheduler that ran it.
     """
 
     config_dir: str | None = None
     log_level: str = "INFO"
     argv: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+    result: Any = None
+    failure: BaseException | None = None
+    scheduler: Scheduler | None = None
 
     @property
     def logs(self) -> bool:
@@ -65,6 +74,13 @@ class Session:
             if self.log_level != "ERROR":
                 warn(warning)
         return config
+
+    def make_scheduler(self, config: Config, store: Store | None) -> Scheduler:
+        """Make the scheduler, as the configuration and `--setup` say."""
+        from redun.scheduler_setup import make_scheduler
+
+        self.scheduler = make_scheduler(config, store, self.setup, logger=None if self.logs else False)
+        return self.scheduler
 
     def open_store(
         self, folder: Path | None = None, config: Config | None = None, *, create: bool = False, write: bool = False

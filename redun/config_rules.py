@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 # Section -> its options; None: any.
 _OPTIONS: dict[str, frozenset[str] | None] = {
     "backend": frozenset(("path", "exclusive")),
-    "scheduler": frozenset(("context", "context_file", "job_status_interval", "ignore_warnings")),
+    "scheduler": frozenset(
+        (
+            "boto_config",
+            "context",
+            "context_file",
+            "federated_configs",
+            "ignore_warnings",
+            "job_status_interval",
+            "setup_scheduler",
+        )
+    ),
     "limits": None,
 }
 # Sections that are written [KIND.NAME]; their options go to whatever they describe.
@@ -31,8 +41,6 @@ _WITHOUT_USE = frozenset(
         "max_value_size",
     )
 )
-# Options of the existing package that this version does not serve.
-_NOT_YET = frozenset(("setup_scheduler", "boto_config", "federated_configs"))
 
 
 def warnings(sections: Iterable[Section], source: str) -> Iterator[str]:
@@ -58,8 +66,6 @@ def _unknown_options(section: Section, known: frozenset[str] | None) -> Iterator
             continue
         if section.name == "backend" and option in _WITHOUT_USE:
             yield f"{section.where(option)} is not used: this redun keeps results in a store of files, see option 'path'"
-        elif section.name == "scheduler" and option in _NOT_YET:
-            yield f"{section.where(option)} is not used: this version does not support it yet"
         else:
             yield f"{section.where(option)} is unknown{_near(option, known, '{!r}')}"
 

@@ -33,10 +33,10 @@ def run(expr: Any, config_dir: str | None = None, **run_config: Any) -> Any:
         Exception: whatever the workflow's failing task raised.
     """
     from redun.config import find_folder, load_config, make_folder, open_store
-    from redun.evaluation.scheduler import Scheduler
+    from redun.scheduler_setup import make_scheduler
 
     folder = find_folder() if config_dir is None else Path(config_dir).absolute()
     make_folder(folder)
     config = load_config(folder)
     with open_store(folder, config) as store:
-        return Scheduler(config, store).run(expr, **run_config)
+        return make_scheduler(config, store).run(expr, **run_config)

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from redun.cli.errors import FAILED
+from redun.cli.errors import FAILED, is_users
 from redun.cli.session import Session, current_session
 from redun.cli.tags import execution_tags, nested, pairs
+from redun.cli.values import Selection
 
 if TYPE_CHECKING:
     from redun.cli.arguments import TaskArguments
+
+    Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def _selection(context: click.Context, parameter: click.Parameter, text: str | None) -> Selection | None:
+    try:
+        return None if text is None else Selection(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx=context, param=parameter) from None
 
 
 @click.command(
@@ -25,6 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-cache", is_flag=True, help="Run every job again; results are still kept.")
 @click.option("--no-prov", is_flag=True, help="Keep results, but record no execution.")
+@click.option("--pdb", "debug", is_flag=True, help="Start the debugger where a task failed.")
 @click.option("--dryrun", is_flag=True, help="Only say what would run, and why; status 1 if anything would.")
 @click.option(
     "-o", "--option", "options", multiple=True, callback=pairs, metavar="K=V", help="Override an option of every task."
@@ -43,10 +55,23 @@ if TYPE_CHECKING:
 )
 @click.option("--context-file", metavar="FILE", help="JSON file laid over the context of redun.ini.")
 @click.option("--execution-id", metavar="UUID", help="Id of the execution; it must be new.")
-@click.argument("script", metavar="SCRIPT_OR_MODULE")
-@click.argument("task_name", metavar="TASK")
+@click.option(
+    "-i",
+    "--input",
+    "input_file",
+    metavar="FILE",
+    help="Arguments: .json by name, else a pickle of ([...], {...}); --arg beats them.",
+)
+@click.option("--output", "output_file", metavar="FILE", help="Write the result there as well: .json as JSON, else a pickle.")
+@click.option("--select", callback=_selection, metavar="EXPR", help="Show only this part of the result, such as [0].path.")
+@click.option(
+    "--rerun", metavar="JOB|EXEC", help="Run that job's task with its arguments again; --arg beats them. - is the last run."
+)
+@click.option("--setup", multiple=True, metavar="K=V", help="The same as redun --setup.")
+@click.argument("script", metavar="SCRIPT_OR_MODULE", required=False)
+@click.argument("task_name", metavar="TASK", required=False)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--arg VALUE ...]")
-def command(script: str, task_name: str, words: tuple[str, ...], **options: Any) -> int:
+def command(script: str | None, task_name: str | None, words: tuple[str, ...], **options: Any) -> int:
     """Run TASK of a script (flow.py) or module (flows.main), with arguments named after the task's parameters.
 
     The result goes to standard output, everything else to standard error.
@@ -58,24 +83,64 @@ def command(script: str, task_name: str, words: tuple[str, ...], **options: Any)
       redun run hello_world.py main help      arguments of a task
       redun run hello_world.py main info      its source and hash
       redun run --dryrun hello_world.py main  what would run, and why
+      redun run --rerun 3f1a8bc5 hello_world.py --greet Hello
     """
     from redun.cli.arguments import TaskArguments
     from redun.cli.scripts import find_task, load
 
     session = current_session()
+    rerun = options.pop("rerun")
+    if rerun is not None:
+        rerun, script, task_name, words = _rerun_words(rerun, script, task_name, words)
+    if script is None or (task_name is None and rerun is None):
+        raise click.UsageError(
+            f"missing argument {'SCRIPT_OR_MODULE' if script is None else 'TASK'}", click.get_current_context()
+        )
+    session.setup = (*session.setup, *options.pop("setup"))
     folder = session.find_folder()
     session.announce(folder)
-    if task_name.startswith("-") and task_name not in ("--help", "-h"):
+    if task_name is not None and task_name.startswith("-") and task_name not in ("--help", "-h"):
         raise click.UsageError(
             f"expected a task after {script!r}, found {task_name!r}: options of 'redun run' come before the script"
         )
     module = load(script)
     if task_name in ("help", "--help", "-h"):
         return _show_tasks(script)
+    recorded = None
+    if rerun is not None:
+        task_name, recorded = _recorded(session, folder, rerun, task_name)
+    assert task_name is not None
     task = find_task(module, task_name, script)
     if words[:1] == ("info",):
         return _show_info(task)
-    return _run(session, folder, TaskArguments(task, script, task_name), list(words), options)
+    return _run(session, folder, TaskArguments(task, script, task_name), list(words), recorded, options)
+
+
+def _rerun_words(
+    rerun: str, script: str | None, task_name: str | None, words: tuple[str, ...]
+) -> tuple[str, str | None, str | None, tuple[str, ...]]:
+    """Sort the words of a rerun: `--rerun ID SCRIPT [TASK]`, or `--rerun SCRIPT ID` as the existing package has it."""
+    from redun.cli.rerun import looks_like_id
+
+    if script is not None and not looks_like_id(rerun) and looks_like_id(script):
+        return _rerun_words(script, rerun, task_name, words)
+    if task_name is not None and task_name.startswith("-") and task_name not in ("--help", "-h"):
+        words = (task_name, *words)
+        task_name = None
+    return rerun, script, task_name, words
+
+
+def _recorded(session: Session, folder: Path, rerun: str, task_name: str | None) -> tuple[str, Arguments]:
+    """Return the task and the arguments of a recorded job."""
+    from redun.cli.errors import CommandError
+    from redun.cli.rerun import arguments_of, find_job
+    from redun.provenance import matches_name
+
+    with session.open_store(folder) as store:
+        job = find_job(store, rerun)
+        if task_name is not None and not matches_name(job.task_name, task_name):
+            raise CommandError(f"job {job.id} is one of task {job.task_name!r}, not of {task_name!r}: leave the task out")
+        return job.task_name, arguments_of(store, job)
 
 
 def _show_tasks(script: str) -> int:
@@ -101,27 +166,37 @@ def _show_info(task: Any) -> int:
     return 0
 
 
-def _run(session: Session, folder: Path, arguments: TaskArguments, words: list[str], options: dict[str, Any]) -> int:
+def _run(
+    session: Session,
+    folder: Path,
+    arguments: TaskArguments,
+    words: list[str],
+    recorded: Arguments | None,
+    options: dict[str, Any],
+) -> int:
     from redun.cli.arguments import HelpAsked
+    from redun.cli.values import check_output, read_arguments, write_result
 
     task = arguments.task
     try:
         if words[:1] == ["help"]:
             raise HelpAsked
-        args, kwargs = arguments.parse(words)
+        if options["input_file"] is not None:
+            recorded = read_arguments(options["input_file"])
+        args, kwargs = arguments.parse(words, recorded)
     except HelpAsked:
         click.echo(arguments.help(), nl=False)
         return 0
     from redun.config import make_folder
 
+    if options["output_file"] is not None:
+        check_output(options["output_file"])
     if session.config_dir is None:
         make_folder(folder)
     config = session.load_config(folder)
     context = _context(options["context_file"], options["context_pairs"])
     with session.open_store(folder, config, create=True, write=not options["dryrun"]) as store:
-        from redun.scheduler import Scheduler
-
-        scheduler = Scheduler(config, store, logger=None if session.logs else False)
+        scheduler = session.make_scheduler(config, store)
         expression = task(*args, **kwargs)
         try:
             result = scheduler.run(
@@ -136,11 +211,34 @@ def _run(session: Session, folder: Path, arguments: TaskArguments, words: list[s
                 provenance=not options["no_prov"],
             )
         except BaseException as error:
+            if scheduler.failure is not error:
+                raise
             # The scheduler has told of a workflow's failure already, with the traceback of jobs; sys.exit() in a task is one, too.
-            if scheduler.failure is error:
-                return FAILED
-            raise
+            session.failure = error
+            if options["debug"]:
+                _debug(error)
+            return FAILED
+    if options["select"] is not None:
+        result = options["select"].of(result)
+    session.result = result
+    if options["output_file"] is not None:
+        write_result(options["output_file"], result)
     return _print_result(result)
+
+
+def _debug(error: BaseException) -> None:
+    """Start the debugger in the frame of the user's code that raised an error."""
+    import pdb
+
+    from redun.errors import DryRunResult
+
+    if error.__traceback__ is None or isinstance(error, DryRunResult):
+        return
+    own: TracebackType | None = error.__traceback__
+    while own is not None and not is_users(own.tb_frame.f_code.co_filename):
+        own = own.tb_next
+    sys.stderr.write(f"redun: {type(error).__name__}: {error}; the debugger starts where it was raised\n")
+    pdb.post_mortem(own or error.__traceback__)
 
 
 def _context(file: str | None, given: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Scheduler:
         executor: Executor | None = None,
         logger: Any = None,
     ) -> None:
+        self._own_store = store is not None
         if store is None:
             from redun.store.repository import Store
 
@@ -81,6 +82,18 @@ class Scheduler:
 
     def load(self) -> None:
         """Nothing is left to load: the store was opened when the scheduler was made. Kept for scripts that call it."""
+
+    def adopt(self, store: Store | None, logger: Any) -> None:
+        """Take store and logger where the scheduler was made without: by a setup function, for which they are not known."""
+        if store is not None and not self._own_store:
+            self.store = store
+        if logger is False:
+            self._logging = False
+
+    @property
+    def executors(self) -> Executors:
+        """The executors by name, those of the configuration and those that were added."""
+        return self._executors
 
     def _section(self, name: str) -> Mapping[str, Any]:
         config: Any = self.config

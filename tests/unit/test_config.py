@@ -96,7 +96,7 @@ def test_bad_values_name_the_place(text: str, parts: list[str]) -> None:
 def test_what_nobody_reads_is_warned_of() -> None:
     config = read(
         "[limit]\na = 1\n[backend]\npth = x\ndb_uri = y\n"
-        "[scheduler]\nbase = {}\ncontext = ${base}\nsetup_scheduler = s::f\n[executors]\nz = 1\n"
+        "[scheduler]\nbase = {}\ncontext = ${base}\nsetup_schedulr = s::f\n[executors]\nz = 1\n"
     )
     warnings = config.check()
     assert len(warnings) == 5

@@ -139,11 +139,12 @@ def test_help_shows_types_defaults_and_docs() -> None:
         "Usage: redun run flow.py",
         "Take things.",
         "Returns: Nothing.",
-        "--n int how many, at most. [default: 0]",
-        "--color {red,blue} which one. [default: red]",
-        "--maybe int ... [default: None]",
-        "--pair int str",
-        "--long-name bool [default: False]",
+        "--n N how many, at most. [int; default: 0]",
+        "--color {red,blue} which one. [Color; default: red]",
+        "--maybe MAYBE [MAYBE ...]",
+        "[int ...; default: None]",
+        "[int str; default: (0, '')]",
+        "--long-name LONG_NAME [bool; default: False]",
     ):
         assert part in text, text
     assert "Args:" not in text

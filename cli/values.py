@@ -1,0 +1,156 @@
+"""Arguments from a file, results to a file, and parts of results: `--input`, `--output`, `--select`."""
+
+from __future__ import annotations
+
+import ast
+import os
+import pickle
+from typing import Any
+
+from redun.cli.errors import CommandError
+
+
+def read_arguments(path: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments that a file holds.
+
+    Args:
+        path: path or URL; a `.json` file holds an object of arguments by name, or `[positional, by name]`; any other a pickle of that pair.
+
+    Raises:
+        CommandError: it cannot be read, or holds something else.
+    """
+    from redun.file import File
+
+    where = f"option --input: {path!r}"
+    try:
+        with File(path).open("rb") as stream:
+            data = stream.read()
+    except OSError as error:
+        raise CommandError(f"{where} cannot be read: {error.strerror or error}") from error
+    found = _decoded(path, data, where)
+    if _is_json(path) and isinstance(found, dict):
+        return (), found
+    try:
+        args, kwargs = found
+        return tuple(args), {str(name): value for name, value in dict(kwargs).items()}
+    except (TypeError, ValueError):
+        raise CommandError(f"{where}: expected positional and named arguments, [[...], {{...}}], found {found!r:.80}") from None
+
+
+def _decoded(path: str, data: bytes, where: str) -> Any:
+    if _is_json(path):
+        import json
+
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise CommandError(f"{where} is no JSON: {error}") from None
+    try:
+        return pickle.loads(data)
+    except Exception as error:
+        # A pickle may raise whatever its classes do.
+        raise CommandError(f"{where} is no pickle that can be read: {type(error).__name__}: {error}") from error
+
+
+def check_output(path: str) -> None:
+    """Refuse a place for the result that cannot work, before anything runs.
+
+    Raises:
+        CommandError: it is a folder, or in a folder that does not exist.
+    """
+    from redun.file import get_proto
+
+    if get_proto(path) != "local":
+        return
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise CommandError(f"option --output: {path!r} is a folder, expected a file")
+    if not os.path.isdir(folder):
+        raise CommandError(f"option --output: folder {folder!r} does not exist")
+
+
+def write_result(path: str, result: Any) -> None:
+    """Write a result to a file: as JSON if it ends in `.json`, else as a pickle.
+
+    Raises:
+        CommandError: it cannot be written so.
+    """
+    from redun.file import File
+
+    where = f"option --output: {path!r}"
+    try:
+        if _is_json(path):
+            import json
+
+            data = json.dumps(result, indent=2).encode() + b"\n"
+        else:
+            data = pickle.dumps(result)
+    except Exception as error:
+        hint = ": another ending than .json writes a pickle" if _is_json(path) else ""
+        raise CommandError(f"{where}: the result cannot be written: {error}{hint}") from error
+    try:
+        with File(path).open("wb") as stream:
+            stream.write(data)
+    except OSError as error:
+        raise CommandError(f"{where} cannot be written: {error.strerror or error}") from error
+
+
+def _is_json(path: str) -> bool:
+    return path.endswith(".json")
+
+
+class Selection:
+    """A part of a result: `[0]`, `.path`, `["name"][1:].total`.
+
+    Args:
+        text: items and attributes one after the other; a name at the beginning stands for the result and may be left out.
+
+    Raises:
+        ValueError: it is anything else.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        shown = text.strip()
+        # An attribute needs its dot only after a name: `total` alone is one.
+        source = (
+            f"result{shown}" if shown.startswith(("[", ".")) else shown if shown.startswith("result") else f"result.{shown}"
+        )
+        try:
+            tree: ast.expr = ast.parse(source, mode="eval").body
+        except SyntaxError as error:
+            raise ValueError(f"{text!r} is no selection: {error.msg}") from None
+        self._steps: list[tuple[str, Any]] = []
+        while not isinstance(tree, ast.Name):
+            if isinstance(tree, ast.Attribute):
+                self._steps.append((".", tree.attr))
+            elif isinstance(tree, ast.Subscript):
+                self._steps.append(("[", _constant(tree.slice, text)))
+            else:
+                raise ValueError(f"{text!r} is no selection: expected items and attributes such as [0].path or ['name'][1:]")
+            tree = tree.value
+        self._steps.reverse()
+
+    def of(self, result: Any) -> Any:
+        """Return the part.
+
+        Raises:
+            CommandError: the result has no such part.
+        """
+        for kind, key in self._steps:
+            try:
+                result = getattr(result, key) if kind == "." else result[key]
+            except Exception as error:
+                raise CommandError(
+                    f"option --select: {self.text!r} is not in the result: {type(error).__name__}: {error}"
+                ) from error
+        return result
+
+
+def _constant(node: ast.expr, text: str) -> Any:
+    if isinstance(node, ast.Slice):
+        return slice(*[None if part is None else _constant(part, text) for part in (node.lower, node.upper, node.step)])
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ValueError(f"{text!r} is no selection: an index must be a number, a text or a slice of numbers") from None
