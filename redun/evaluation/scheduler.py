@@ -90,11 +90,6 @@ class Scheduler:
         if logger is False:
             self._logging = False
 
-    @property
-    def executors(self) -> Executors:
-        """The executors by name, those of the configuration and those that were added."""
-        return self._executors
-
     def _section(self, name: str) -> Mapping[str, Any]:
         config: Any = self.config
         section = config.get(name) if hasattr(config, "get") else None
