@@ -10,7 +10,7 @@ from redun.errors import TaskDefinitionError
 
 _NAMESPACE = re.compile(r"[A-Za-z_][A-Za-z_0-9]*(\.[A-Za-z_][A-Za-z_0-9]*)*\Z")
 
-_current: list[str | None] = [None]
+_current = [""]
 
 
 def namespace(_namespace: str | None = None) -> None:
@@ -18,23 +18,27 @@ def namespace(_namespace: str | None = None) -> None:
 
     The `namespace` option of a task beats it, and so does the module's `redun_namespace`.
     """
-    _current[0] = _namespace
+    _current[0] = _namespace or ""
 
 
-def get_current_namespace() -> str | None:
-    """Return the namespace that `namespace` set last."""
+def get_current_namespace() -> str:
+    """Return the namespace that `namespace` set last; empty if none."""
     return _current[0]
 
 
-def compute_namespace(obj: Any, namespace: str | None = None) -> str | None:
-    """Return the namespace of a function or class: the one given, its module's `redun_namespace`, or the current one."""
+def compute_namespace(obj: Any, namespace: str | None = None) -> str:
+    """Return the namespace of a function or class: the one given, its module's `redun_namespace`, or the current one.
+
+    An empty one is a choice as well: it means none.
+    """
     if namespace is not None:
-        return namespace or None
+        return namespace
     scope = getattr(obj, "__globals__", None)
     if scope is None:
         module = sys.modules.get(getattr(obj, "__module__", None) or "")
         scope = vars(module) if module is not None else {}
-    return scope.get("redun_namespace") or get_current_namespace()
+    of_module = scope.get("redun_namespace")
+    return get_current_namespace() if of_module is None else str(of_module)
 
 
 def check_namespace(namespace: str, whose: str) -> None:

@@ -169,21 +169,23 @@ class Cache:
 
     def _why(self, job: Job) -> str:
         plan = job.plan
-        name = plan.fullname
+        name, new = plan.fullname, plan.task_id.hex()[:8]
         if plan.scope is not CacheScope.BACKEND:
-            return f"Task {name!r} does not look results up in the store"
+            return f"Task '{name}()' does not look results up in the store"
         known = self._earlier(name)
         for task_id in known:
             if (
                 task_id != plan.task_id
                 and self._source.memo_get(plan.eval_hash(job.arg_refs, job.kwarg_refs, task_id)) is not None
             ):
-                return f"Changed code of task {name!r} (task_hash={task_id.hex()[:8]} --> {plan.task_id.hex()[:8]})"
+                return f"New task '{name}()' with previous arguments: its code has changed (task_hash={task_id.hex()[:8]} --> {new})"
         if plan.task_id in known:
-            return f"New arguments for task {name!r} (eval_hash={job.eval_hash.hex()[:8]})"
+            return (
+                f"Existing task '{name}()' is called with new arguments (task_hash={new}, eval_hash={job.eval_hash.hex()[:8]})"
+            )
         if known:
-            return f"Changed code and new arguments of task {name!r} (task_hash={plan.task_id.hex()[:8]})"
-        return f"New task {name!r} (task_hash={plan.task_id.hex()[:8]})"
+            return f"New task '{name}()' is called with new arguments: its code has changed, too (task_hash={new})"
+        return f"New task '{name}()' is called with new arguments: it has never run here (task_hash={new})"
 
     def _earlier(self, fullname: str) -> list[bytes]:
         """Ids of the tasks of that name that have been recorded."""

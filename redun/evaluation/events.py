@@ -1,7 +1,7 @@
 """What a run tells its user while it goes on: one line per event, on standard error.
 
-Lines are collected and written many at a time: a system call per line would cost more than the job it tells of. They go through the
-logger `redun`, so whoever configures logging gets them; with only our own handler there, they are written directly.
+Lines are collected and written many at a time: a system call per line would cost more than the job it tells of. With a logger they go
+through it, a record each (see `redun.evaluation.reports`); without, they are written directly.
 """
 
 from __future__ import annotations
@@ -15,32 +15,42 @@ if TYPE_CHECKING:
     from redun.evaluation.job import Job
 
 PREFIX = "[redun] "
+_INFO = 20  # logging.INFO, without importing logging
 
 
 class EventLog:
     """Collects lines and writes them in batches.
 
     Args:
-        stream: where to; standard error as it is at the time of writing if None.
+        logger: has `log(level, text)` and `warning(text)`, as loggers of the standard library do; None writes to standard error, as
+            it is at the time of writing.
         enabled: False drops everything.
     """
 
-    def __init__(self, stream: Any = None, enabled: bool = True) -> None:
-        self._stream = stream
+    def __init__(self, logger: Any = None, enabled: bool = True) -> None:
+        self._logger = logger
         self.enabled = enabled
         self._lines: list[str] = []
 
     def line(self, text: str = "") -> None:
         """Add a line; one of several lines gets the prefix on each."""
         if self.enabled:
-            self._lines.extend([PREFIX + part for part in text.split("\n")])
+            self._lines.extend(text.split("\n"))
+
+    def warning(self, text: str) -> None:
+        """Add a line that matters more than others."""
+        if self._logger is None:
+            self.line(f"Warning: {text}")
+        else:
+            self.flush()
+            self._logger.warning(text)
 
     def job(self, action: str, job: Job, rest: str = "") -> None:
         """Add a line about a job, like `Run    Job 1a2b3c4d:  ns.main(greet='Hello') on default`."""
         if self.enabled:
             plan = job.plan
             call = format_call(plan.fullname, plan.names, job.positional, job.keywords)
-            self._lines.append(f"{PREFIX}{action:<6} Job {job.job_id[:4].hex()}:  {call}{rest}")
+            self._lines.append(f"{action:<6} Job {job.job_id[:4].hex()}:  {call}{rest}")
             if len(self._lines) >= 500:
                 self.flush()
 
@@ -57,7 +67,7 @@ class EventLog:
     def miss(self, job: Job, reason: str) -> None:
         """A stored result was not taken, for a reason worth telling."""
         if self.enabled:
-            self._lines.append(f"{PREFIX}Miss   Job {job.job_id[:4].hex()}:  {reason}.")
+            self._lines.append(f"Miss   Job {job.job_id[:4].hex()}:  {reason}.")
 
     def invalid(self, job: Job, value: Any) -> None:
         """A stored result holds a value that is not valid any more."""
@@ -68,17 +78,22 @@ class EventLog:
         if self.enabled:
             plan = job.plan
             call = format_call(plan.fullname, plan.names, job.positional, job.keywords)
-            self._lines.append(f"{PREFIX}*** Reject Job {job.job_id[:4].hex()}:  {call}:")
+            self._lines.append(f"*** Reject Job {job.job_id[:4].hex()}:  {call}:")
 
     def flush(self) -> None:
         """Write what has been collected."""
-        if self._lines:
-            text = "\n".join(self._lines) + "\n"
+        if not self._lines:
+            return
+        if self._logger is not None:
+            lines, self._lines = self._lines, []
+            for line in lines:
+                self._logger.log(_INFO, line)
+        else:
+            text = PREFIX + f"\n{PREFIX}".join(self._lines) + "\n"
             self._lines.clear()
-            stream = self._stream if self._stream is not None else sys.stderr
             try:
-                stream.write(text)
-                stream.flush()
+                sys.stderr.write(text)
+                sys.stderr.flush()
             except (OSError, ValueError):
                 # A log that nobody can read any more (closed pipe) must not stop the run.
                 self.enabled = False

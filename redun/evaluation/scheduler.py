@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import getpass
-import logging
 import os
+import shlex
 import socket
-import sys
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +23,8 @@ from redun.evaluation.limits import Limits
 from redun.evaluation.node import Node
 from redun.evaluation.plans import Plans
 from redun.evaluation.recorder import DryRecorder, NoRecorder, Recorder
-from redun.evaluation.status import format_status_table
+from redun.evaluation.reports import Reports
+from redun.evaluation.text import format_value
 from redun.executors.base import Executor
 from redun.executors.collection import Executors
 from redun.expression import Expression
@@ -32,6 +32,8 @@ from redun.records import ExecutionRecord
 from redun.root import as_root
 from redun.store.journal import Status
 from redun.tags import check_tags
+from redun.task import get_task_registry
+from redun.value import get_type_registry
 from redun.version import __version__
 
 T = TypeVar("T")
@@ -42,17 +44,21 @@ if TYPE_CHECKING:
     from redun.promise import Promise
     from redun.store.repository import Store
 
-_COLUMNS = (Status.PENDING, Status.RUNNING, Status.FAILED, Status.CACHED, Status.DONE)
 
-
-class Scheduler:
+class Scheduler(Reports):
     """Runs expressions.
 
     Args:
         config: the configuration (`[limits]`, `[executors.*]`, ...); none means defaults.
         store: where results are kept; a store in memory if None.
         executor: the executor to use under the name "default".
-        logger: None logs to standard error, False not at all.
+        logger: see `redun.evaluation.reports`; None logs to standard error, False not at all.
+
+    Attributes:
+        limits: how much there is of each limited resource; one that is not listed has 1.
+        limits_used: how much of each is taken now.
+        ignore_warnings: names of warnings that are not given.
+        task_registry, type_registry: all tasks and types that are known.
     """
 
     def __init__(
@@ -67,20 +73,23 @@ class Scheduler:
             from redun.store.repository import Store
 
             store = Store.in_memory()
+        super().__init__(logger)
         self.store = store
         self.config = config if config is not None else {}
-        self._logging = logger is not False
         self.executors = Executors(self._executor_makers(), self)
         if executor is not None:
             self.add_executor(executor)
-        self.limits = self._limits()
+        self.limits = self._configured_limits()
         self._limits_now = Limits(self.limits)
+        self.ignore_warnings = set(str(self._section("scheduler").get("ignore_warnings") or "").split())
+        self.task_registry = get_task_registry()
+        self.type_registry = get_type_registry()
         self._running = False
         self._evaluation: Evaluation | None = None
         # The error that the last run ended with, if it is the workflow's: the log has told of it then.
         self.failure: BaseException | None = None
 
-    def load(self) -> None:
+    def load(self, migrate: bool | None = None) -> None:
         """Nothing is left to load: the store was opened when the scheduler was made. Kept for scripts that call it."""
 
     def adopt(self, store: Store | None, logger: Any) -> None:
@@ -95,7 +104,7 @@ class Scheduler:
         section = config.get(name) if hasattr(config, "get") else None
         return section or {}
 
-    def _limits(self) -> dict[str, int]:
+    def _configured_limits(self) -> dict[str, int]:
         from redun.errors import ConfigError
 
         limits = {}
@@ -122,23 +131,6 @@ class Scheduler:
     def add_executor(self, executor: Executor) -> None:
         """Add an executor under its own name."""
         self.executors.add(executor)
-
-    def log(self, *messages: Any, indent: int = 0, multiline: bool = False, level: int = logging.INFO) -> None:
-        """Tell the user something, in the log of the run; on the scheduler's thread or any other.
-
-        Args:
-            messages: joined by blanks.
-            indent: blanks in front of each line.
-            multiline: accepted; lines are told apart in any case.
-            level: what is below INFO is not shown.
-        """
-        if not self._logging or level < logging.INFO:
-            return
-        log = EventLog() if self._evaluation is None else self._evaluation.calls.log
-        for line in " ".join(map(str, messages)).split("\n"):
-            log.line(" " * indent + line)
-        if self._evaluation is None:
-            log.flush()
 
     def done_job(self, job: Job, result: Any, job_tags: Sequence[tuple[str, Any]] = ()) -> None:
         """An executor hands back a job that has succeeded. Any thread; a job that was handed back already is ignored.
@@ -249,17 +241,19 @@ class Scheduler:
             raise SchedulerError(
                 "this scheduler is running already: return the expression from a task instead, or use another scheduler"
             )
-        execution = self._execution(exec_argv, tags, execution_id)
-        log = EventLog(enabled=self._logging)
+        execution = self._execution(expr, exec_argv, tags, execution_id)
+        log = self._event_log()
         root = as_root(expr)
         records = provenance and not dryrun and self._root_records(root, option_overrides or {})
         recorder = self._recorder(execution, records, dryrun)
         plans = Plans(option_overrides or {}, self.executors.options, recorder.new_task)
+        self._counts = plans.counts
         limits = self._limits_now = Limits(self.limits)
         calls = Calls(plans, Cache(self.store, log), recorder, self.executors, limits, log, cache)
         evaluation = Evaluation(calls, self, dryrun, merge(self._configured_context(), context or {}))
         calls.evaluation = evaluation
-        log.line(f"Start Execution {uuid.UUID(bytes=execution.id)}:  {' '.join(execution.argv)}")
+        log.line(f"Start Execution {uuid.UUID(bytes=execution.id)}:  redun {shlex.join(execution.argv[1:])}")
+        self._log = log
         return self._run(evaluation, recorder, log, root, execution, records)
 
     def _root_records(self, root: Any, overrides: Mapping[str, Any]) -> bool:
@@ -315,6 +309,7 @@ class Scheduler:
             self.executors.stop()
             self._running = False
             self._evaluation = None
+            self._log = None
             set_current_scheduler(before)
 
     def _close(self, recorder: Recorder | NoRecorder, root: Node) -> None:
@@ -325,17 +320,13 @@ class Scheduler:
 
     def _report(self, calls: Calls, log: EventLog, duration_s: float) -> None:
         log.line()
-        counts: dict[str, Mapping[Status | str, int]] = {
-            name: dict(zip(_COLUMNS, row, strict=True)) for name, row in calls.plans.counts.items()
-        }
-        for line in format_status_table(counts, time.time()):
+        for line in self.get_job_status_report():
             log.line(line)
         log.line()
-        log.line()
-        if calls.plans.without_namespace and "namespace" not in str(self._section("scheduler").get("ignore_warnings", "")):
+        if calls.plans.without_namespace and "namespace" not in self.ignore_warnings:
             names = ", ".join(calls.plans.without_namespace)
-            log.line(
-                f"Warning: no namespace for {names}: tasks of other scripts may have the same names. Set redun_namespace in the module "
+            log.warning(
+                f"no namespace for {names}: tasks of other scripts may have the same names. Set redun_namespace in the module "
                 "or namespace=... in @task, or say ignore_warnings = namespace in section [scheduler] of redun.ini"
             )
         log.line(f"Execution duration: {duration_s:.2f} seconds")
@@ -353,7 +344,9 @@ class Scheduler:
             log.line(line)
         raise error
 
-    def _execution(self, argv: list[str] | None, tags: Iterable[tuple[str, Any]], execution_id: str | None) -> ExecutionRecord:
+    def _execution(
+        self, expr: Any, argv: list[str] | None, tags: Iterable[tuple[str, Any]], execution_id: str | None
+    ) -> ExecutionRecord:
         try:
             identity = uuid.UUID(execution_id) if execution_id else uuid.uuid4()
         except ValueError:
@@ -362,7 +355,7 @@ class Scheduler:
             raise SchedulerError(f"execution id {execution_id!r} has been used already: give another one")
         return ExecutionRecord(
             id=identity.bytes,
-            argv=list(argv) if argv is not None else ["scheduler.run", os.path.basename(sys.argv[0] or "python")],
+            argv=list(argv) if argv is not None else ["scheduler.run", format_value(expr)],
             start_us=time.time_ns() // 1000,
             host=socket.gethostname(),
             user=_user(),

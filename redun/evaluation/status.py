@@ -30,10 +30,10 @@ def format_status_table(counts: Counts, when: float | None = None) -> list[str]:
         for status, count in row.items():
             all_tasks[status] = all_tasks.get(status, 0) + count
     widths = [max(_WIDTH, len(status.name)) for status in columns]
-    name_width = max([len("TASK"), len("ALL"), *map(len, rows)])
+    name_width = max([_WIDTH, *map(len, rows)])
     stamp = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(when))
     heads = " ".join([status.name.rjust(width) for status, width in zip(columns, widths, strict=True)])
-    lines = [f"| JOB STATUS {stamp}", f"| {'TASK':<{name_width}} {heads} {'TOTAL':>{_WIDTH}}", "|"]
+    lines = [f"| JOB STATUS {stamp}", f"| {'TASK':<{name_width}} {heads} {'TOTAL':>{_WIDTH}}", "| "]
     for name, row in (("ALL", all_tasks), *rows.items()):
         cells = " ".join([str(row.get(status, 0)).rjust(width) for status, width in zip(columns, widths, strict=True)])
         lines.append(f"| {name:<{name_width}} {cells} {sum(row.values()):>{_WIDTH}}")

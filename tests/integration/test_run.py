@@ -156,7 +156,10 @@ def test_dryrun_says_what_would_run_and_why(cli: Cli, hello: Path) -> None:
     new = cli("run", "--dryrun", "hello_world.py", "main")
     assert (new.status, new.stdout) == (1, ""), new
     assert "main" in new.jobs("Dryrun")
-    assert any("New task 'redun.examples.hello_world.main'" in line for line in new.log)
+    assert any(
+        "New task 'redun.examples.hello_world.main()' is called with new arguments: it has never run" in line
+        for line in new.log
+    )
     assert cli("run", "hello_world.py", "main").jobs("Run") == ["get_planet", "greeter", "main"]
 
     all_cached = cli("run", "--dryrun", "hello_world.py", "main")
@@ -164,13 +167,16 @@ def test_dryrun_says_what_would_run_and_why(cli: Cli, hello: Path) -> None:
 
     other = cli("run", "--dryrun", "hello_world.py", "main", "--greet", "Hi")
     assert other.status == 1
-    assert any("New arguments for task 'redun.examples.hello_world.main'" in line for line in other.log)
+    assert any("Existing task 'redun.examples.hello_world.main()' is called with new arguments" in line for line in other.log)
 
     replace(hello, '"World"', '"Venus"')
     changed = cli("run", "--dryrun", "hello_world.py", "main")
     assert changed.status == 1
     assert changed.jobs("Dryrun") == ["get_planet"]
-    assert any("Changed code of task 'redun.examples.hello_world.get_planet'" in line for line in changed.log)
+    assert any(
+        "New task 'redun.examples.hello_world.get_planet()' with previous arguments: its code has changed" in line
+        for line in changed.log
+    )
     # A dry run records nothing.
     assert cli("log").stdout.count("Exec ") == 1
 

@@ -15,7 +15,7 @@ def test_layout() -> None:
     assert format_status_table(counts, WHEN) == [
         "| JOB STATUS 2026/11/21 07:23:15",
         "| TASK          PENDING RUNNING  FAILED  CACHED    DONE   TOTAL",
-        "|",
+        "| ",
         "| ALL                 0       0       0       1       2       3",
         "| ns.get_planet       0       0       0       1       0       1",
         "| ns.greeter          0       0       0       0       1       1",
@@ -25,9 +25,9 @@ def test_layout() -> None:
 
 def test_no_jobs_at_all() -> None:
     assert format_status_table({}, WHEN)[1:] == [
-        "| TASK PENDING RUNNING  FAILED  CACHED    DONE   TOTAL",
-        "|",
-        "| ALL        0       0       0       0       0       0",
+        "| TASK    PENDING RUNNING  FAILED  CACHED    DONE   TOTAL",
+        "| ",
+        "| ALL           0       0       0       0       0       0",
     ]
 
 

@@ -1,0 +1,98 @@
+"""What a scheduler tells its user, and whom it tells it through.
+
+By default lines are written to standard error without going through `logging`, which costs more per line than many a job. They go
+through a logger as soon as somebody takes part in logging: gives the scheduler a logger, asks it for its logger, or has a handler that
+would get records of the logger `redun`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from redun.evaluation.events import EventLog
+from redun.evaluation.status import format_status_table
+from redun.store.journal import Status
+
+COLUMNS = (Status.PENDING, Status.RUNNING, Status.FAILED, Status.CACHED, Status.DONE)
+
+_INFO = 20  # logging.INFO
+
+
+class Reports:
+    """The reporting side of a scheduler.
+
+    Args:
+        logger: has `log(level, text)` and `warning(text)`; None for the logger `redun`, False for none at all.
+    """
+
+    def __init__(self, logger: Any = None) -> None:
+        self._logger = logger
+        self._log: EventLog | None = None
+        self._counts: Mapping[str, list[int]] = {}
+
+    @property
+    def logger(self) -> Any:
+        """The logger that lines go through from now on."""
+        if self._logger is None or self._logger is False:
+            from redun.logging import logger
+
+            if self._logger is False:
+                return logger
+            self._logger = logger
+        return self._logger
+
+    @logger.setter
+    def logger(self, logger: Any) -> None:
+        self._logger = logger
+
+    def _event_log(self) -> EventLog:
+        """Return where a run puts its lines."""
+        if self._logger is False:
+            return EventLog(enabled=False)
+        if self._logger is None and not _logging_in_use():
+            return EventLog()
+        import logging
+
+        logger = self.logger
+        return EventLog(logger, enabled=not isinstance(logger, logging.Logger) or logger.isEnabledFor(_INFO))
+
+    def log(self, *messages: Any, indent: int = 0, multiline: bool = False, level: int = _INFO) -> None:
+        """Log a text, line by line; on the scheduler's thread or any other, in its place among the lines of a run.
+
+        Args:
+            messages: joined by spaces.
+            indent: spaces before each line.
+            multiline: log it as one record instead.
+            level: of the standard library's logging.
+        """
+        if self._logger is False:
+            return
+        text = " ".join(map(str, messages))
+        for line in [text] if multiline else text.split("\n"):
+            if self._log is not None and level == _INFO:
+                self._log.line(" " * indent + line)
+            else:
+                self.logger.log(level, " " * indent + line)
+
+    def get_job_status_report(self) -> list[str]:
+        """Return the lines of the table of jobs by task and status, for the run that goes on or the last one."""
+        counts: dict[str, Mapping[Status | str, int]] = {
+            name: dict(zip(COLUMNS, row, strict=True)) for name, row in self._counts.items()
+        }
+        return [*format_status_table(counts, time.time()), ""]
+
+    def log_job_statuses(self) -> None:
+        """Log that table."""
+        self.log()
+        for line in self.get_job_status_report():
+            self.log(line)
+        self.log()
+
+
+def _logging_in_use() -> bool:
+    """True if some handler would get the records of the logger `redun`."""
+    logging = sys.modules.get("logging")
+    return logging is not None and logging.getLogger("redun").hasHandlers()
