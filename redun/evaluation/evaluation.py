@@ -12,17 +12,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from redun.errors import CircularCall, DryRunResult, InternalError, SchedulerError
+from redun.encoding import value_id
+from redun.errors import CircularCall, DryRunResult, InternalError, RedunError, SchedulerError
 from redun.evaluation.defaults import Default, DefaultExpression
 from redun.evaluation.job import Job
 from redun.evaluation.node import FINAL, Node, Operation, Root, Scope, State
 from redun.evaluation.promised import Awaited
 from redun.expression import Expression, SchedulerExpression, SimpleExpression, TaskExpression, ValueExpression
 from redun.nested import find_expressions
+from redun.threads import Thread
 
 if TYPE_CHECKING:
     from redun.evaluation.calls import Calls
@@ -62,6 +65,8 @@ class Evaluation:
         self._failures: deque[tuple[Node, Node]] = deque()
         self._walks: list[Walk] = []
         self.threads: dict[str, Forked] = {}
+        self._threads_by_value: dict[bytes, Forked] = {}
+        self._threads_known = 0
         self.threads_running = 0
 
     # What nodes call.
@@ -200,6 +205,18 @@ class Evaluation:
         self.threads[thread_id] = forked
         self.threads_running += 1
         return thread_id
+
+    def find_thread(self, thread: Thread) -> Forked | None:
+        """Return what a thread evaluates; for one that was read from the store, an equal one that was begun in this run."""
+        found = self.threads.get(thread.thread_id)
+        if found is None and self.threads:
+            for forked in list(self.threads.values())[self._threads_known :]:
+                with suppress(RedunError):
+                    # What cannot be encoded was not read from the store.
+                    self._threads_by_value.setdefault(value_id(Thread(forked.expr)), forked)
+            self._threads_known = len(self.threads)
+            found = self._threads_by_value.get(value_id(thread))
+        return found
 
     # Expressions become nodes.
 

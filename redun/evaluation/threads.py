@@ -82,9 +82,9 @@ class JoinThread(Form):
         if not isinstance(thread, Thread):
             run.fail(self, TypeError(f"join_thread() needs a thread, as fork_thread() returns it, found {thread!r}"))
             return
-        forked = self.forked = run.threads.get(thread.thread_id)
+        forked = self.forked = run.find_thread(thread)
         if forked is None:
-            # Begun in an earlier execution, or in another process: only what it computes is known.
+            # Begun in an earlier execution and not again in this one, or in another process: only what it computes is known.
             self.follow(run, thread.expr)
         elif forked.state < FINAL:
             self.missing = 1

@@ -138,3 +138,26 @@ def test_a_dry_run_reports_what_a_thread_would_run() -> None:
 
     with pytest.raises(DryRunResult):
         Scheduler(logger=False).run(fork_thread(double(1)), dryrun=True)
+
+
+def test_a_replay_joins_the_threads_that_it_began_and_makes_no_more_jobs() -> None:
+    EVENTS["go"].set()
+
+    def jobs(store: Store) -> list[str]:
+        provenance = Provenance(store)
+        return sorted(job.task_name for job in provenance.jobs(provenance.execution("-")))
+
+    with Store.in_memory() as store:
+        assert run(main(4), store) == 8
+        cold = jobs(store)
+        assert run(main(4), store) == 8
+        assert jobs(store) == cold
+        assert sorted(CALLED) == ["double", "open_gate"]
+
+
+def test_a_thread_read_from_the_store_is_evaluated_if_nobody_began_it() -> None:
+    EVENTS["go"].set()
+    with Store.in_memory() as store:
+        thread = run(make_thread(4), store)
+        stored = Thread(thread.expr)
+        assert run([take(stored), take(stored)], store) == [8, 8]
