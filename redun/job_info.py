@@ -23,6 +23,7 @@ class JobInfo(Value):
         job_id: UUID of the job.
         eval_hash, args_hash: hashes of the call and of its arguments alone, 40 hex digits.
         options: the job's merged options.
+        number: the job's place in the order of creation in its execution, from 1; 0 if it is not recorded.
     """
 
     type_name = "redun.JobInfo"
@@ -34,12 +35,14 @@ class JobInfo(Value):
         eval_hash: str = "",
         args_hash: str = "",
         options: dict[str, Any] | None = None,
+        number: int = 0,
     ) -> None:
         self.execution_id = execution_id
         self.job_id = job_id
         self.eval_hash = eval_hash
         self.args_hash = args_hash
         self.options = options if options is not None else {}
+        self.number = number
 
     def __repr__(self) -> str:
         facts = ", ".join(f"{name}={fact}" for name, fact in self._facts().items())
@@ -55,7 +58,7 @@ class JobInfo(Value):
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        return self._facts()
+        return {**self._facts(), "number": self.number}
 
 
 UNKNOWN = JobInfo()

@@ -6,4 +6,5 @@ import redun.functools
 import redun.job_info
 import redun.root
 import redun.scripting
+import redun.subrun
 import redun.tools  # noqa: F401

@@ -89,6 +89,12 @@ class Store:
 
         return cls(MemorySource(), None)
 
+    def another(self) -> Store:
+        """Return the same store for use by another thread, to be closed there."""
+        if self.folder is None:
+            return _Shared(self.source, None)
+        return Store.open(self.folder, create=False, readonly=self.readonly, exclusive=self.exclusive)
+
     def index_source(self) -> Source:
         """Return where derived tables may be written: the store itself, or a temporary place if it is read-only."""
         if not self.readonly:
@@ -134,6 +140,13 @@ class Store:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+class _Shared(Store):
+    """A store in memory that somebody else closes."""
+
+    def close(self) -> None:
+        """Leave it open."""
 
 
 def _source(folder: Path, readonly: bool, exclusive: bool) -> LmdbSource:

@@ -99,4 +99,6 @@ def _facts(job: Job, args_hash: bytes) -> job_info.JobInfo:
     while recorded is not None and not recorded.recorder.records:
         recorded = recorded.parent
     ref = "" if recorded is None else str(getattr(recorded.recorder, "ref", ""))
-    return job_info.JobInfo(ref.rpartition("/")[2], job.id, job.eval_hash.hex(), args_hash.hex(), dict(job.plan.options))
+    number = job.number if recorded is job else 0
+    execution = ref.split("/")[1] if ref else ""
+    return job_info.JobInfo(execution, job.id, job.eval_hash.hex(), args_hash.hex(), dict(job.plan.options), number)

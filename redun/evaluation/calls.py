@@ -10,7 +10,6 @@ Every job passes here once, so each step does what it must and no more.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redun.context import merge
@@ -93,7 +92,8 @@ class Calls:
         self._equal: dict[bytes, Job | Outcome] = {}
         self._twins: list[Job] = []
         self._to_submit: list[Job] = []
-        self._numbers = 0
+        self._numbers = recorder.first_number
+        self.root_job: Job | None = None
         self._origins: dict[int, Node] = {}
         self._errors: list[BaseException] = []
 
@@ -116,6 +116,8 @@ class Calls:
         """Make a job whose plan is known."""
         self._numbers += 1
         job = Job(expr, scope, plan, self._numbers)
+        if scope.job is None and self.root_job is None:
+            self.root_job = job
         if expr.export_options:
             self.plans.export(job, expr)
         if plan.context_update:
@@ -432,7 +434,7 @@ class Calls:
             if job.calls is not None:
                 # Through a child: what was made beside or after it is chance, and no part of the call.
                 job.child_calls = list(job.calls)
-                job.subtree = self.tasks_of(job.calls) or set()
+                job.subtree = job.recorder.tasks_of(job.calls) or set()
             job.call = self._record_call(job, job.result_ref, frozenset(job.subtree or ()), True)
         job.calls = (*job.scope.all_calls([*job.expr.args, *job.expr.kwargs.values()]), *((job.call,) if job.call else ()))
         job.move(State.FAILED)
@@ -446,23 +448,6 @@ class Calls:
             for twin in job.twins or ():
                 if twin.state is State.TWIN:
                     self._share(twin, outcome)
-
-    def adopt(self, job: Job | None, calls: Iterable[bytes]) -> None:
-        """Make calls children of a job's call that were made elsewhere: the job's result depends on them."""
-        if job is None:
-            return
-        job.child_calls = [*(job.child_calls or ()), *calls]
-        job.subtree = (job.subtree or set()) | (self.tasks_of(calls) or set())
-
-    def tasks_of(self, calls: Iterable[bytes]) -> set[bytes] | None:
-        """Return the ids of the tasks of calls made in this execution, and of all tasks below them; None if a call is not known."""
-        tasks: set[bytes] = set()
-        for call in calls:
-            known = self.recorder.call_record(call)
-            if known is None:
-                return None
-            tasks.update((known.task, *known.tasks))
-        return tasks
 
     def note_origin(self, node: Node, error: BaseException) -> None:
         """Remember where an error came up first."""

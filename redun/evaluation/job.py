@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -233,6 +234,11 @@ class Job(Node):
             run.input_done(self)
         else:
             run.look_for_error(self)
+
+    def adopt(self, calls: Sequence[bytes]) -> None:
+        """Make calls children of this job's call that were made elsewhere: its result depends on them."""
+        self.child_calls = [*(self.child_calls or ()), *calls]
+        self.subtree = (self.subtree or set()) | (self.recorder.tasks_of(calls) or set())
 
     def release(self) -> None:
         """Let go of what only evaluation needed; memory should grow with live jobs, not with all jobs."""

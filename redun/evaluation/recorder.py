@@ -56,6 +56,7 @@ class Recorder:
     Attributes:
         records: True: jobs of this recorder have a place in the call graph.
         encoder: encodes the values of jobs; large ones are written as objects of their own.
+        above: number of the job that the first one is below, 0 for none. first_number: jobs are numbered after it.
     """
 
     records = True
@@ -66,6 +67,8 @@ class Recorder:
         self._uuid = execution.id
         self._execution = object_id(self._execution_data)
         self.ref = f"executions/{uuid.UUID(bytes=execution.id)}"
+        self.above = 0
+        self.first_number = 0
         self._head: bytes | None = None
         self._sequence = 0
         self._objects: dict[bytes, bytes] = {}
@@ -145,9 +148,22 @@ class Recorder:
         """Return a call that this execution has made or replayed."""
         data = self._objects.get(call) or self._needed_objects.get(call)
         try:
+            if data is None and not self._source.contains(call):
+                # A sub-run may have written it since we last looked.
+                self._source.refresh()
             return CallRecord.decode(data if data is not None else self._source.get(call))
         except StoreError:
             return None
+
+    def tasks_of(self, calls: Iterable[bytes]) -> set[bytes] | None:
+        """Return the ids of the tasks of calls, and of all tasks below them; None if a call is not known."""
+        tasks: set[bytes] = set()
+        for call in calls:
+            known = self.call_record(call)
+            if known is None:
+                return None
+            tasks.update((known.task, *known.tasks))
+        return tasks
 
     def finished(self, job: Job) -> None:
         """A job has ended, well or not."""
@@ -157,7 +173,7 @@ class Recorder:
             JobRecord(
                 job.number,
                 job.job_id,
-                0 if parent is None else parent.number,
+                self.above if parent is None else parent.number,
                 job.plan.task_id,
                 job.start_us,
                 job.end_us - job.start_us,
@@ -188,6 +204,11 @@ class Recorder:
         """Give tags to this execution. They are told once more at its end, where whoever lists executions looks."""
         self.tag(EXECUTION, self._uuid, pairs)
         self._execution_tags.update({pack(pair): pair for pair in pairs})
+
+    def _started(self, job: Job) -> JobRecord:
+        parent = job.scope.job
+        above = self.above if parent is None else parent.number
+        return JobRecord(job.number, job.job_id, above, job.plan.task_id, job.start_us, -1, Status.RUNNING, None)
 
     def note(self, key: str, value: Any) -> None:
         """Add a fact to the journal (`Segment.extra`)."""
@@ -243,7 +264,7 @@ class Recorder:
         self._forget()
 
     def _add_segment(self, batch: Batch) -> bytes:
-        started = [_started(job) for job in self._created if job.start_us and job.column <= Column.RUNNING]
+        started = [self._started(job) for job in self._created if job.start_us and job.column <= Column.RUNNING]
         segment = Segment(
             execution=self._execution,
             sequence=self._sequence,
@@ -297,7 +318,7 @@ class Recorder:
         now = time.time_ns() // 1000
         for job in self._live.values():
             if job.start_us:
-                self._jobs.append(_started(job)._replace(status=Status.CANCELLED, duration_us=now - job.start_us))
+                self._jobs.append(self._started(job)._replace(status=Status.CANCELLED, duration_us=now - job.start_us))
         self._live.clear()
         self._created.clear()
         end: dict[str, Any] = {"status": int(status), "time": now}
@@ -321,6 +342,7 @@ class NoRecorder:
     """The recorder of jobs that have `prov=False` at or above them: nothing of them is kept, nothing is looked up."""
 
     records = False
+    first_number = 0
 
     def __init__(self) -> None:
         self.encoder = ValueEncoder()
@@ -339,9 +361,6 @@ class NoRecorder:
         """No call is known."""
         return None
 
-
-def _started(job: Job) -> JobRecord:
-    parent = job.scope.job
-    return JobRecord(
-        job.number, job.job_id, 0 if parent is None else parent.number, job.plan.task_id, job.start_us, -1, Status.RUNNING, None
-    )
+    def tasks_of(self, calls: Iterable[bytes]) -> set[bytes] | None:
+        """No call is known."""
+        return None

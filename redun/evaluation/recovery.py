@@ -62,7 +62,7 @@ class Recoveries:
         if failed.plan.scope is not CacheScope.BACKEND:
             # Its author wants it to run each time.
             return
-        subtree = self._calls.tasks_of(involved)
+        subtree = self._calls.recorder.tasks_of(involved)
         if subtree is None:
             return
         encode = self._calls.recorder.encoder.encode

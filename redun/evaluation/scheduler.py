@@ -9,15 +9,17 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from redun.context import merge
-from redun.errors import DryRunResult, ExecutorError, SchedulerError, StoreError
+from redun.errors import DryRunResult, ExecutorError, RedunError, SchedulerError, StoreError
 from redun.evaluation.cache import Cache
 from redun.evaluation.calls import Calls
 from redun.evaluation.current import get_current_scheduler, set_current_scheduler
 from redun.evaluation.evaluation import Evaluation
 from redun.evaluation.events import EventLog
+from redun.evaluation.extension import Above, ExtensionRecorder
 from redun.evaluation.failure import error_text, job_traceback
 from redun.evaluation.limits import Limits
 from redun.evaluation.node import Node
@@ -88,6 +90,8 @@ class Scheduler(Reports):
         self._evaluation: Evaluation | None = None
         # The error that the last run ended with, if it is the workflow's: the log has told of it then.
         self.failure: BaseException | None = None
+        # Id of the root call of the last run, empty if none was recorded.
+        self.last_call = ""
 
     def load(self, migrate: bool | None = None) -> None:
         """Nothing is left to load: the store was opened when the scheduler was made. Kept for scripts that call it."""
@@ -237,24 +241,97 @@ class Scheduler(Reports):
             StoreError: the store fails; what had been committed is safe.
             Exception: whatever the workflow's failing task raised, the traceback of jobs having been logged.
         """
+        self._must_not_be_running()
+        execution = self._execution(expr, exec_argv, tags, execution_id)
+        root = as_root(expr)
+        records = provenance and not dryrun and self._root_records(root, option_overrides or {})
+        recorder = self._recorder(execution, records, dryrun)
+        evaluation = self._new_evaluation(recorder, dryrun, cache, context or {}, option_overrides or {})
+        identity = str(uuid.UUID(bytes=execution.id))
+        evaluation.calls.log.line(f"Start Execution {identity}:  redun {shlex.join(execution.argv[1:])}")
+        done = self._run(evaluation, root, self.store.lease(identity) if records else _NoLease())
+        if done.error is not None:
+            raise done.error
+        return done.value
+
+    def extend_run(
+        self, expr: Any, parent_job_id: str, dryrun: bool = False, cache: bool = True, context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Evaluate an expression below a job of an execution that is in the store, maybe still running elsewhere.
+
+        Args:
+            expr: the expression.
+            parent_job_id: UUID of the job.
+            dryrun, cache, context: see `run`.
+
+        Returns:
+            `result`, or `error` if the workflow failed, or `dryrun` if jobs would run; `job_id` and `call_hash` of the root job.
+
+        Raises:
+            ValueError: the job is not in the store.
+        """
+        from redun.provenance import Provenance
+
+        try:
+            job = Provenance(self.store).job(parent_job_id)
+        except RedunError as error:
+            raise ValueError(f"unknown parent_job_id {parent_job_id!r}: {error}") from error
+        return self.extend(expr, Above(job.execution, job.number), dryrun=dryrun, cache=cache, context=context)
+
+    def extend(
+        self,
+        expr: Any,
+        above: Above,
+        *,
+        dryrun: bool = False,
+        cache: bool = True,
+        context: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Evaluate an expression below a job that is known by its place; see `extend_run`.
+
+        Raises:
+            SchedulerError: its execution is not in the store, or this scheduler is running.
+        """
+        self._must_not_be_running()
+        root = as_root(expr)
+        recorder: Recorder | NoRecorder
+        if dryrun:
+            recorder = DryRecorder(self.store.source, self._execution(expr, None, (), None))
+        elif self._root_records(root, {}):
+            recorder = ExtensionRecorder(self.store.source, above)
+        else:
+            recorder = NoRecorder()
+        evaluation = self._new_evaluation(recorder, dryrun, cache, context or {}, {})
+        calls = evaluation.calls
+        calls.log.line(f"Start sub-run of Execution {above.execution}")
+        done = self._run(evaluation, root, _NoLease())
+        facts = {"job_id": None if calls.root_job is None else calls.root_job.id, "call_hash": self.last_call or None}
+        if done.error is None:
+            return {"result": done.value, **facts}
+        return {"dryrun": True, **facts} if isinstance(done.error, DryRunResult) else {"error": done.error, **facts}
+
+    def _must_not_be_running(self) -> None:
         if self._running:
             raise SchedulerError(
                 "this scheduler is running already: return the expression from a task instead, or use another scheduler"
             )
-        execution = self._execution(expr, exec_argv, tags, execution_id)
-        log = self._event_log()
-        root = as_root(expr)
-        records = provenance and not dryrun and self._root_records(root, option_overrides or {})
-        recorder = self._recorder(execution, records, dryrun)
-        plans = Plans(option_overrides or {}, self.executors.options, recorder.new_task)
+
+    def _new_evaluation(
+        self,
+        recorder: Recorder | NoRecorder,
+        dryrun: bool,
+        cache: bool,
+        context: Mapping[str, Any],
+        overrides: Mapping[str, Any],
+    ) -> Evaluation:
+        log = self._log = self._event_log()
+        plans = Plans(overrides, self.executors.options, recorder.new_task)
         self._counts = plans.counts
         limits = self._limits_now = Limits(self.limits)
         calls = Calls(plans, Cache(self.store, log), recorder, self.executors, limits, log, cache)
-        evaluation = Evaluation(calls, self, dryrun, merge(self._configured_context(), context or {}))
+        evaluation = Evaluation(calls, self, dryrun, merge(self._configured_context(), context))
         calls.evaluation = evaluation
-        log.line(f"Start Execution {uuid.UUID(bytes=execution.id)}:  redun {shlex.join(execution.argv[1:])}")
-        self._log = log
-        return self._run(evaluation, recorder, log, root, execution, records)
+        return evaluation
 
     def _root_records(self, root: Any, overrides: Mapping[str, Any]) -> bool:
         """False if the root task has `prov=False`: then there is no execution to record anything of."""
@@ -266,26 +343,20 @@ class Scheduler(Reports):
             return DryRecorder(self.store.source, execution)
         return Recorder(self.store.source, execution) if records else NoRecorder()
 
-    def _run(
-        self,
-        evaluation: Evaluation,
-        recorder: Recorder | NoRecorder,
-        log: EventLog,
-        root_expr: Any,
-        execution: ExecutionRecord,
-        records: bool,
-    ) -> Any:
+    def _run(self, evaluation: Evaluation, root_expr: Any, lease: AbstractContextManager[Any]) -> Node:
+        """Run an evaluation to its end and report; return the root node."""
         calls = evaluation.calls
+        recorder, log = calls.recorder, calls.log
         before = get_current_scheduler(required=False)
         set_current_scheduler(self)
         self._running = True
         self._evaluation = evaluation
         self.executors.begin(evaluation.completions)
         started = time.monotonic()
-        lease = self.store.lease(str(uuid.UUID(bytes=execution.id))) if records else _NoLease()
+        self.last_call = ""
         try:
             with lease, _raised_thresholds():
-                if records:
+                if recorder.records:
                     recorder.commit()
                 try:
                     root = evaluation.run(root_expr)
@@ -303,7 +374,10 @@ class Scheduler(Reports):
                     raise
                 self._close(recorder, root)
             self._report(calls, log, time.monotonic() - started)
-            return self._outcome(calls, root, log)
+            self._tell_failure(calls, root, log)
+            if calls.root_job is not None and calls.root_job.call is not None:
+                self.last_call = calls.root_job.call.hex()
+            return root
         finally:
             log.flush()
             self.executors.stop()
@@ -331,18 +405,16 @@ class Scheduler(Reports):
             )
         log.line(f"Execution duration: {duration_s:.2f} seconds")
 
-    def _outcome(self, calls: Calls, root: Node, log: EventLog) -> Any:
-        error = root.error
+    def _tell_failure(self, calls: Calls, root: Node, log: EventLog) -> None:
+        self.failure = error = root.error
         if error is None:
-            return root.value
-        self.failure = error
+            return
         if isinstance(error, DryRunResult):
             log.line("Dryrun: Additional jobs would run.")
-            raise error
+            return
         log.line("*** Execution failed. Traceback (most recent task last):")
         for line in job_traceback(calls.origin(error), error):
             log.line(line)
-        raise error
 
     def _execution(
         self, expr: Any, argv: list[str] | None, tags: Iterable[tuple[str, Any]], execution_id: str | None

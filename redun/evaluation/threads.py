@@ -94,7 +94,8 @@ class JoinThread(Form):
 
     def _take(self, run: Evaluation, forked: Forked) -> None:
         self.calls = forked.calls
-        run.calls.adopt(self.scope.job, forked.calls or ())
+        if self.scope.job is not None:
+            self.scope.job.adopt(forked.calls or ())
         if forked.state is State.DONE:
             run.succeed(self, forked.value)
         else:

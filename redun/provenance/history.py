@@ -217,8 +217,24 @@ def read_history(source: Source, head: Head, is_alive: Callable[[str], bool]) ->
     newest = decode_segment(source.get(head.segment))
     tags = _tags_in_chain(source, head, newest.extra)
     history = History(head, make_execution(head, record, newest.extra, is_alive, tags))
+    _read_chain(source, history, head.segment, newest)
+    history.extra.reverse()
+    # What sub-runs added: chains of their own, whose jobs are numbered apart and name their parents.
+    for _, at in source.refs(f"{REF_PREFIX}{head.uuid}/"):
+        try:
+            end = decode_segment(source.get(at))
+        except RedunError:
+            history.damaged.append(at)
+            continue
+        said, history.extra = history.extra, []
+        _read_chain(source, history, at, end)
+        history.extra = said + [fact for fact in reversed(history.extra) if fact[0] != "end"]
+    return history
+
+
+def _read_chain(source: Source, history: History, start: bytes, newest: Segment) -> None:
     segment: Segment | None = newest
-    seen = {head.segment}
+    seen = {start}
     while segment is not None:
         _merge_older(history, segment)
         at = segment.parent
@@ -230,8 +246,6 @@ def read_history(source: Source, head: Head, is_alive: Callable[[str], bool]) ->
         except RedunError:
             history.damaged.append(at)
             segment = None
-    history.extra.reverse()
-    return history
 
 
 def _merge_older(history: History, segment: Segment) -> None:

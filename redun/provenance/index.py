@@ -11,8 +11,8 @@ A run writes none of this. Whoever asks brings the tables up to date from the re
 Tables, keys as fixed-width fields in this order (times are 8 bytes, big-endian, so that scans run in time):
 
     prov_state     b"seen"                                   -> number of the last movement seen, 8 bytes
-    prov_jobs      job id 16                                 -> execution 16, number 4
-    prov_calls     call 20, start 8, execution 16, number 4  -> status 1, job id 16
+    prov_jobs      job id 16                                 -> execution 16, number 8
+    prov_calls     call 20, start 8, execution 16, number 8  -> status 1, job id 16
     prov_parents   child call 20, parent call 20             -> empty
     prov_values    value 20, role 1, call 20                 -> form 1, object bytes if they are kept here
     prov_files     path, 0, value 20                         -> empty, or the path where the key holds its digest
@@ -53,7 +53,7 @@ _KEEP_INSIDE = 512
 _PATH_MAX = 400
 _ROWS_AT_ONCE = 200_000
 _VERSION_KEY = b"version"
-_VERSION = b"2"
+_VERSION = b"3"
 _SEEN_KEY = b"seen"
 
 
@@ -197,7 +197,7 @@ class Index:
         known_calls, known_tasks = self._known_calls, self._known_tasks
         cached = Status.CACHED
         for number, job_id, _, task, start_us, _, status, call in segment.jobs:
-            place = execution + number.to_bytes(4, "big")
+            place = execution + number.to_bytes(8, "big")
             jobs[job_id] = place
             runs[task + execution] = b""
             if task not in known_tasks:

@@ -47,7 +47,7 @@ class CallPlaces:
     def newest(self, call: bytes) -> Iterator[JobPlace]:
         """Yield the jobs of a call, newest first."""
         for key, row in self._index().calls.scan(call, reverse=True):
-            yield JobPlace(key[28:44], int.from_bytes(key[44:48], "big"), row[1:17], row[0])
+            yield JobPlace(key[28:44], int.from_bytes(key[44:52], "big"), row[1:17], row[0])
 
     def best(self, call: bytes) -> Iterator[JobPlace]:
         """Yield the newest job of a call that really ran it, then the newest ones that did not."""

@@ -549,7 +549,7 @@ class Provenance:
     def _job(self, job_id: bytes) -> Job:
         row = self._updated_index().jobs.get(job_id)
         if row is not None:
-            job = self._job_at(JobPlace(row[:16], int.from_bytes(row[16:20], "big"), job_id, Status.DONE))
+            job = self._job_at(JobPlace(row[:16], int.from_bytes(row[16:24], "big"), job_id, Status.DONE))
             if job is not None:
                 return job
         raise NotRecorded(f"job {UUID(bytes=job_id)} is not in the store any more")

@@ -121,4 +121,4 @@ def test_a_job_info_made_by_hand_says_what_it_was_given() -> None:
         repr(JobInfo("a", "b", "c", "d", {"m": 1}))
         == "JobInfo(execution_id=a, job_id=b, eval_hash=c, args_hash=d, options={'m': 1})"
     )
-    assert vars(JobInfo()) == {"execution_id": "", "job_id": "", "eval_hash": "", "args_hash": "", "options": {}}
+    assert vars(JobInfo()) == {"execution_id": "", "job_id": "", "eval_hash": "", "args_hash": "", "options": {}, "number": 0}
