@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from redun.executors.local import LocalExecutor
     from redun.executors.registry import register_executor
     from redun.file import Dir, File
-    from redun.forms import apply_tags, catch, cond, get_context, throw
+    from redun.forms import apply_tags, catch, cond, get_context, merge_handles, throw
+    from redun.handle import Handle
     from redun.running import run
     from redun.scripting import script
 
@@ -38,12 +39,14 @@ _HOMES = {
     "run": "redun.running",
     "Dir": "redun.file",
     "File": "redun.file",
+    "Handle": "redun.handle",
     "LocalExecutor": "redun.executors.local",
     "Scheduler": "redun.evaluation.scheduler",
     "apply_tags": "redun.forms",
     "catch": "redun.forms",
     "cond": "redun.forms",
     "get_context": "redun.forms",
+    "merge_handles": "redun.forms",
     "get_current_scheduler": "redun.evaluation.current",
     "script": "redun.scripting",
     "set_current_scheduler": "redun.evaluation.current",
@@ -74,6 +77,7 @@ __all__ = [
     "DockerExecutor",
     "File",
     "GCPBatchExecutor",
+    "Handle",
     "K8SExecutor",
     "LocalExecutor",
     "PartialTask",
@@ -87,6 +91,7 @@ __all__ = [
     "get_current_namespace",
     "get_current_scheduler",
     "get_task_registry",
+    "merge_handles",
     "namespace",
     "register_executor",
     "run",

@@ -26,6 +26,7 @@ __all__ = [
     "ExecutorError",
     "ExpressionError",
     "FormatTooNew",
+    "HandleError",
     "InternalError",
     "InvalidValueError",
     "LimitError",
@@ -76,6 +77,10 @@ class InvalidValueError(DecodeError):
 
 class ValueEncodeError(EncodeError, InvalidValueError):
     """A job's argument or result cannot be recorded; names the job and the type."""
+
+
+class HandleError(RedunError, ValueError):
+    """Handles were put together that do not belong together."""
 
 
 class SchedulerError(RedunError):

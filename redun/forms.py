@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from redun.evaluation.forms import ApplyTags, Catch, CatchAll, Cond, Form, GetContext, Rewrite, Seq
+from redun.evaluation.forms import ApplyTags, Catch, CatchAll, Cond, Form, GetContext, MergeHandles, Rewrite, Seq
 from redun.evaluation.threads import ForkThread, JoinThread
 from redun.expression import SchedulerExpression
 from redun.signature import CallShape
@@ -174,6 +174,11 @@ def join_thread(thread: Any) -> Any:
     """Return the value of the expression in a thread, once it is there."""
 
 
+@special_form(MergeHandles)
+def merge_handles(handles_expr: Any) -> Any:
+    """Merge a list of handles of one name into one, for the call that comes after all of theirs."""
+
+
 __all__ = [
     "SchedulerExpression",
     "SpecialForm",
@@ -184,6 +189,7 @@ __all__ = [
     "fork_thread",
     "get_context",
     "join_thread",
+    "merge_handles",
     "seq",
     "special_form",
     "throw",

@@ -7,7 +7,18 @@ from redun.evaluation.current import get_current_scheduler, set_current_schedule
 from redun.evaluation.failure import ErrorValue
 from redun.evaluation.job import Job
 from redun.evaluation.scheduler import Scheduler
-from redun.forms import apply_tags, catch, catch_all, cond, fork_thread, get_context, join_thread, seq, throw
+from redun.forms import (
+    apply_tags,
+    catch,
+    catch_all,
+    cond,
+    fork_thread,
+    get_context,
+    join_thread,
+    merge_handles,
+    seq,
+    throw,
+)
 from redun.functools import with_export_options
 from redun.job_info import JobInfo
 from redun.root import root_task
@@ -20,6 +31,7 @@ _HOMES = {
     "Config": "redun.config",
     "Dir": "redun.file",
     "Executor": "redun.executors.base",
+    "Handle": "redun.handle",
     "Expression": "redun.expression",
     "LocalExecutor": "redun.executors.local",
     "Promise": "redun.promise",
@@ -66,6 +78,7 @@ __all__ = [
     "cond",
     "get_context",
     "get_current_scheduler",
+    "merge_handles",
     "root_task",
     "seq",
     "set_current_scheduler",

@@ -34,7 +34,7 @@ class MetaValue(type):
 
     def __init__(cls, name: str, bases: tuple[builtins.type, ...], namespace: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(name, bases, namespace, **kwargs)
-        if not namespace.get("type_name"):
+        if not cls.__dict__.get("type_name"):
             foreign = _registry.foreign_type(cls) if "type" in namespace else None
             cls.type_name = get_raw_type_name(cls if foreign is None else foreign)
         if getattr(cls, "register", True):
@@ -76,6 +76,7 @@ class TypeRegistry:
         if found is None and type_name.startswith("redun."):
             # Not every workflow that replays a file has to import it by itself.
             import redun.file
+            import redun.handle
             import redun.library  # noqa: F401
 
             found = self._by_name.get(type_name)

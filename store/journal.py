@@ -17,6 +17,8 @@ Body of a segment (canonical msgpack), a map with short keys; columns of a job t
     M  memo: eval hashes, 20 bytes each, joined | c places of their calls among the links
     R  reductions whose subtree was not finished: [[eval hash, link or inline: single reduction]]
     G  tags: [[kind of entity, [entity], [[key, value]]]]; an entity is its id, a value its link or inline object
+    H  events of handles: [[state, 20 bytes, [states, 20 bytes each] or nil]]: a state was reached from others, or (nil) what was
+       reached from it was abandoned; the segment then has `Flag.HANDLES`
     X  [[key, value]] what else happened: {"status": ..., "end": ...} when the execution ends, messages
 
 A job may stand in two segments: once when it was started, again, whole, when it ended; the later record wins. Numbers count the
@@ -34,7 +36,7 @@ import msgpack
 
 from redun.store.errors import DecodeError
 from redun.store.ids import ID_BYTES
-from redun.store.objects import Codec, Kind, LinkTable, body_ref, link_at, split, with_links
+from redun.store.objects import Codec, Flag, Kind, LinkTable, body_ref, link_at, split, with_links
 
 JOB_ID_BYTES = 16
 
@@ -104,6 +106,18 @@ class TagFact(NamedTuple):
 VALUE_KIND = "value"
 
 
+class HandleEvent(NamedTuple):
+    """What happened to a state of a handle.
+
+    Attributes:
+        state: 20 bytes that name the state.
+        parents: states that it was reached from, in no order; None: whatever was reached from this state is abandoned.
+    """
+
+    state: bytes
+    parents: tuple[bytes, ...] | None
+
+
 @dataclass(slots=True)
 class Segment:
     """A decoded segment; see the module text for what each part means.
@@ -115,6 +129,7 @@ class Segment:
         sources: task id -> ref of its source text, for tasks whose object does not carry it.
         tags: what was tagged.
         extra: free-form facts, msgpack plain data.
+        handles: what happened to states of handles, in order.
     """
 
     execution: bytes
@@ -127,6 +142,7 @@ class Segment:
     sources: dict[bytes, bytes] = field(default_factory=dict)
     tags: list[TagFact] = field(default_factory=list)
     extra: list[tuple[str, Any]] = field(default_factory=list)
+    handles: list[HandleEvent] = field(default_factory=list)
 
 
 def encode_segment(segment: Segment) -> bytes:
@@ -166,10 +182,12 @@ def encode_segment(segment: Segment) -> bytes:
         body["R"] = [[key, table.place(ref)] for key, ref in segment.reductions]
     if segment.tags:
         body["G"] = [_tag_row(fact, table) for fact in segment.tags]
+    if segment.handles:
+        body["H"] = [[event.state, None if event.parents is None else list(event.parents)] for event in segment.handles]
     if segment.extra:
         body["X"] = [list(pair) for pair in segment.extra]
     packed: bytes = msgpack.packb(body, strict_types=True, unicode_errors="surrogatepass")
-    return with_links(Kind.SEGMENT, Codec.MSGPACK, 0, table.ids, packed)
+    return with_links(Kind.SEGMENT, Codec.MSGPACK, Flag.HANDLES if segment.handles else 0, table.ids, packed)
 
 
 def _tag_row(fact: TagFact, table: LinkTable) -> list[Any]:
@@ -263,7 +281,15 @@ def _segment_from(body: dict[str, Any], links: Sequence[bytes]) -> Segment:
         sources={link_at(tasks, place): body_ref(item, links) for place, item in body.get("S", [])},
         tags=[_tag_fact(row, links) for row in body.get("G", [])],
         extra=[(key, value) for key, value in body.get("X", [])],
+        handles=[_handle_event(state, parents) for state, parents in body.get("H", [])],
     )
+
+
+def _handle_event(state: Any, parents: Any) -> HandleEvent:
+    for one in (state, *(parents or ())):
+        if type(one) is not bytes or len(one) != ID_BYTES:
+            raise ValueError(f"a state of a handle has {ID_BYTES} bytes, found {one!r}")
+    return HandleEvent(state, None if parents is None else tuple(parents))
 
 
 def chain(get: Any, head: bytes) -> Iterator[Segment]:

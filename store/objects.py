@@ -54,6 +54,8 @@ class Flag:
     """A value whose bytes may differ from process to process (a pickle)."""
     ERROR = 16
     """A call that ended in an error."""
+    HANDLES = 32
+    """A segment that tells of states of handles."""
 
 
 def header(kind: Kind, codec: Codec, flags: int = 0) -> bytes:

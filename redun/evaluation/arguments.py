@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from redun import job_info
@@ -14,17 +14,25 @@ from redun.store.journal import Upstream
 from redun.value import get_type_registry
 
 if TYPE_CHECKING:
+    from redun.evaluation.handles import Handles
     from redun.evaluation.job import Job
     from redun.evaluation.node import Scope
 
 
 class Arguments:
-    """Makes the arguments of jobs concrete."""
+    """Makes the arguments of jobs concrete.
+
+    Args:
+        handles: gives what takes handles into calls.
+    """
+
+    def __init__(self, handles: Callable[[], Handles]) -> None:
+        self._handles = handles
 
     def take(self, job: Job) -> None:
         """Make the arguments concrete and compute the eval hash."""
         plan, encode = job.plan, job.recorder.encoder.encode
-        args, kwargs = job.positional, job.keywords
+        args, kwargs = before = job.positional, job.keywords
         if job.lazy_args:
             job.upstreams = self._upstreams(job.scope, args, kwargs)
             value_of = job.scope.value
@@ -32,7 +40,7 @@ class Arguments:
             kwargs = {name: value_of(arg) for name, arg in kwargs.items()}
         wants_info = False
         if kwargs or not ATOMS.issuperset(map(type, args)):
-            args, kwargs = self._preprocess(job, args, kwargs)
+            args, kwargs = self._preprocess(job, args, kwargs, before)
             wants_info = job_info.among(args, kwargs)
             if wants_info:
                 # Every job's own is another: none may count, else no call would ever be found again.
@@ -81,13 +89,23 @@ class Arguments:
         found = [Upstream(slot, calls) for slot, arg in slots if type(arg) not in ATOMS and (calls := scope.calls(arg))]
         return found or None
 
-    def _preprocess(self, job: Job, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Give values that want it a say before they become arguments (`Value.preprocess`)."""
+    def _preprocess(
+        self, job: Job, args: tuple[Any, ...], kwargs: dict[str, Any], before: tuple[tuple[Any, ...], dict[str, Any]]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Give values that want it a say before they become arguments (`Value.preprocess`); `before` are the unevaluated ones."""
         registry = get_type_registry()
         if not any(registry.has_preprocess(type(leaf)) for leaf in iter_leaves([args, kwargs])):
             return args, kwargs
 
+        from redun.handle import Handle
+
+        if any(isinstance(leaf, Handle) for leaf in iter_leaves([args, kwargs])):
+            handles = self._handles()
+            handles.prepare(job, before)
+
         def prepare(leaf: Any) -> Any:
+            if isinstance(leaf, Handle):
+                return handles.take(job, leaf)
             return registry.preprocess(leaf, {"job": job}) if registry.has_preprocess(type(leaf)) else leaf
 
         return map_leaves(prepare, args), map_leaves(prepare, kwargs)

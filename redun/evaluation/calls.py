@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from redun.evaluation.cache import Cache
     from redun.evaluation.evaluation import Evaluation
     from redun.evaluation.events import EventLog
+    from redun.evaluation.handles import Handles
     from redun.evaluation.limits import Limits
     from redun.evaluation.plans import Plans
     from redun.executors.collection import Executors
@@ -87,7 +88,8 @@ class Calls:
         self.in_flight = 0
         self.evaluation: Evaluation
         self.unrecorded = NoRecorder()
-        self._arguments = Arguments()
+        self.handles: Handles | None = None
+        self._arguments = Arguments(self.take_handles)
         self.recoveries = Recoveries(self)
         self._equal: dict[bytes, Job | Outcome] = {}
         self._twins: list[Job] = []
@@ -130,6 +132,16 @@ class Calls:
         recorder.created(job)
         return job
 
+    def take_handles(self) -> Handles:
+        """Return what takes handles through calls, made when the first one comes: most runs have none."""
+        if self.handles is None:
+            from redun.evaluation.handles import Handles
+
+            states = self.evaluation.scheduler.handle_states
+            states.begin(self.recorder)
+            self.handles = Handles(states)
+        return self.handles
+
     # From arguments to a result.
 
     def start(self, job: Job) -> None:
@@ -156,6 +168,8 @@ class Calls:
             self.log.job("Dryrun", job)
             job.move(State.RUNNING)
             return
+        if self.handles is not None and self.handles.job is job:
+            self.handles.start(job)
         self.in_flight += 1
         if not plan.limits or self.limits.take(job):
             self._launch(job)
@@ -251,6 +265,8 @@ class Calls:
             job.holds_limits = False
             for admitted in self.limits.release(job):
                 self._launch(admitted)
+        if self.handles is not None:
+            self.handles.ended(job)
         if job.state >= FINAL:
             return
         if not ok:
@@ -282,17 +298,18 @@ class Calls:
         registry = get_type_registry()
         if not any(registry.has_postprocess(type(leaf)) for leaf in iter_leaves(result)):
             return result
+        from redun.handle import Handle
         from redun.nested import map_leaves
 
         counter = iter(range(1 << 62))
-        return map_leaves(
-            lambda leaf: (
-                registry.postprocess(leaf, {"job": job, "pre_call_hash": job.eval_hash.hex(), "call_order": next(counter)})
-                if registry.has_postprocess(type(leaf))
-                else leaf
-            ),
-            result,
-        )
+
+        def finish(leaf: Any) -> Any:
+            if not registry.has_postprocess(type(leaf)):
+                return leaf
+            facts = {"job": job, "pre_call_hash": job.eval_hash.hex(), "call_order": next(counter)}
+            return self.take_handles().give(leaf, facts) if isinstance(leaf, Handle) else registry.postprocess(leaf, facts)
+
+        return map_leaves(finish, result)
 
     def _only_canonical(self, job: Job, result: Any) -> Any:
         """Let equal expressions of a result be one: the encoder has just found out which they are."""

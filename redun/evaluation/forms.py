@@ -342,6 +342,28 @@ class GetContext(Form):
         self.follow(run, lookup(self.scope.context or {}, path, default))
 
 
+class MergeHandles(Form):
+    """`merge_handles(handles)`: one handle in a state that was reached from all of theirs."""
+
+    __slots__ = ()
+
+    def turn(self, run: Evaluation) -> None:
+        """Evaluate the handles, then merge them."""
+        expr = self.expr
+        if self.stage == 0:
+            self.stage = 1
+            run.demand(self, [expr.args, expr.kwargs], self.scope)
+            return
+        given = [*self.scope.value(expr.args), *self.scope.value(expr.kwargs).values()]
+        try:
+            merged = run.calls.take_handles().merge(given[0])
+        except Exception as error:
+            run.fail(self, error)
+            return
+        self.calls = self.scope.calls([expr.args, expr.kwargs])
+        run.succeed(self, merged)
+
+
 class LazyOptions(Node):
     """A task's call whose options hold expressions: these come first, then the job is made."""
 

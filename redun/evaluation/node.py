@@ -74,13 +74,26 @@ class Scope:
         nodes: id of an expression -> its node, while it has no value. Failed ones stay.
         settled: id of an expression -> (value, ids of the calls that it derives from, or None: look at its inputs).
         identity: digests of its expressions (`redun.evaluation.identity`), once somebody asks.
+        handle_uses: which calls take which handles (`redun.evaluation.handles`), once a call takes one.
         aliases: id of an expression -> the equal one that stands for it, where a result holds several equal ones.
         failed: something in it has failed, so it may be through while parts of it are not.
         forked: what it computes is no part of the job's call (`redun.evaluation.threads`).
         abandoned: what nodes that have failed had not yet named of their inputs.
     """
 
-    __slots__ = ("abandoned", "aliases", "context", "failed", "forked", "identity", "job", "keep", "nodes", "settled")
+    __slots__ = (
+        "abandoned",
+        "aliases",
+        "context",
+        "failed",
+        "forked",
+        "handle_uses",
+        "identity",
+        "job",
+        "keep",
+        "nodes",
+        "settled",
+    )
 
     def __init__(self, job: Job | None, context: Any = None) -> None:
         self.job = job
@@ -93,6 +106,7 @@ class Scope:
         self.failed = False
         self.forked = False
         self.abandoned: list[Iterable[Expression[Any]]] = []
+        self.handle_uses: Any = None
 
     def canonical(self, expr: Expression[Any]) -> Expression[Any]:
         """Return the expression that stands for all equal ones."""

@@ -21,7 +21,7 @@ from redun.evaluation.cache import memo_row
 from redun.evaluation.job import Column
 from redun.records import CallRecord
 from redun.store.ids import LINK_MARK, object_id
-from redun.store.journal import VALUE_KIND, JobRecord, Segment, Status, TagFact, Upstream, encode_segment
+from redun.store.journal import VALUE_KIND, HandleEvent, JobRecord, Segment, Status, TagFact, Upstream, encode_segment
 from redun.store.sources.base import Batch, RefUpdate
 from redun.tag_records import EXECUTION, JOB, TASK, pack, unpack_pairs
 from redun.tags import check_tags
@@ -83,6 +83,7 @@ class Recorder:
         self._tags: dict[tuple[str, bytes], dict[bytes, None]] = {}
         self._execution_tags: dict[bytes, tuple[str, Any]] = {}
         self._extra: list[tuple[str, Any]] = []
+        self._handles: list[HandleEvent] = []
         self._needed_objects: dict[bytes, bytes] = {}
         self._needed_values: dict[bytes, Any] = {}
         self.encoder = ValueEncoder(self.put)
@@ -214,6 +215,11 @@ class Recorder:
         """Add a fact to the journal (`Segment.extra`)."""
         self._extra.append((key, value))
 
+    def handle(self, event: HandleEvent) -> None:
+        """A state of a handle was reached or left."""
+        self._handles.append(event)
+        self._note(0)
+
     def _note(self, start_us: int, end_us: int | None = None) -> None:
         if self._since is None:
             self._since = time.monotonic()
@@ -276,6 +282,7 @@ class Recorder:
             sources=self._sources,
             tags=[TagFact(kind, tuple(entities), unpack_pairs(packed)) for (kind, packed), entities in self._tags.items()],
             extra=self._extra,
+            handles=self._handles,
         )
         data = encode_segment(segment)
         segment_id = object_id(data)
@@ -307,6 +314,7 @@ class Recorder:
         self._sources = {}
         self._tags = {}
         self._extra = []
+        self._handles = []
         self._needed_objects = {}
         self._needed_values = {}
         self._since = None
@@ -351,7 +359,7 @@ class NoRecorder:
         return None
 
     put = needs_object = needs_value = created = dropped = reduction = memo = recovery = finished = new_task = _ignore
-    tag = tag_value = tag_execution = note = tick = commit = end = _ignore
+    tag = tag_value = tag_execution = note = handle = tick = commit = end = _ignore
 
     def before_wait(self) -> float | None:
         """Nothing is waiting to be committed."""

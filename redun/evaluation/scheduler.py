@@ -42,6 +42,7 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from redun.config import Config
+    from redun.evaluation.handle_states import HandleStates
     from redun.evaluation.job import Job
     from redun.promise import Promise
     from redun.store.repository import Store
@@ -88,6 +89,7 @@ class Scheduler(Reports):
         self.type_registry = get_type_registry()
         self._running = False
         self._evaluation: Evaluation | None = None
+        self._handle_states: HandleStates | None = None
         # The error that the last run ended with, if it is the workflow's: the log has told of it then.
         self.failure: BaseException | None = None
         # Id of the root call of the last run, empty if none was recorded.
@@ -188,6 +190,15 @@ class Scheduler(Reports):
         if self._evaluation is None:
             raise SchedulerError("evaluate() is for special forms of a running workflow: use run() instead")
         return self._evaluation.promise(expr, parent_job)
+
+    @property
+    def handle_states(self) -> HandleStates:
+        """Which states of handles still hold."""
+        if self._handle_states is None:
+            from redun.evaluation.handle_states import HandleStates
+
+            self._handle_states = HandleStates(self.store)
+        return self._handle_states
 
     @property
     def is_running(self) -> bool:
@@ -380,6 +391,8 @@ class Scheduler(Reports):
             return root
         finally:
             log.flush()
+            if self._handle_states is not None:
+                self._handle_states.end()
             self.executors.stop()
             self._running = False
             self._evaluation = None

@@ -17,11 +17,11 @@ from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
-from redun import task
+from redun import Handle, task
 from redun.encoding import ValueEncoder
 from redun.expression import QuotedExpression, ValueExpression
 from redun.records import ExecutionRecord, TaskRecord, encode_call
-from redun.store.journal import JobRecord, Segment, Status, Upstream, encode_segment
+from redun.store.journal import HandleEvent, JobRecord, Segment, Status, Upstream, encode_segment
 from redun.value import Value
 
 Point = namedtuple("Point", "x y")
@@ -51,6 +51,13 @@ class Tagged(Value):
 
     def __getstate__(self) -> dict[str, Any]:
         return {"tag": self.tag}
+
+
+class Conn(Handle):
+    type_name = "golden.Conn"
+
+    def __init__(self, name: str, url: str, port: int = 1, namespace: str | None = None) -> None:
+        pass
 
 
 @task(namespace="golden", version="1")
@@ -101,6 +108,9 @@ def values() -> dict[str, Any]:
         "object": Plain(1),
         "ordered dict": OrderedDict(a=1),
         "registered": Tagged("t"),
+        "handle": Conn("c", "u", port=2, namespace="golden"),
+        "fork of a handle": Conn("c", "u", namespace="golden").fork("k"),
+        "handle after a call": Conn("c", "u").apply_call("ab" * 20),
         "builtin": len,
         "long text": "x" * 100,
         "deep": _deep(2000),
@@ -149,6 +159,8 @@ def objects() -> dict[str, str]:
         extra=[("end", {"status": 2, "time": 9})],
     )
     made["segment"] = encode_segment(segment).hex()
+    events = [HandleEvent(one, ()), HandleEvent(two, (one,)), HandleEvent(one, None)]
+    made["segment with handles"] = encode_segment(Segment(one, 1, two, handles=events)).hex()
     made["first segment"] = encode_segment(Segment(one, 0, None)).hex()
     return made
 

@@ -9,17 +9,19 @@ from importlib import import_module
 import pytest
 
 NAMES = {
-    "redun": "AWSBatchExecutor AWSGlueExecutor AliasExecutor Dir DockerExecutor File GCPBatchExecutor K8SExecutor LocalExecutor "
+    "redun": "AWSBatchExecutor AWSGlueExecutor AliasExecutor Dir DockerExecutor File GCPBatchExecutor Handle K8SExecutor LocalExecutor "
     "PartialTask Scheduler Task __version__ catch cond get_context get_current_namespace get_current_scheduler get_task_registry "
-    "namespace register_executor run script set_current_scheduler task throw version",
+    "merge_handles namespace register_executor run script set_current_scheduler task throw version",
     "redun.task": "CacheCheckValid CacheResult CacheScope PartialTask SchedulerTask Task TaskRegistry get_task_registry "
     "get_tuple_type_length scheduler_task split_task_fullname task wraps_task",
+    "redun.handle": "Handle get_fullname get_handle_class",
     "redun.expression": "ApplyExpression Expression QuotedExpression SchedulerExpression SimpleExpression TaskExpression "
     "ValueExpression get_lazy_operation quote",
     "redun.value": "Bool DatetimeType EnumType FileCache Function InvalidValueError MIME_TYPE_PICKLE MetaValue NoneType ProxyValue Set "
     "TypeError TypeRegistry Value function_type get_raw_type_name get_type_registry is_unknown_function make_unknown_function",
-    "redun.scheduler": "CacheCheckValid CacheResult CacheScope Config DryRunResult ErrorValue Job JobInfo NoCurrentScheduler Promise "
-    "Scheduler SchedulerError Task TaskExpression catch catch_all cond get_current_scheduler get_task_registry root_task "
+    "redun.scheduler": "CacheCheckValid CacheResult CacheScope Config DryRunResult ErrorValue Handle Job JobInfo NoCurrentScheduler "
+    "Promise Scheduler SchedulerError Task TaskExpression catch catch_all cond get_current_scheduler get_task_registry merge_handles "
+    "root_task "
     "scheduler_task set_current_scheduler task throw with_export_options",
     "redun.functools": "apply_func as_task compose const delay eval_ flat_map flatten force identity map_ no_prov seq starmap zip_",
     "redun.tools": "copy_dir copy_file copy_files debug_task render_template",

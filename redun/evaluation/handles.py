@@ -1,0 +1,239 @@
+"""What handles ask of the evaluation of calls: a fork for each call, a new state for each result, the end of abandoned branches.
+
+Calls on one state that is no named fork are told apart by their order in the result that they stand in: arguments before the calls that
+use them, first to last. It is read off that result, not off the clock, so the same program makes the same call graph whichever
+job is quicker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from redun.evaluation.handle_states import HandleStates
+from redun.expression import ApplyExpression, Expression, SchedulerExpression, TaskExpression
+from redun.handle import Handle, merged, state_id
+from redun.nested import find_expressions, iter_leaves
+from redun.value import get_type_registry
+
+if TYPE_CHECKING:
+    from redun.evaluation.job import Job
+    from redun.evaluation.node import Scope
+
+Source = tuple[str, Any]
+"""Where an argument came from: ("handle", hash of one that stood in the call) or ("expression", id of the one that gave it)."""
+
+
+class Uses:
+    """The calls in one scope that take handles, in order.
+
+    Attributes:
+        calls: source -> ids of the calls that take it, one for each time.
+        taken: state of a fork -> (id of the call's expression, place among its handles).
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.calls: dict[Source, list[int]] = {}
+        self.taken: dict[bytes, tuple[int, int]] = {}
+        if scope.job is not None:
+            self._read(scope, scope.job.reduction)
+
+    def _read(self, scope: Scope, reduction: Any) -> None:
+        """List what each call in a result takes, inputs before what is made of them."""
+        stack: list[tuple[Expression[Any], bool]] = [(expr, False) for expr in reversed(find_expressions(reduction))]
+        seen: set[int] = set()
+        while stack:
+            expr, inputs_done = stack.pop()
+            expr = scope.canonical(expr)
+            if inputs_done:
+                self._note(scope, expr)
+            elif id(expr) not in seen:
+                seen.add(id(expr))
+                if isinstance(expr, ApplyExpression):
+                    if _is_call(expr):
+                        stack.append((expr, True))
+                    stack.extend([(part, False) for part in reversed(find_expressions([expr.args, expr.kwargs]))])
+
+    def _note(self, scope: Scope, expr: Any) -> None:
+        for leaf in iter_leaves([expr.args, expr.kwargs]):
+            for source in _sources(scope, leaf):
+                self.calls.setdefault(source, []).append(id(expr))
+
+    def order(self, source: Source, call: int, time: int) -> int:
+        """Return the number of a call, from 1, among those that take a source; `time` counts how often it has taken it already."""
+        calls = self.calls.setdefault(source, [])
+        places = [place for place, other in enumerate(calls, 1) if other == call]
+        if time < len(places):
+            return places[time]
+        # Made while the result was evaluated, by a default argument or a special form.
+        calls.append(call)
+        return len(calls)
+
+
+def _is_call(expr: Any) -> bool:
+    return isinstance(expr, TaskExpression) and not isinstance(expr, SchedulerExpression)
+
+
+def _sources(scope: Scope, leaf: Any) -> list[Source]:
+    """List where handles in an argument may come from: an expression itself, and calls and handles that it may merely pass on.
+
+    Operators and special forms (`cond`, an item of a list) may pass on a state that other calls take by another way.
+    """
+    found: dict[Source, None] = {}
+    seen: set[int] = set()
+    pending = [leaf]
+    while pending:
+        at = pending.pop()
+        if isinstance(at, Handle):
+            found["handle", at.get_hash()] = None
+        elif isinstance(at, Expression):
+            at = scope.canonical(at)
+            if id(at) in seen:
+                continue
+            passes_on = isinstance(at, ApplyExpression) and not _is_call(at)
+            if not seen or not passes_on:
+                found["expression", id(at)] = None
+            seen.add(id(at))
+            if passes_on:
+                pending.extend(iter_leaves([at.args, at.kwargs]))
+    return list(found)
+
+
+def _source_of(scope: Scope, leaf: Expression[Any], state: str) -> Source:
+    """Return where a handle came from that an expression gave: what passed it on does not count."""
+    own: Source = ("expression", id(scope.canonical(leaf)))
+    for source in _sources(scope, leaf):
+        kind, which = source
+        if source == own:
+            continue
+        if kind == "handle":
+            if which == state:
+                return source
+        elif which in scope.settled:
+            values = iter_leaves(scope.settled[which][0])
+            if any(isinstance(value, Handle) and value.get_hash() == state for value in values):
+                return source
+    return own
+
+
+class Handles:
+    """Takes handles into calls and out of them. For the scheduler's thread.
+
+    Args:
+        states: the graph of states.
+
+    Attributes:
+        job: the job whose arguments were prepared last, if there was a handle among them.
+        running: job number -> states that it was given, while it runs.
+    """
+
+    def __init__(self, states: HandleStates) -> None:
+        self.states = states
+        self.job: Job | None = None
+        self.running: dict[int, list[bytes]] = {}
+        self._given: list[bytes] = []
+        self._sources: dict[str, Source] = {}
+        self._times: dict[Source, int] = {}
+
+    # Arguments.
+
+    def prepare(self, job: Job, args: Iterable[Any]) -> None:
+        """Get ready for `take`: find out where each handle among the arguments of a job came from.
+
+        Args:
+            args: the arguments before they were evaluated.
+        """
+        self.job = job
+        self._given = []
+        self._times = {}
+        sources = self._sources = {}
+        scope = job.scope
+        for leaf in iter_leaves(list(args)):
+            if isinstance(leaf, Handle):
+                sources.setdefault(leaf.get_hash(), ("handle", leaf.get_hash()))
+            elif isinstance(leaf, Expression):
+                for value in iter_leaves(scope.value(leaf)):
+                    if isinstance(value, Handle):
+                        state = value.get_hash()
+                        if state not in sources:
+                            sources[state] = _source_of(scope, leaf, state)
+
+    def take(self, job: Job, handle: Handle) -> Any:
+        """Return what a handle becomes as an argument of a job: a fork that no other call in the same result has."""
+        registry = get_type_registry()
+        scope = job.scope
+        if scope.job is None:
+            return self._taken(handle, registry.preprocess(handle, {"job": job, "call_order": 0}))
+        uses = scope.handle_uses
+        if uses is None:
+            uses = scope.handle_uses = Uses(scope)
+        source = self._sources.get(handle.get_hash(), ("handle", handle.get_hash()))
+        time = self._times.get(source, 0)
+        self._times[source] = time + 1
+        call = id(job.expr)
+        order = uses.order(source, call, time)
+        before = b""
+        while True:
+            fork = registry.preprocess(handle, {"job": job, "call_order": order})
+            if not isinstance(fork, Handle):
+                return fork
+            state = state_id(fork)
+            owner = uses.taken.setdefault(state, (call, len(self._given)))
+            # A subclass may fork as it likes: if another number gives no other state, so be it.
+            if owner == (call, len(self._given)) or state == before:
+                return self._taken(handle, fork)
+            # The same state came by two ways: the next number that is free.
+            before = state
+            order += 1
+
+    def _taken(self, handle: Handle, fork: Any) -> Any:
+        if isinstance(fork, Handle):
+            self._reach(fork, [handle])
+            self._given.append(state_id(fork))
+        return fork
+
+    def start(self, job: Job) -> None:
+        """A job is going to run: what was reached from its arguments in earlier runs is abandoned."""
+        self.running[job.number] = self._given
+        abandons = [self.states.branch(state) for state in self._given]
+        if any(abandons):
+            self.states.commit()
+
+    # Results.
+
+    def ended(self, job: Job) -> None:
+        """A job has run, well or not. What others have reached from its arguments meanwhile is abandoned: this call came last."""
+        for state in self.running.pop(job.number, ()):
+            self.states.branch(state)
+
+    def give(self, handle: Handle, facts: dict[str, Any]) -> Any:
+        """Return what a handle becomes as a part of a job's result."""
+        reached = get_type_registry().postprocess(handle, facts)
+        if isinstance(reached, Handle):
+            self._reach(reached, [handle])
+        return reached
+
+    def merge(self, handles: Any) -> Handle:
+        """Merge handles into one (`merge_handles`)."""
+        given = list(handles) if isinstance(handles, list | tuple | set | frozenset) else [handles]
+        one = merged(given)
+        if one is not given[0]:
+            self._reach(one, given)
+        return one
+
+    def _reach(self, handle: Handle, parents: list[Handle]) -> None:
+        """Note that a state was reached from others, and these from what they were forked from."""
+        todo = list(parents)
+        unknown: list[Handle] = []
+        while todo:
+            at = todo.pop()
+            if not self.states.is_known(state_id(at)):
+                unknown.append(at)
+                if at.__handle__.fork_parent is not None:
+                    todo.append(at.__handle__.fork_parent)
+            at.__handle__.is_recorded = True
+        for at in reversed(unknown):
+            before = at.__handle__.fork_parent
+            self.states.reach(state_id(at), [] if before is None else [state_id(before)])
+        self.states.reach(state_id(handle), [state_id(parent) for parent in parents])
+        handle.__handle__.is_recorded = True
