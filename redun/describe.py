@@ -11,7 +11,7 @@ from redun.errors import RedunError
 from redun.store.codec import ext_header
 from redun.store.ids import LINK_MARK, ref_id
 from redun.store.objects import Codec, Flag, Kind, header, split
-from redun.user_types import REVIVE, UserExt
+from redun.user_types import REVIVE, REVIVE_BYTES, UserExt
 
 Get = Callable[[bytes], bytes]
 
@@ -67,7 +67,7 @@ def preview(ref: bytes, get: Get) -> str:
         get,
         _lenient_task,
         {code: _lenient(code) for code in REVIVE},
-        {UserExt.PICKLE: lambda data: _Gone("pickle of", f"{len(data)} bytes")},
+        {**REVIVE_BYTES, UserExt.PICKLE: lambda data: _Gone("pickle of", f"{len(data)} bytes")},
     )
     try:
         return repr(decoder.decode(ref))
@@ -84,7 +84,7 @@ def type_name(ref: bytes, get: Get) -> str:
         return "?"
     if codec is Codec.RAW:
         return "builtins.bytes"
-    decoder = ValueDecoder(get, _LenientTask, _TYPE_NAMES, {UserExt.PICKLE: lambda data: _Named("pickle")})
+    decoder = ValueDecoder(get, _LenientTask, _TYPE_NAMES, _NO_BYTES)
     try:
         value = decoder.decode_object(data)
     except RedunError:
@@ -106,6 +106,11 @@ def _name(state: Any) -> _Named:
     return _Named(".".join(map(str, name)) if isinstance(name, list) else str(name))
 
 
+_NO_BYTES: dict[int, Callable[[bytes], Any]] = {
+    UserExt.PICKLE: lambda data: _Named("pickle"),
+    UserExt.BUFFER: lambda data: None,
+    UserExt.BLOCK: lambda data: None,
+}
 _TYPE_NAMES: dict[int, Callable[[Any], Any]] = dict.fromkeys(REVIVE, _name)
 _TYPE_NAMES[UserExt.FUNCTION] = lambda state: _Named("builtins.function")
 _TYPE_NAMES[UserExt.CLASS] = lambda state: _Named("builtins.type")
@@ -146,7 +151,7 @@ def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
         get,
         _LenientTask,
         {code: _name for code in REVIVE if code != UserExt.VALUE},
-        {UserExt.VALUE: collect, UserExt.PICKLE: lambda data: _Named("pickle")},
+        {**_NO_BYTES, UserExt.VALUE: collect},
     )
     # Where part of it is damaged or gone, what was seen until there is still true.
     with contextlib.suppress(RedunError):

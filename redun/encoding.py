@@ -14,12 +14,13 @@ from typing import Any
 
 import msgpack
 
+from redun.codecs.buffer import BUFFER_PADDING, INLINE_BUFFER_MAX, Buffer
 from redun.errors import DecodeError, RedunError
 from redun.expression import Expression, QuotedExpression
 from redun.graph import LINK_ABOVE, GraphReader, GraphWriter, LinkTo
 from redun.store.codec import Decoder, Encoder, Form
 from redun.store.ids import INLINE_MAX, LINK_MARK, link_ref, object_id, ref_id
-from redun.store.objects import Codec, Flag, Kind, LinkTable, header, split, with_links
+from redun.store.objects import Codec, Flag, Kind, LinkTable, header, link_at, split, with_links
 from redun.user_types import REVIVE, REVIVE_BYTES, UserExt, value_form
 from redun.value import Value
 
@@ -113,6 +114,8 @@ class ValueEncoder:
             return self._extend(value)
         if isinstance(value, QuotedExpression):
             return self._quoted(value)
+        if type(value) is Buffer and len(value) > INLINE_BUFFER_MAX:
+            return self._buffer(value)
         form, unstable = value_form(value)
         if unstable:
             self.flags |= Flag.UNSTABLE
@@ -123,6 +126,12 @@ class ValueEncoder:
                 if self._by_hash:
                     return UserExt.VALUE, [type(value).type_name, value.get_hash(), None]
         return form
+
+    def _buffer(self, buffer: Buffer) -> msgpack.ExtType:
+        data = b"".join((RAW, BUFFER_PADDING, buffer.data))
+        oid = object_id(data)
+        self._put(oid, data)
+        return msgpack.ExtType(UserExt.BLOCK, self._links.place_id(oid).to_bytes(4, "big"))
 
     def _quoted(self, value: QuotedExpression[Any]) -> msgpack.ExtType:
         graph = GraphWriter(self._extend_leaf, self._link)
@@ -151,6 +160,7 @@ class ValueDecoder:
 
     Args:
         get: gives the bytes of an object (`Source.get`); raises if it is missing or damaged.
+        view: as `get`, but may give a writable view that nobody else has (`Source.view`); used for long buffers.
         find_task: gives the task of a fullname; the registry's by default.
         revive, revive_bytes: what to make of extensions (`Decoder`), in place of the real types.
     """
@@ -161,15 +171,23 @@ class ValueDecoder:
         find_task: Callable[[str], Any] | None = None,
         revive: Mapping[int, Callable[[Any], Any]] = REVIVE,
         revive_bytes: Mapping[int, Callable[[bytes], Any]] = REVIVE_BYTES,
+        view: Callable[[bytes], bytes | memoryview] | None = None,
     ) -> None:
         self._get = get
+        self._view = view or get
         self._find_task = find_task
         self._graphs: list[GraphReader] = []
         self._links: list[bytes] = []
         self._linked: dict[bytes, Any] = {}
         self.decoder = Decoder(
             revive,
-            {UserExt.NODE: self._node, UserExt.LINK: self._link, UserExt.QUOTED: self._quoted, **revive_bytes},
+            {
+                UserExt.NODE: self._node,
+                UserExt.LINK: self._link,
+                UserExt.QUOTED: self._quoted,
+                UserExt.BLOCK: self._buffer,
+                **revive_bytes,
+            },
         )
 
     def decode(self, ref: bytes) -> Any:
@@ -226,10 +244,18 @@ class ValueDecoder:
         return self._graphs[-1].node(data)
 
     def _link(self, data: bytes) -> Any:
-        oid = self._links[int.from_bytes(data, "big")]
+        oid = link_at(self._links, int.from_bytes(data, "big"))
         if oid not in self._linked:
             self._linked[oid] = self.decode_object(self._get(oid))
         return self._linked[oid]
+
+    def _buffer(self, data: bytes) -> Buffer:
+        # Each gets memory of its own, also if it is equal to another: what was two arrays must stay two.
+        view = memoryview(self._view(link_at(self._links, int.from_bytes(data, "big"))))
+        start = len(RAW) + len(BUFFER_PADDING)
+        if len(view) < start or view[: len(RAW)] != RAW:
+            raise DecodeError("a buffer of a value is no object of raw bytes")
+        return Buffer(memoryview(bytearray(view[start:])) if view.readonly else view[start:])
 
     def _quoted(self, data: bytes) -> QuotedExpression[Any]:
         return QuotedExpression(self._graph(data))

@@ -4,6 +4,8 @@
     NAMEDTUPLE  [class, items]                     DATACLASS  [class, {field: value}]        ENUM  [class, member name, value]
     FUNCTION    [module, qualified name, hash of its source]     CLASS  [module, qualified name]
     OBJECT      [callable, args, state, list items, dict items]  the `__reduce_ex__` form of any other object
+    CODEC       [codec, state]                     a value of numpy, pandas, polars or pyarrow (`redun.codecs`)
+    BUFFER      bytes                              a short buffer of such a value; a long one is BLOCK: place of the link
     PICKLE      bytes                              the last resort; such ids may differ between processes (unstable)
 
 A class is resolved by name when bytes are decoded, so bytes must come from a store that is trusted. No `__init__` or
@@ -12,6 +14,7 @@ A class is resolved by name when bytes are decoded, so bytes must come from a st
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
 import functools
 import pickle
@@ -24,6 +27,8 @@ from typing import Any
 
 import msgpack
 
+from redun.codecs import Buffer, NotCanonical, codec_for
+from redun.codecs import revive as _revive_foreign
 from redun.errors import EncodeError, UnknownTypeError
 from redun.store.codec import Encoder, Form
 from redun.value import ProxyValue, Value, get_type_registry
@@ -43,6 +48,9 @@ class UserExt(IntEnum):
     CLASS = 41
     OBJECT = 42
     PICKLE = 43
+    CODEC = 44
+    BUFFER = 45
+    BLOCK = 46
 
 
 def resolve(module: str, qualname: str) -> Any:
@@ -79,6 +87,10 @@ def value_form(value: Any) -> tuple[Form, bool]:
     proxy = get_type_registry().proxy_for(kind)
     if proxy is not None and _writes_itself(proxy):
         return (UserExt.VALUE, [proxy.type_name, proxy(value).serialize(), True]), False
+    codec = codec_for(kind)
+    if codec is not None:
+        with contextlib.suppress(NotCanonical):
+            return (UserExt.CODEC, [codec.name, codec.write(value)]), False
     if isinstance(value, Enum):
         return (UserExt.ENUM, [_class_name(kind), value.name, value.value]), False
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
@@ -91,6 +103,8 @@ def value_form(value: Any) -> tuple[Form, bool]:
         return (UserExt.CLASS, _class_name(value)), False
     if isinstance(value, BaseException):
         return _exception(value)
+    if kind is Buffer:
+        return msgpack.ExtType(UserExt.BUFFER, bytes(value.data)), False
     return _reduced(value)
 
 
@@ -287,5 +301,9 @@ REVIVE: dict[int, Callable[[Any], Any]] = {
     UserExt.FUNCTION: _revive_function,
     UserExt.CLASS: lambda state: resolve(*state),
     UserExt.OBJECT: _revive_object,
+    UserExt.CODEC: _revive_foreign,
 }
-REVIVE_BYTES: dict[int, Callable[[bytes], Any]] = {UserExt.PICKLE: _revive_pickle}
+REVIVE_BYTES: dict[int, Callable[[bytes], Any]] = {
+    UserExt.PICKLE: _revive_pickle,
+    UserExt.BUFFER: lambda data: Buffer(memoryview(bytearray(data))),
+}

@@ -66,7 +66,7 @@ class Cache:
         self._history: dict[str, list[bytes]] = {}
         self._said: Job | None = None
         self._log = log
-        self._decoder = ValueDecoder(source.get)
+        self._decoder = ValueDecoder(source.get, view=source.view)
         self._current: dict[bytes, bool] = {}
 
     def lookup(self, job: Job) -> Hit | None:

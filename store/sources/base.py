@@ -92,6 +92,9 @@ class Source(Protocol):
             DamagedObject: its bytes are not what was written.
         """
 
+    def view(self, oid: bytes) -> bytes | memoryview:
+        """As `get`, but a large object may come as a private, writable view that is read when it is touched."""
+
     def contains(self, oid: bytes) -> bool:
         """Tell whether an object is there, without reading it."""
 
