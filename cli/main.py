@@ -29,6 +29,7 @@ VERBS = {
     "init": Verb("redun.cli.commands.init", "Make a configuration folder and its store."),
     "run": Verb("redun.cli.commands.run", "Run a task of a script or module."),
     "log": Verb("redun.cli.commands.log", "Show what ran, and where values and files came from."),
+    "config": Verb("redun.cli.commands.config", "Show the configuration in force and where it comes from."),
     "help": Verb("redun.cli.commands.help", "Show help for redun or one of its commands."),
 }
 

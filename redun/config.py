@@ -8,13 +8,13 @@ else an option of the same section, else one of `[DEFAULT]`; `${section:name}` f
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redun.config_rules import check_values, warnings
 from redun.config_section import DEFAULT, Section
-from redun.errors import ConfigError
+from redun.errors import ConfigError, ConfigFileMissing, ContextTwice, DuplicateSection
 
 if TYPE_CHECKING:
     from redun.store.repository import Store
@@ -54,6 +54,7 @@ class Config:
         self._raw: dict[str, dict[str, str]] = {}
         self._tree: dict[str, Any] = {}
         self._configdir = configdir
+        self._sources: dict[str, str] = {}
         self.source = "configuration"
         if config_dict is not None:
             self.read_dict(config_dict)
@@ -109,6 +110,43 @@ class Config:
             self._take(name, section)
         self._build()
 
+    def import_sections(self, other: Config, kinds: Iterable[str]) -> None:
+        """Take the sections `[KIND.NAME]` of another configuration.
+
+        Raises:
+            DuplicateSection: this one has a section of that name already.
+        """
+        for section in list(other.sections()):
+            kind, dot, name = section.name.partition(".")
+            if not dot or kind not in kinds:
+                continue
+            if section.name in self._raw:
+                what = kind[:-1] if kind.endswith("s") else kind
+                first = self._sources.get(section.name, self.source)
+                raise DuplicateSection(
+                    f"Imported {what} name `{name}` is a duplicate: section [{section.name}] is in {first!r} and in {other.source!r}"
+                )
+            # Interpolated over there; nothing in it is to be looked up here.
+            self._raw[section.name] = {option: text.replace("$", "$$") for option, text in section.items()}
+            self._sources[section.name] = other.source
+        self._build()
+
+    def complete(self, config_dir: str) -> None:
+        """Say which folder it came from, and add the sections that are taken for granted."""
+        self._configdir = config_dir
+        self.read_dict({"repos.default": {"config_dir": config_dir}})
+        for name in ("backend", "scheduler"):
+            self._raw.setdefault(name, {})
+        self._raw["backend"]["config_dir"] = config_dir
+        file = self._raw["scheduler"].get("context_file")
+        if file and not os.path.isabs(file):
+            self._raw["scheduler"]["context_file"] = os.path.normpath(os.path.join(os.getcwd(), config_dir, file))
+        self._build()
+
+    def source_of(self, section: str) -> str:
+        """Return the file that a section comes from."""
+        return self._sources.get(section, self.source)
+
     def _take(self, name: str, section: Mapping[str, Any]) -> None:
         if not isinstance(section, Mapping):
             raise ConfigError(f"{self.source}: section [{name}] must hold options, found {section!r}")
@@ -132,7 +170,7 @@ class Config:
                 # A section may have options as well as sections below it.
                 inner = folder.get(parent, {})
                 folder[parent] = folder = dict(inner.items())
-            section = Section(name, self._raw, self.source)
+            section = Section(name, self._raw, self.source_of(name))
             below = folder.get(last)
             folder[last] = {**dict(section.items()), **below} if isinstance(below, dict) else section
         self._tree = tree
@@ -141,7 +179,7 @@ class Config:
         """Yield every section under its full name, `[DEFAULT]` left out."""
         for name in self._raw:
             if name != DEFAULT:
-                yield Section(name, self._raw, self.source)
+                yield Section(name, self._raw, self.source_of(name))
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a section, or a dict of the sections whose names begin with `key.`, or `default`."""
@@ -164,9 +202,20 @@ class Config:
     def __iter__(self) -> Iterator[str]:
         return iter(self._tree)
 
-    def get_config_dict(self) -> dict[str, dict[str, str]]:
-        """Return full section name -> option -> text, interpolated; `Config` makes the same configuration of it."""
-        return {section.name: dict(section.items()) for section in self.sections()}
+    def get_config_dict(self, replace_config_dir: str | None = None) -> dict[str, dict[str, str]]:
+        """Return full section name -> option -> text, interpolated; `Config` makes the same configuration of it.
+
+        Args:
+            replace_config_dir: what to write instead of the configuration folder wherever a text names it: for another machine.
+        """
+        found = {section.name: dict(section.items()) for section in self.sections()}
+        if replace_config_dir is not None and self._configdir:
+            here = self._configdir
+            found = {
+                name: {option: text.replace(here, replace_config_dir) for option, text in options.items()}
+                for name, options in found.items()
+            }
+        return found
 
     def check(self) -> list[str]:
         """Return warnings about sections and options that nobody reads, each naming the nearest known one.
@@ -297,7 +346,33 @@ def load_config(folder: Path) -> Config:
     config = Config(configdir=str(folder))
     if (folder / INI).exists():
         config.read_path(folder / INI)
+        import_federated(config)
     return config
+
+
+def import_federated(config: Config) -> None:
+    """Take executors and federated tasks from the folders that `[scheduler] federated_configs` lists, one a line.
+
+    A relative folder is looked for in the configuration folder, then in the working folder.
+
+    Raises:
+        ConfigError: one of them cannot be read, or names something that is there already.
+    """
+    section = config.get("scheduler")
+    text = section.get("federated_configs") if section is not None else None
+    for line in (text or "").splitlines():
+        folder = line.strip()
+        if not folder:
+            continue
+        beside = Path(config.configdir, folder, INI)
+        path = beside if beside.exists() else Path(folder, INI)
+        if not path.is_file():
+            raise ConfigFileMissing(
+                f"{section.where('federated_configs')}: No such file or directory. {path}: expected folders with a {INI}, one a line"
+            )
+        other = Config()
+        other.read_path(path)
+        config.import_sections(other, ("executors", "federated_tasks"))
 
 
 def open_store(
@@ -341,7 +416,7 @@ def read_context(config: Config) -> dict[str, Any]:
         return {}
     text, path = section.get("context"), section.get("context_file")
     if text and path:
-        raise ConfigError(f"{section.where('context')} and 'context_file' exclude each other: keep one")
+        raise ContextTwice(f"{section.where('context')} and 'context_file' exclude each other: keep one")
     if text:
         return parse_context(text, section.where("context"))
     return read_context_file(Path(config.configdir, path), section.where("context_file")) if path else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redun.errors import ConfigError
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # Section -> its options; None: any.
 _OPTIONS: dict[str, frozenset[str] | None] = {
-    "backend": frozenset(("path", "exclusive")),
+    "backend": frozenset(("config_dir", "exclusive", "path")),
     "scheduler": frozenset(
         (
             "boto_config",
@@ -92,8 +92,31 @@ def check_values(sections: Iterable[Section]) -> None:
             section.getboolean("exclusive")
         elif section.name == "scheduler":
             section.getfloat("job_status_interval")
+            read_boto_config(section)
         elif section.name.startswith("executors."):
             _at_least(section, "max_workers", 1)
+
+
+def read_boto_config(section: Section) -> dict[str, Any]:
+    """Return the arguments of boto3's `Config` that `[scheduler] boto_config` holds.
+
+    Raises:
+        ConfigError: it is no JSON object.
+    """
+    text = section.get("boto_config")
+    if not text:
+        return {}
+    import json
+
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{section.where('boto_config')}: expected a JSON object: {error}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(
+            f'{section.where("boto_config")}: expected a JSON object such as {{"read_timeout": 300}}, found {text!r}'
+        )
+    return found
 
 
 def _at_least(section: Section, option: str, least: int) -> None:

@@ -43,6 +43,11 @@ class Section(Mapping[str, str]):
         """Return file, section and option as the beginning of a message."""
         return f"{self._source}: option {option!r} in section [{self.name}]"
 
+    def environment(self, text: str) -> list[str]:
+        """List the environment variables that a text of this section takes in."""
+        names = [found[1] for found in _VARIABLE.finditer(text) if found[1] is not None and ":" not in found[1]]
+        return [name for name in names if name in os.environ]
+
     def __getitem__(self, option: str) -> str:
         text = self._own.get(option)
         if text is None:

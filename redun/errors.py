@@ -19,12 +19,16 @@ from redun.store.errors import (
 __all__ = [
     "CircularCall",
     "ConfigError",
+    "ConfigFileMissing",
+    "ContextTwice",
     "DamagedObject",
     "DecodeError",
     "DryRunResult",
+    "DuplicateSection",
     "EncodeError",
     "ExecutorError",
     "ExpressionError",
+    "FederatedTaskError",
     "FormatTooNew",
     "HandleError",
     "InternalError",
@@ -109,6 +113,22 @@ class CircularCall(SchedulerError, RecursionError):
 
 class ConfigError(RedunError, ValueError):
     """A configuration file or option is wrong; names file, section and option."""
+
+
+class ConfigFileMissing(ConfigError, FileNotFoundError):
+    """A configuration names a file that does not exist."""
+
+
+class ContextTwice(ConfigError, SchedulerError):
+    """A configuration has both `context` and `context_file`."""
+
+
+class DuplicateSection(ConfigError, AssertionError):
+    """A section that is imported from another configuration is there already."""
+
+
+class FederatedTaskError(ConfigError, AssertionError):
+    """A federated task is not configured, or not completely."""
 
 
 class DryRunResult(RedunError):

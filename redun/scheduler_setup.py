@@ -115,8 +115,12 @@ def make_scheduler(config: Config, store: Store | None, setup_args: Iterable[str
     Raises:
         ConfigError: the user's function cannot be found, fails, or returns something else.
     """
+    from redun.boto import set_boto_config
+    from redun.config_rules import read_boto_config
     from redun.evaluation.scheduler import Scheduler
 
+    section = config.get("scheduler")
+    set_boto_config(read_boto_config(section) if section is not None else {})
     setup_args = list(setup_args)
     function = setup_function(config)
     if function is None:

@@ -29,6 +29,7 @@ from redun.threads import Thread
 
 if TYPE_CHECKING:
     from redun.evaluation.calls import Calls
+    from redun.evaluation.status import StatusClock
     from redun.evaluation.threads import Forked
     from redun.promise import Promise
 
@@ -68,6 +69,7 @@ class Evaluation:
         self._threads_by_value: dict[bytes, Forked] = {}
         self._threads_known = 0
         self.threads_running = 0
+        self.status_clock: StatusClock | None = None
 
     # What nodes call.
 
@@ -372,6 +374,8 @@ class Evaluation:
         growing = calls.grow_after_s()
         if growing is not None:
             timeout_s = growing if timeout_s is None else min(growing, timeout_s)
+        if self.status_clock is not None:
+            timeout_s = self.status_clock.tick(timeout_s)
         try:
             self._take(self.completions.get(timeout=timeout_s))
         except Empty:

@@ -91,6 +91,12 @@ class Reports:
             self.log(line)
         self.log()
 
+    def _show_status_now(self) -> None:
+        """Log that table while a run goes on: its lines are not to wait for others."""
+        self.log_job_statuses()
+        if self._log is not None:
+            self._log.flush()
+
 
 def _logging_in_use() -> bool:
     """True if some handler would get the records of the logger `redun`."""

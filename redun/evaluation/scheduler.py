@@ -26,6 +26,7 @@ from redun.evaluation.node import Node
 from redun.evaluation.plans import Plans
 from redun.evaluation.recorder import DryRecorder, NoRecorder, Recorder
 from redun.evaluation.reports import Reports
+from redun.evaluation.status import StatusClock, status_interval_s
 from redun.evaluation.text import format_value
 from redun.executors.base import Executor
 from redun.executors.collection import Executors
@@ -87,6 +88,7 @@ class Scheduler(Reports):
         self.ignore_warnings = set(str(self._section("scheduler").get("ignore_warnings") or "").split())
         self.task_registry = get_task_registry()
         self.type_registry = get_type_registry()
+        self.job_status_interval = status_interval_s(self._section("scheduler"))
         self._running = False
         self._evaluation: Evaluation | None = None
         self._handle_states: HandleStates | None = None
@@ -102,8 +104,8 @@ class Scheduler(Reports):
         """Take store and logger where the scheduler was made without: by a setup function, for which they are not known."""
         if store is not None and not self._own_store:
             self.store = store
-        if logger is False:
-            self._logging = False
+        if logger is not None:
+            self.logger = logger
 
     def _section(self, name: str) -> Mapping[str, Any]:
         config: Any = self.config
@@ -342,6 +344,8 @@ class Scheduler(Reports):
         calls = Calls(plans, Cache(self.store, log), recorder, self.executors, limits, log, cache)
         evaluation = Evaluation(calls, self, dryrun, merge(self._configured_context(), context))
         calls.evaluation = evaluation
+        if self.job_status_interval is not None and log.enabled:
+            evaluation.status_clock = StatusClock(self.job_status_interval, self._show_status_now)
         return evaluation
 
     def _root_records(self, root: Any, overrides: Mapping[str, Any]) -> bool:

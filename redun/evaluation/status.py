@@ -3,15 +3,54 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from redun.errors import ConfigError
 from redun.store.journal import Status
 
 COLUMNS = (Status.PENDING, Status.RUNNING, Status.FAILED, Status.CACHED, Status.DONE)
 _RARE = (Status.CANCELLED, Status.INTERRUPTED)
 _WIDTH = 7
+DEFAULT_STATUS_INTERVAL_S = 20
 
 Counts = Mapping[str, Mapping["Status | str", int]]
+
+
+def status_interval_s(section: Mapping[str, Any]) -> float | None:
+    """Return the seconds between two tables of a running execution that `[scheduler] job_status_interval` says, None for no tables.
+
+    Raises:
+        ConfigError: it is no number.
+    """
+    text = section.get("job_status_interval", DEFAULT_STATUS_INTERVAL_S)
+    try:
+        interval_s = float(text)
+    except (TypeError, ValueError):
+        raise ConfigError(f"option 'job_status_interval' in section [scheduler]: expected a number, found {text!r}") from None
+    return interval_s if interval_s > 0 else None
+
+
+class StatusClock:
+    """Has the table shown now and then while jobs run.
+
+    Args:
+        interval_s: how often.
+        show: shows it.
+    """
+
+    def __init__(self, interval_s: float, show: Callable[[], None]) -> None:
+        self._interval_s = interval_s
+        self._show = show
+        self._due = time.monotonic() + interval_s
+
+    def tick(self, timeout_s: float | None) -> float:
+        """Show the table if it is due; return how long to wait for something else, at most `timeout_s`."""
+        now = time.monotonic()
+        if now >= self._due:
+            self._show()
+            self._due = now + self._interval_s
+        return min(self._due - now, timeout_s) if timeout_s is not None else self._due - now
 
 
 def format_status_table(counts: Counts, when: float | None = None) -> list[str]:

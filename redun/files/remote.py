@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from xxhash import xxh3_128_hexdigest
 
+from redun.boto import get_boto_config
 from redun.files.filesystem import FOLDER, MISSING, FileSystem, FileSystemError
 
 # What object stores call a digest or version of an object's content, best first.
@@ -32,7 +33,8 @@ class FsspecFileSystem(FileSystem):
             import fsspec
 
             fsspec.get_filesystem_class(self.name)
-            found: tuple[Any, str] = fsspec.core.url_to_fs(path)
+            options = {"config_kwargs": get_boto_config()} if self.name == "s3" and get_boto_config() else {}
+            found: tuple[Any, str] = fsspec.core.url_to_fs(path, **options)
         except ImportError as error:
             raise FileSystemError(f"path {path!r} needs a package that is not installed: {error}") from error
         except ValueError as error:
