@@ -47,6 +47,8 @@ _HOMES = {
     "get_type_registry": "redun.value",
     "quote": "redun.expression",
     "scheduler_task": "redun.task",
+    "subrun": "redun.subrun",
+    "subrun_root_task": "redun.subrun",
     "task": "redun.task",
     "wait_promises": "redun.promise",
 }

@@ -141,10 +141,12 @@ def _run(
     export_options: Mapping[str, Any] | None,
     run_config: Mapping[str, Any],
 ) -> dict[str, Any]:
+    from redun.evaluation.current import get_current_scheduler
     from redun.evaluation.scheduler import Scheduler
     from redun.root import root_task
 
-    scheduler = Scheduler(settings, store)
+    caller = get_current_scheduler(required=False)
+    scheduler = Scheduler(settings, store, logger=None if caller is None else caller.given_logger)
     scheduler.load()
     what = root_task.export_options(**export_options)(expr) if export_options else expr.eval()
     facts = {"cache": run_config["cache"], "context": run_config["context"]}
@@ -199,6 +201,8 @@ def _call(
     load_modules: list[str] | None = None,
     **task_options: Any,
 ) -> Any:
+    if not isinstance(executor, str):
+        raise TypeError(f"subrun() needs the name of an executor, found {executor!r}")
     if config and config_dir is not None:
         raise SchedulerError("subrun() takes config= or config_dir=, not both")
     job = scope.job

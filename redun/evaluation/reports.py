@@ -34,6 +34,11 @@ class Reports:
         self._counts: Mapping[str, list[int]] = {}
 
     @property
+    def given_logger(self) -> Any:
+        """What another scheduler takes as `logger` to report as this one does."""
+        return self._logger
+
+    @property
     def logger(self) -> Any:
         """The logger that lines go through from now on."""
         if self._logger is None or self._logger is False:

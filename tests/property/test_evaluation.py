@@ -7,15 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from redun import Scheduler, catch, cond, task
 from redun.executors.base import Executor, run_job
-from redun.forms import catch_all
+from redun.forms import catch_all, fork_thread, join_thread
 from redun.functools import seq
 from redun.provenance import Provenance
 from redun.store.repository import Store
+from redun.subrun import subrun
 
 redun_namespace = "programs"
 
@@ -101,6 +102,8 @@ PROGRAMS = st.recursive(
         st.tuples(st.just("seq"), st.lists(inner, min_size=1, max_size=3)),
         st.tuples(st.just("countdown"), st.integers(0, 4)),
         st.tuples(st.just("options"), inner),
+        st.tuples(st.just("thread"), inner),
+        st.tuples(st.just("subrun"), inner),
     ),
     max_leaves=12,
 )
@@ -119,6 +122,8 @@ def plain(program: Any) -> int:
         return plain(parts[0]) + plain(parts[1])
     if operation == "add1":
         return plain(parts[0]) + 3
+    if operation in ("thread", "subrun"):
+        return plain(parts[0])
     if operation in ("total", "lazy_total"):
         return sum([plain(part) for part in parts[0]])
     if operation == "twice":
@@ -155,6 +160,10 @@ def build(program: Any, tasks: dict[str, Any]) -> Any:
         return tasks["inc"].options(memory=1)(inner[0])
     if operation == "add1":
         return tasks["add"](inner[0])
+    if operation == "thread":
+        return join_thread(fork_thread(inner[0]))
+    if operation == "subrun":
+        return subrun(inner[0], executor="default", load_modules=[])
     if operation == "plus":
         return inner[0] + inner[1]
     if operation == "twice":
@@ -239,6 +248,21 @@ def test_the_recorded_call_graph_does_not_depend_on_the_order(program: Any, seed
             run(define()["total"]([build(program, define())]), store, seed)
             graphs.append(root_call(store))
     assert all(graph == graphs[0] for graph in graphs)
+
+
+@settings(max_examples=150, deadline=None)
+@given(PROGRAMS, st.integers(0, 2**16))
+def test_a_replay_makes_no_more_jobs_than_the_cold_run(program: Any, seed: int) -> None:
+    STEP[0] = 1
+    # A run that fails stops where it failed; the next one may come further.
+    assume(not str(outcome(lambda: plain(program))).startswith("boom"))
+    with Store.in_memory() as store:
+        for again in range(3):
+            run(build(program, define()), store, seed + again)
+        provenance = Provenance(store)
+        newest, middle, cold = [len(list(provenance.jobs(execution))) for execution in provenance.executions()]
+        assert newest <= cold
+        assert middle <= cold
 
 
 @pytest.fixture(autouse=True)

@@ -174,6 +174,8 @@ def test_context_options_and_prov_are_taken_over(store: Store) -> None:
 def test_what_is_wrong_with_a_call_is_said() -> None:
     with pytest.raises(TypeError, match="executor"):
         subrun(outer(1))
+    with pytest.raises(TypeError, match="name of an executor"):
+        run(subrun(outer(1), CONFIG))
     with pytest.raises(SchedulerError, match="not both"):
         run(subrun(outer(1), executor="other", config={"limits": {"a": "1"}}, config_dir="x"))
     with pytest.raises(SchedulerError, match="'missing'"):

@@ -21,7 +21,7 @@ NAMES = {
     "TypeError TypeRegistry Value function_type get_raw_type_name get_type_registry is_unknown_function make_unknown_function",
     "redun.scheduler": "CacheCheckValid CacheResult CacheScope Config DryRunResult ErrorValue Handle Job JobInfo NoCurrentScheduler "
     "Promise Scheduler SchedulerError Task TaskExpression catch catch_all cond get_current_scheduler get_task_registry merge_handles "
-    "root_task "
+    "root_task Thread fork_thread join_thread subrun "
     "scheduler_task set_current_scheduler task throw with_export_options",
     "redun.functools": "apply_func as_task compose const delay eval_ flat_map flatten force identity map_ no_prov seq starmap zip_",
     "redun.tools": "copy_dir copy_file copy_files debug_task render_template",
