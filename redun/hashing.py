@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from redun.store.ids import ID_BYTES
 
-__all__ = ["Hash", "hash_bytes", "hash_stream", "hash_struct", "hash_tag_bytes", "hash_text"]
+if TYPE_CHECKING:
+    from redun.type_registry import TypeRegistry
+
+__all__ = [
+    "Hash",
+    "hash_arguments",
+    "hash_bytes",
+    "hash_eval",
+    "hash_kwargs",
+    "hash_positional_args",
+    "hash_stream",
+    "hash_struct",
+    "hash_tag_bytes",
+    "hash_text",
+]
 
 
 class Hash:
@@ -74,3 +89,24 @@ def _plain(struct: Any) -> Any:
     if isinstance(struct, dict):
         return dict(sorted([(key, _plain(value)) for key, value in struct.items()]))
     return struct
+
+
+def hash_positional_args(type_registry: TypeRegistry, args: Sequence[Any]) -> list[str]:
+    """List the hashes of values."""
+    return [type_registry.get_hash(arg) for arg in args]
+
+
+def hash_kwargs(type_registry: TypeRegistry, kwargs: Mapping[str, Any]) -> dict[str, str]:
+    """Return name -> hash of a value."""
+    return {name: type_registry.get_hash(arg) for name, arg in kwargs.items()}
+
+
+def hash_arguments(type_registry: TypeRegistry, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Return one hash of the arguments of a call; the order of keywords does not count."""
+    return hash_struct(["arguments", hash_positional_args(type_registry, args), hash_kwargs(type_registry, kwargs)])
+
+
+def hash_eval(type_registry: TypeRegistry, task_hash: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, str]:
+    """Return (hash of task and arguments, hash of the arguments). For keys of one's own; `redun.task.hash_args_eval` gives redun's."""
+    args_hash = hash_arguments(type_registry, args, kwargs)
+    return hash_struct(["eval", task_hash, args_hash]), args_hash

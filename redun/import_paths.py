@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 _paths: list[str] = []
@@ -10,15 +9,14 @@ _paths: list[str] = []
 
 def add_import_path(path: str) -> None:
     """Add a folder to those that modules are imported from; the last one added is looked into first."""
-    absolute = os.path.abspath(path)
-    if absolute not in _paths:
-        _paths.append(absolute)
-    if absolute not in sys.path:
-        sys.path.insert(0, absolute)
+    if path not in _paths:
+        _paths.insert(0, path)
+    if path not in sys.path:
+        sys.path.insert(0, path)
 
 
 def get_import_paths() -> list[str]:
-    """List the folders that were added."""
+    """List the folders that were added, the last one first."""
     return list(_paths)
 
 

@@ -12,7 +12,8 @@ _RAISE = object()
 
 
 class MultiMap(Generic[K, V]):
-    """Keys with any number of values each; equal to another one if each key has the same values, whatever their order.
+    """Keys with any number of values each; equal to another one if each key has the same values, whatever their order. A dict of
+    lists and a list of pairs may be compared with as well.
 
     Args:
         items: (key, value) pairs.
@@ -64,7 +65,11 @@ class MultiMap(Generic[K, V]):
         return {key: list(values) for key, values in self._values.items()}
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, MultiMap):
+        if isinstance(other, dict):
+            other = MultiMap([(key, value) for key, values in other.items() for value in values])
+        elif isinstance(other, list):
+            other = MultiMap(other)
+        elif not isinstance(other, MultiMap):
             return NotImplemented
         if self._values.keys() != other._values.keys():
             return False

@@ -58,24 +58,37 @@ class _Previewer(pickle.Unpickler):
         try:
             return super().find_class(module, name)
         except (ImportError, AttributeError):
-            return type(name, (_Preview,), {"__module__": module})
+            return type(name, (PreviewClass,), {"__module__": module})
 
 
-class _Preview:
-    """An object whose class is gone."""
+class PreviewClass:
+    """An object whose class is gone: it has the attributes that were pickled, and the arguments it was made with by their places."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> _Preview:
+    def __new__(cls, *args: Any, **kwargs: Any) -> PreviewClass:
         made = super().__new__(cls)
-        made._args = args
+        made.__dict__.update(kwargs)
+        # Not among the attributes that are shown.
+        object.__setattr__(made, "_args", args)
         return made
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
 
     def __setstate__(self, state: Any) -> None:
-        self._args = (state,)
+        plain, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+        for part in (plain, slots):
+            if isinstance(part, dict):
+                self.__dict__.update(part)
+            elif part is not None:
+                self._args = (*self._args, part)
 
-    _args: tuple[Any, ...] = ()
+    __slots__ = ("__dict__", "_args")
+
+    _args: tuple[Any, ...]
+
+    def __getitem__(self, index: int) -> Any:
+        return self._args[index]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self._args))})"
+        shown = [*map(repr, self._args), *(f"{name}={value!r}" for name, value in self.__dict__.items())]
+        return f"{type(self).__name__}({', '.join(shown)})"

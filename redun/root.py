@@ -16,11 +16,11 @@ def root_task(expr: QuotedExpression[Any]) -> Any:
 
 
 def needs_root_task(expr: Any) -> bool:
-    """True unless an expression is the call of a single task with concrete arguments: then that job is the root itself."""
+    """True unless an expression is the call of a single task with concrete arguments, defaults included: then that job is the root itself."""
     return (
         not isinstance(expr, TaskExpression)
         or isinstance(expr, SchedulerExpression)
-        or holds_expression([expr.args, expr.kwargs])
+        or holds_expression([expr.args, expr.task.shape.fill(expr.args, expr.kwargs)])
     )
 
 

@@ -51,6 +51,12 @@ _HOMES = {
     "subrun_root_task": "redun.subrun",
     "task": "redun.task",
     "wait_promises": "redun.promise",
+    "format_arg": "redun.evaluation.call_facts",
+    "format_task_call": "redun.evaluation.call_facts",
+    "get_arg_defaults": "redun.evaluation.call_facts",
+    "hash_args_eval": "redun.evaluation.call_facts",
+    "needs_root_task": "redun.root",
+    "set_arg_defaults": "redun.evaluation.call_facts",
 }
 
 

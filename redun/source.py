@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-_DEFINITION = re.compile(r"^(?:async\s+def|def|class)\s", re.MULTILINE)
+_DEFINITION = re.compile(r"^[ \t]*(?:async\s+def|def|class)\s", re.MULTILINE)
 
 
-def function_source(function: Callable[..., Any]) -> str:
-    """Return a function's text, dedented and without decorators.
+def function_source(function: Callable[..., Any], dedented: bool = True) -> str:
+    """Return a function's text without decorators, dedented unless it is to stay as it stands.
 
     Where there is no text (defined by `exec`, in an interactive session that keeps none), a line that names the function and its
     compiled code stands in, so that a change is still noticed.
@@ -19,7 +19,9 @@ def function_source(function: Callable[..., Any]) -> str:
     import textwrap
 
     try:
-        text = textwrap.dedent(inspect.getsource(function))
+        text = inspect.getsource(function)
+        if dedented:
+            text = textwrap.dedent(text)
     except (OSError, TypeError):
         return _compiled(function)
     found = _DEFINITION.search(text)

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from redun.errors import TaskDefinitionError
 from redun.expression import SchedulerExpression, TaskExpression
 from redun.namespace import check_namespace, compute_namespace
-from redun.records import TaskRecord
 from redun.signature import CallShape, WrapperShape, get_tuple_type_length, return_annotation, without_leading
 from redun.store.ids import object_id
 from redun.task_options import CacheCheckValid, CacheResult, CacheScope, check_async, check_nout, normal_options
@@ -23,12 +22,19 @@ from redun.task_registry import TaskRegistry, get_task_registry, split_task_full
 from redun.value import Value
 
 if TYPE_CHECKING:
-    from redun.promise import Promise
+    from redun.decorator_types import SchedulerTaskDecorator, ScriptDecorator, TaskDecorator
+    from redun.evaluation.call_facts import hash_args_eval
+    from redun.records import TaskRecord
     from redun.wrapping import wraps_task
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 T = TypeVar("T")
+
+# For annotations of scripts: functions before and after a decorator, and what a task returns.
+Func = TypeVar("Func", bound=Callable[..., Any])
+Func2 = TypeVar("Func2", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 _COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
 
@@ -196,24 +202,20 @@ class Task(Value, Generic[P, R]):
 
     @property
     def source(self) -> str:
-        """The function's text, dedented and without decorators."""
+        """The function's text without decorators, as it stands in its file."""
         if self._source is None:
             from redun.source import function_source
 
-            self._source = function_source(self.func)
+            self._source = function_source(self.func, dedented=False)
         return self._source
 
     @property
     def record(self) -> TaskRecord:
         """What is stored of the task and hashed."""
         if self._record is None:
-            self._record = TaskRecord(
-                self.fullname,
-                None if self.version is not None else self.source,
-                None if self.version is None else str(self.version),
-                tuple(sorted([_include_hash(item) for item in self.hash_includes])),
-                _plain_overrides(self.task_options_override),
-            )
+            from redun.task_hash import make_record
+
+            self._record = make_record(self)
         return self._record
 
     @property
@@ -369,40 +371,6 @@ class PartialTask(Task[P, R]):
         return f"PartialTask(fullname={self.fullname}, hash={self.hash[:8]}, args={self.args!r}, kwargs={self.kwargs!r})"
 
 
-def _include_hash(item: Any) -> str:
-    if isinstance(item, Task):
-        return item.hash
-    if hasattr(item, "__code__"):
-        # By its source, wherever it is defined.
-        from redun.user_types import function_digest
-
-        return f"{item.__qualname__} {function_digest(item)}"
-    from redun.encoding import value_id
-
-    return value_id(item).hex()
-
-
-def _plain_overrides(options: dict[str, Any]) -> Any:
-    """Options as plain data for the task's record: nothing if there are none, else the id of their value."""
-    if not options:
-        return None
-    from redun.encoding import value_id
-
-    return value_id(dict(sorted(options.items()))).hex()
-
-
-class TaskDecorator(Protocol):
-    """What `task(...)` is to type checkers."""
-
-    def __call__(self, func: Callable[P, R], /) -> Task[P, R]: ...
-
-
-class ScriptDecorator(Protocol):
-    """What `task(script=True)` is to type checkers: the function returns a command, a call what comes of that."""
-
-    def __call__(self, func: Callable[P, Any], /) -> Task[P, Any]: ...
-
-
 @overload
 def task(func: Callable[P, R]) -> Task[P, R]: ...
 
@@ -487,16 +455,6 @@ def task(
     return decorate if func is None else decorate(func)
 
 
-class SchedulerTaskDecorator(Protocol):
-    """What `scheduler_task(...)` is to type checkers: a call takes what comes after the first three parameters of the function."""
-
-    @overload
-    def __call__(self, func: Callable[Concatenate[Any, Any, Any, P], Promise[R]], /) -> SchedulerTask[P, R]: ...
-
-    @overload
-    def __call__(self, func: Callable[Concatenate[Any, Any, Any, P], R], /) -> SchedulerTask[P, R]: ...
-
-
 def scheduler_task(
     name: str | None = None, namespace: str | None = None, version: str = "1", **task_options_base: Any
 ) -> SchedulerTaskDecorator:
@@ -517,6 +475,10 @@ def __getattr__(name: str) -> Any:
         from redun.wrapping import wraps_task
 
         return wraps_task
+    if name == "hash_args_eval":
+        from redun.evaluation.call_facts import hash_args_eval
+
+        return hash_args_eval
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -529,6 +491,7 @@ __all__ = [
     "Task",
     "TaskRegistry",
     "get_task_registry",
+    "hash_args_eval",
     "get_tuple_type_length",
     "scheduler_task",
     "split_task_fullname",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import Any, NoReturn
 
@@ -11,12 +11,29 @@ from redun.import_paths import add_import_path, clear_import_paths, get_import_p
 from redun.keyed_cache import CacheArgs, json_cache_key, json_dumps, lru_cache_custom
 from redun.multimap import MultiMap
 from redun.nested import children, iter_leaves, map_leaves
-from redun.pickling import PICKLE_PROTOCOL, PreviewUnpicklable, pickle_dump, pickle_dumps, pickle_loads, pickle_preview
+from redun.pickling import (
+    PICKLE_PROTOCOL,
+    PreviewClass,
+    PreviewUnpicklable,
+    pickle_dump,
+    pickle_dumps,
+    pickle_loads,
+    pickle_preview,
+)
 from redun.plain_text import format_table, format_timedelta, format_timestamp, str2bool, trim_string
-from redun.source import function_source as get_func_source
+from redun.source import function_source
 
 iter_nested_value = iter_leaves
-map_nested_value = map_leaves
+
+
+def map_nested_value(func: Callable[[Any], Any], value: Any) -> Any:
+    """Return a nested value of the same shape with `func` applied to every leaf."""
+    return map_leaves(func, value)
+
+
+def get_func_source(func: Callable[..., Any]) -> str:
+    """Return a function's text without decorators, indented as it is where it stands."""
+    return function_source(func, dedented=False)
 
 
 def iter_nested_value_children(value: Any) -> Iterable[tuple[bool, Any]]:
@@ -47,6 +64,7 @@ __all__ = [
     "CacheArgs",
     "MultiMap",
     "PICKLE_PROTOCOL",
+    "PreviewClass",
     "PreviewUnpicklable",
     "add_import_path",
     "assert_never",

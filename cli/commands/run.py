@@ -159,8 +159,10 @@ def _show_tasks(script: str) -> int:
 
 
 def _show_info(task: Any) -> int:
+    from redun.task_hash import plain_source
+
     click.echo(f"Task {task.hash} {task.fullname}\n")
-    for line in task.source.splitlines():
+    for line in plain_source(task).splitlines():
         click.echo(f"  {line}".rstrip())
     click.echo()
     return 0

@@ -113,10 +113,5 @@ class Arguments:
 
 def _facts(job: Job, args_hash: bytes) -> job_info.JobInfo:
     """Return what a task may know of its job."""
-    recorded: Job | None = job
-    while recorded is not None and not recorded.recorder.records:
-        recorded = recorded.parent
-    ref = "" if recorded is None else str(getattr(recorded.recorder, "ref", ""))
-    number = job.number if recorded is job else 0
-    execution = ref.split("/")[1] if ref else ""
-    return job_info.JobInfo(execution, job.id, job.eval_hash.hex(), args_hash.hex(), dict(job.plan.options), number)
+    number = job.number if job.recorder.records else 0
+    return job_info.JobInfo(job.execution.id, job.id, job.eval_hash.hex(), args_hash.hex(), dict(job.plan.options), number)

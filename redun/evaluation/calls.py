@@ -444,7 +444,7 @@ class Calls:
         if knows_arguments and job.call is None:
             from redun.evaluation.failure import ErrorValue
 
-            told = ErrorValue.from_error(error)
+            told = ErrorValue(error)
             job.result_ref = job.recorder.encoder.encode(told)
             if job.result_ref[0] == LINK_MARK:
                 job.recorder.needs_value(job.result_ref, told)

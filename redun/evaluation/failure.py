@@ -15,40 +15,61 @@ if TYPE_CHECKING:
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _MOST_JOBS = 40
+_LARGEST_ERROR = 10_000
 
 
 class ErrorValue(Value):
-    """A recorded error: what is kept of an exception, for those who read the journal.
+    """A recorded error: the exception as far as it can be kept, and what is told of it.
 
     Args:
+        error: the exception. One that has no encoding, or a large one, is kept as a plain `Exception` with its type and text.
+        traceback: lines of its Python traceback; by default its own, frames of redun itself left out.
+
+    Attributes:
         error_type: full name of the exception's class.
         message: its text.
-        traceback: lines of its Python traceback, frames of redun itself left out.
     """
 
     type_name = "redun.ErrorValue"
 
-    def __init__(self, error_type: str, message: str, traceback: list[str]) -> None:
-        self.error_type = error_type
-        self.message = message
-        self.traceback = traceback
-
-    @classmethod
-    def from_error(cls, error: BaseException) -> ErrorValue:
-        """Make the record of an exception."""
+    def __init__(self, error: BaseException, traceback: list[str] | None = None) -> None:
         kind = type(error)
-        return cls(f"{kind.__module__}.{kind.__qualname__}", error_text(error), python_traceback(error))
+        self.error = error
+        self.error_type = f"{kind.__module__}.{kind.__qualname__}"
+        self.message = error_text(error)
+        self.traceback = python_traceback(error) if traceback is None else traceback
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"type": self.error_type, "message": self.message, "traceback": self.traceback}
+        state = {"type": self.error_type, "message": self.message, "traceback": self.traceback}
+        # A plain one says no more than that.
+        return state if type(self.error) is Exception or not _can_be_kept(self.error) else {**state, "error": self.error}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.error_type = state["type"]
         self.message = state["message"]
         self.traceback = state["traceback"]
+        error: BaseException | None = state.get("error")
+        if error is None:
+            plain = self.error_type == "builtins.Exception"
+            error = Exception(self.message if plain else f"{self.error_type.rpartition('.')[2]}: {self.message}")
+        self.error = error
 
     def __repr__(self) -> str:
         return f"ErrorValue({self.error_type}: {self.message})"
+
+
+def _can_be_kept(error: BaseException) -> bool:
+    """True if an exception has an encoding, small and whole."""
+    from redun.encoding import ValueEncoder
+    from redun.errors import EncodeError
+    from redun.store.objects import Flag
+
+    encoder = ValueEncoder()
+    try:
+        data = encoder.object(error)
+    except EncodeError:
+        return False
+    return len(data) <= _LARGEST_ERROR and not encoder.flags & (Flag.LINKS | Flag.EXPRESSION)
 
 
 def error_text(error: BaseException) -> str:
@@ -66,7 +87,12 @@ def _is_ours(filename: str) -> bool:
 def python_traceback(error: BaseException) -> list[str]:
     """Return the lines of an exception's traceback from the user's own code on, ending with the exception itself."""
     frames = list(traceback.extract_tb(error.__traceback__))
-    users = [frame for frame in frames if not _is_ours(frame.filename)]
+    # Made anew without columns, so that no line of carets is drawn below each.
+    users = [
+        traceback.FrameSummary(frame.filename, frame.lineno, frame.name, lookup_line=False, line=frame.line)
+        for frame in frames
+        if not _is_ours(frame.filename)
+    ]
     lines: list[str] = []
     for text in [*traceback.format_list(users), *traceback.format_exception_only(type(error), error)]:
         lines.extend(text.rstrip("\n").split("\n"))
@@ -101,7 +127,9 @@ def job_traceback(origin: Node | None, error: BaseException) -> list[str]:
 def _job_lines(job: Job) -> list[str]:
     task = job.plan.task
     code = getattr(task.func, "__code__", None)
-    definition = next((line for line in task.source.splitlines() if line.startswith(("def ", "async def "))), "")
+    definition = next(
+        (line.lstrip() for line in task.source.splitlines() if line.lstrip().startswith(("def ", "async def "))), ""
+    )
     where = f'File "{code.co_filename}", line {_definition_line(code)}' if code is not None else f"Task {job.plan.fullname}"
     lines = [f"  Job {job.short_id}: {where}, in {task.name}"]
     if definition:

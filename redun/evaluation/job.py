@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redun.evaluation.node import Node, Scope, State
 from redun.nested import ATOMS
@@ -57,6 +57,16 @@ def _forget_random() -> None:
 
 # A forked child must not hand out the ids that its parent will.
 os.register_at_fork(after_in_child=_forget_random)
+
+
+class ExecutionFacts(NamedTuple):
+    """What a job knows of its execution.
+
+    Attributes:
+        id: UUID; empty below `prov=False` on the root.
+    """
+
+    id: str
 
 
 class Job(Node):
@@ -115,6 +125,8 @@ class Job(Node):
     )
 
     expr: TaskExpression[Any]
+
+    STATUSES = ("PENDING", "RUNNING", "FAILED", "CACHED", "DONE", "TOTAL")
 
     def __init__(self, expr: Any, scope: Scope, plan: Plan, number: int) -> None:
         super().__init__(expr, scope)
@@ -182,13 +194,35 @@ class Job(Node):
         """The job in whose result this call stands."""
         return self.parent
 
+    @property
+    def status(self) -> str:
+        """PENDING, RUNNING, FAILED, CACHED or DONE."""
+        return self.column.name
+
+    @property
+    def execution(self) -> ExecutionFacts:
+        """The execution that it is a part of."""
+        recorded: Job | None = self
+        while recorded is not None and not recorded.recorder.records:
+            recorded = recorded.parent
+        ref = "" if recorded is None else str(getattr(recorded.recorder, "ref", ""))
+        return ExecutionFacts(ref.split("/")[1] if ref else "")
+
+    def recording_provenance(self) -> bool:
+        """True unless `prov=False` at or above it keeps it out of the call graph."""
+        return self.recorder.records
+
+    def get_export_options(self) -> dict[str, Any]:
+        """Return the options that jobs below inherit."""
+        return dict(self.exported or {})
+
     def get_options(self) -> dict[str, Any]:
         """Return the merged options of this job."""
         return dict(self.plan.options)
 
-    def get_option(self, name: str, default: Any = None, as_type: type | None = None) -> Any:
+    def get_option(self, key: str, default: Any = None, as_type: type | None = None) -> Any:
         """Return one merged option, converted to a type if one is given."""
-        value = self.plan.options.get(name, default)
+        value = self.plan.options.get(key, default)
         return value if as_type is None or value is None else as_type(value)
 
     def get_limits(self) -> dict[str, int]:
@@ -198,6 +232,9 @@ class Job(Node):
     def get_context(self) -> dict[str, Any]:
         """Return the context that `get_context` sees in it."""
         return dict(self.context or {})
+
+    def __repr__(self) -> str:
+        return f"Job(id={self.id}, task_name={self.task_name})"
 
     def count(self, column: Column) -> None:
         """Move the job to another column of its task's row in the status table."""

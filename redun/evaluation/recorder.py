@@ -111,7 +111,9 @@ class Recorder:
         if tags:
             self.tag(TASK, task.id, check_tags(tags))
         if task.version is not None:
-            self._sources[task.id] = self.encoder.encode(task.source)
+            from redun.task_hash import plain_source
+
+            self._sources[task.id] = self.encoder.encode(plain_source(task))
 
     def created(self, job: Job) -> None:
         """A job exists: it is written as running if a commit comes before its end."""

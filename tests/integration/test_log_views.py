@@ -25,8 +25,7 @@ def build_failure(store: FakeStore, number: int = 5) -> Run:
     run = Run(store, number)
     main, bad = run.task("w.main", "def main():\n    return bad(1)\n"), run.task("w.bad", "def bad(x):\n    return x / 0\n")
     error = ErrorValue(
-        "builtins.ZeroDivisionError",
-        "division by zero",
+        ZeroDivisionError("division by zero"),
         ['  File "wf.py", line 2, in bad', "    return x / 0", "ZeroDivisionError: division by zero"],
     )
     root = run.begin()

@@ -111,14 +111,21 @@ def test_nested_values() -> None:
 
 def test_a_pickle_whose_class_is_gone_is_shown_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone:
-        pass
+        def __init__(self, name: str, friend: Any = None) -> None:
+            self.name = name
+            self.friend = friend
 
     Gone.__qualname__ = "Gone"
     module = sys.modules[__name__]
     monkeypatch.setattr(module, "Gone", Gone, raising=False)
-    data = utils.pickle_dumps([Gone()])
+    data = utils.pickle_dumps([Gone("A", Gone("B"))])
     monkeypatch.delattr(module, "Gone")
-    assert repr(utils.pickle_preview(data)) == "[Gone()]"
+    (shown,) = utils.pickle_preview(data)
+    assert repr(shown) == "Gone(name='A', friend=Gone(name='B', friend=None))"
+    assert isinstance(shown, utils.PreviewClass)
+    assert shown.friend.name == "B"
+    with pytest.raises(AttributeError):
+        shown.nothing  # noqa: B018
     assert "Unpicklable" in repr(utils.pickle_preview(b"no pickle"))
     with pytest.raises(pickle.UnpicklingError):
         utils.pickle_preview(b"no pickle", raise_error=True)

@@ -73,7 +73,7 @@ def test_files_inside_are_found_with_the_id_that_they_have_alone() -> None:
 @pytest.mark.parametrize("lines", [[], ["  File x", "ValueError: no"]])
 def test_an_error_is_read_back(lines: list[str]) -> None:
     texts, encoder = reader()
-    failure = texts.failure(encoder.encode(ErrorValue("builtins.ValueError", "no", lines)))
+    failure = texts.failure(encoder.encode(ErrorValue(ValueError("no"), lines)))
     assert failure is not None
     assert failure.summary == "ValueError: no"
     assert list(failure.traceback) == lines
