@@ -49,6 +49,7 @@ __all__ = [
     "TaskOptionTypeError",
     "UnknownTypeError",
     "ValueEncodeError",
+    "WorkerLost",
 ]
 
 
@@ -101,6 +102,10 @@ class PromiseError(SchedulerError, ValueError):
 
 class ExecutorError(SchedulerError):
     """An executor cannot do what it was asked for; names the executor."""
+
+
+class WorkerLost(ExecutorError):
+    """The worker that ran a job has ended: it was killed, crashed, or ran out of memory; names job and worker."""
 
 
 class LimitError(SchedulerError, ValueError):

@@ -72,7 +72,12 @@ def resolve(module: str, qualname: str) -> Any:
 
 
 def _class_name(cls: type) -> list[str]:
-    return [cls.__module__, cls.__qualname__]
+    return [_module_name(cls.__module__), cls.__qualname__]
+
+
+def _module_name(name: str) -> str:
+    # What multiprocessing calls the main script in the processes that it starts.
+    return "__main__" if name == "__mp_main__" else name
 
 
 def value_form(value: Any) -> tuple[Form, bool]:
@@ -142,7 +147,7 @@ def _dataclass_state(value: Any) -> dict[str, Any]:
 
 
 def _function(value: Any) -> Form:
-    module = value.__module__ or "builtins"
+    module = _module_name(value.__module__ or "builtins")
     owner = getattr(value, "__self__", None)
     if owner is not None and not isinstance(owner, ModuleType):
         # A bound builtin such as [].append is an object, not a name.

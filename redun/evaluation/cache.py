@@ -57,12 +57,15 @@ class Cache:
     Args:
         store: the store.
         log: is told of misses that are worth a word.
+
+    Attributes:
+        source: where the store's objects are.
     """
 
     def __init__(self, store: Store, log: EventLog) -> None:
         source = store.source
         self._store = store
-        self._source = source
+        self.source = self._source = source
         self._history: dict[str, list[bytes]] = {}
         self._said: Job | None = None
         self._log = log

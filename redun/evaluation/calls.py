@@ -13,12 +13,13 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redun.context import merge
-from redun.errors import EncodeError, ValueEncodeError
+from redun.errors import EncodeError, RedunError, ValueEncodeError
 from redun.evaluation.arguments import Arguments
 from redun.evaluation.job import Column, Job
 from redun.evaluation.node import FINAL, Node, Scope, State
 from redun.evaluation.recorder import NoRecorder, Recorder
 from redun.evaluation.recovery import Recoveries
+from redun.executors.messages import EncodedResult
 from redun.nested import ATOMS, holds_expression, iter_leaves
 from redun.records import encode_call
 from redun.store.ids import LINK_MARK
@@ -272,6 +273,32 @@ class Calls:
         if not ok:
             self.evaluation.fail(job, result)
             return
+        if type(result) is EncodedResult:
+            self._take_encoded(job, result)
+        else:
+            self._take_result(job, result)
+
+    def _take_encoded(self, job: Job, result: EncodedResult) -> None:
+        """A worker process has encoded the result: take that over, unless the value has to be looked into."""
+        source = self.cache.source
+        try:
+            value = result.decode(getattr(source, "view", source.get))
+        except RedunError as error:
+            self.evaluation.fail(job, error)
+            return
+        registry = get_type_registry()
+        if result.flags & Flag.EXPRESSION or (
+            type(value) not in ATOMS and any(registry.has_postprocess(type(leaf)) for leaf in iter_leaves(value))
+        ):
+            self._take_result(job, value)
+            return
+        for oid, data in result.objects.items():
+            job.recorder.put(oid, data)
+        if result.ref[0] == LINK_MARK and not result.objects:
+            job.recorder.needs_value(result.ref, value)
+        self._reduce(job, value, result.ref, result.flags)
+
+    def _take_result(self, job: Job, result: Any) -> None:
         try:
             result = self._postprocess(job, result)
             ref = job.recorder.encoder.encode(result)

@@ -17,6 +17,9 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _MOST_JOBS = 40
 _LARGEST_ERROR = 10_000
 
+TOLD_ELSEWHERE = "__redun_traceback__"
+"""Attribute of an exception that came from another process: the lines of its traceback there."""
+
 
 class ErrorValue(Value):
     """A recorded error: the exception as far as it can be kept, and what is told of it.
@@ -86,6 +89,9 @@ def _is_ours(filename: str) -> bool:
 
 def python_traceback(error: BaseException) -> list[str]:
     """Return the lines of an exception's traceback from the user's own code on, ending with the exception itself."""
+    told: list[str] | None = getattr(error, TOLD_ELSEWHERE, None)
+    if told is not None:
+        return told
     frames = list(traceback.extract_tb(error.__traceback__))
     # Made anew without columns, so that no line of carets is drawn below each.
     users = [

@@ -96,6 +96,10 @@ class Recorder:
         """Have an object written."""
         self._objects[oid] = data
 
+    def pending(self, oid: bytes) -> bytes | None:
+        """Return an object that waits to be written."""
+        return self._objects.get(oid)
+
     def needs_object(self, oid: bytes, data: bytes) -> None:
         """Rely on an object that should be in the store; `data` is put if it is not."""
         self._needed_objects[oid] = data
@@ -365,6 +369,10 @@ class NoRecorder:
 
     def before_wait(self) -> float | None:
         """Nothing is waiting to be committed."""
+        return None
+
+    def pending(self, oid: bytes) -> bytes | None:
+        """Nothing waits to be written."""
         return None
 
     def call_record(self, call: bytes) -> CallRecord | None:

@@ -8,12 +8,12 @@ import shlex
 import socket
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from redun.context import merge
-from redun.errors import DryRunResult, ExecutorError, RedunError, SchedulerError, StoreError
+from redun.errors import DryRunResult, RedunError, SchedulerError, StoreError
 from redun.evaluation.cache import Cache
 from redun.evaluation.calls import Calls
 from redun.evaluation.current import get_current_scheduler, set_current_scheduler
@@ -30,6 +30,7 @@ from redun.evaluation.status import StatusClock, status_interval_s
 from redun.evaluation.text import format_value
 from redun.executors.base import Executor
 from redun.executors.collection import Executors
+from redun.executors.takes_back import TakesBack, refuse_in_importing_worker
 from redun.expression import Expression
 from redun.records import ExecutionRecord
 from redun.root import as_root
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from redun.store.repository import Store
 
 
-class Scheduler(Reports):
+class Scheduler(Reports, TakesBack):
     """Runs expressions.
 
     Args:
@@ -131,7 +132,7 @@ class Scheduler(Reports):
     def _executor_makers(self) -> dict[str, Any]:
         from redun.executors.registry import make_executor
 
-        sections = {"default": {"type": "local"}, **self._section("executors")}
+        sections = {"default": {"type": "local"}, "process": {"type": "process"}, **self._section("executors")}
         return {
             name: lambda name=name, section=section: make_executor(name, section, self) for name, section in sections.items()
         }
@@ -139,40 +140,6 @@ class Scheduler(Reports):
     def add_executor(self, executor: Executor) -> None:
         """Add an executor under its own name."""
         self.executors.add(executor)
-
-    def done_job(self, job: Job, result: Any, job_tags: Sequence[tuple[str, Any]] = ()) -> None:
-        """An executor hands back a job that has succeeded. Any thread; a job that was handed back already is ignored.
-
-        Args:
-            result: what its function returned.
-            job_tags: accepted; tags of jobs are given by the task option `tags`.
-        """
-        self._hand_back(job, True, result, job_tags)
-
-    def reject_job(
-        self, job: Job | None, error: Any, error_traceback: Any = None, job_tags: Sequence[tuple[str, Any]] = ()
-    ) -> None:
-        """An executor hands back a job that has failed. Any thread; a job that was handed back already is ignored.
-
-        Args:
-            job: None if it is the executor that has failed: the run ends.
-            error: the exception; anything else is told as the text of an `ExecutorError`.
-            error_traceback: accepted; the exception's own one is used.
-            job_tags: as in `done_job`.
-        """
-        if not isinstance(error, BaseException):
-            error = ExecutorError(str(error))
-        self._hand_back(job, False, error, job_tags)
-
-    def _hand_back(self, job: Job | None, succeeded: bool, result: Any, job_tags: Sequence[tuple[str, Any]]) -> None:
-        evaluation = self._evaluation
-        if evaluation is None:
-            # The run has ended in the meantime: nobody waits for this any more.
-            return
-        if job is None:
-            evaluation.completions.put(_Abort(result))
-            return
-        evaluation.completions.put((job, succeeded, result))
 
     @property
     def limits_used(self) -> dict[str, int]:
@@ -328,6 +295,7 @@ class Scheduler(Reports):
             raise SchedulerError(
                 "this scheduler is running already: return the expression from a task instead, or use another scheduler"
             )
+        refuse_in_importing_worker()
 
     def _new_evaluation(
         self,
@@ -461,16 +429,6 @@ def _user() -> str:
     except (KeyError, OSError):
         # A container may run under a user id that has no name.
         return str(os.getuid())
-
-
-class _Abort:
-    """A request to the loop: end the run with an error."""
-
-    def __init__(self, error: BaseException) -> None:
-        self._error = error
-
-    def __call__(self, evaluation: Evaluation) -> None:
-        raise self._error
 
 
 class _NoLease:

@@ -1,4 +1,4 @@
-"""The local executor: jobs on threads of this process.
+"""The local executor: jobs on threads of this process, or in processes of their own (`redun.executors.process`).
 
 Workers take jobs from one C queue and put results into another; a Python-level lock or future per job would cost more than a small
 task. One worker is enough while tasks take microseconds, so the pool starts small: the scheduler, when nothing has come back for a
@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from redun.errors import ConfigError, InternalError
+from redun.errors import ConfigError, ExecutorError, InternalError
 from redun.executors.base import Executor, run_job
 
 if TYPE_CHECKING:
     from redun.evaluation.job import Job
     from redun.executors.coroutines import CoroutineThread
+    from redun.executors.process import ProcessPool
 
 DEFAULT_MAX_WORKERS = 20
 THREAD_MODE = "thread"
@@ -26,19 +27,23 @@ _GROW_AFTER_S = 0.001
 
 
 class LocalExecutor(Executor):
-    """Runs jobs on threads.
+    """Runs jobs on threads, or in processes.
 
     Args:
         name: under which tasks ask for it.
         scheduler: the scheduler that it belongs to.
-        config: `max_workers`, the most threads there may be; `mode`; `scratch`.
-        mode: only threads so far.
+        config: `max_workers`, the most threads (and the most processes) there may be; `mode`; `start_method`; `scratch`.
+        mode: where jobs run that do not say so themselves (task option `mode`).
 
     Raises:
-        ConfigError: `max_workers` is no positive integer, or the mode is unknown.
+        ConfigError: `max_workers` is no positive integer, or mode or start method are unknown.
     """
 
     MODES: ClassVar[list[str]] = [THREAD_MODE, PROCESS_MODE]
+    _OLD_MODES: ClassVar[dict[str, str]] = {"threads": THREAD_MODE, "processes": PROCESS_MODE}
+    START_METHODS: ClassVar[list[str]] = ["fork", "spawn", "forkserver"]
+    # Forking a process that has threads may copy a lock that one of them holds; the fork server has none.
+    DEFAULT_START_METHOD: ClassVar[str] = "forkserver"
 
     def __init__(
         self,
@@ -48,14 +53,21 @@ class LocalExecutor(Executor):
         mode: str = THREAD_MODE,
     ) -> None:
         super().__init__(name, scheduler, config)
-        self.mode = str(self.config.get("mode", mode))
-        if self.mode != THREAD_MODE:
-            raise ConfigError(f"executor {name!r}: mode {self.mode!r} is not there yet, expected {THREAD_MODE!r}")
+        self.mode = self._checked("mode", self._OLD_MODES.get(mode := str(self.config.get("mode", mode)), mode), self.MODES)
+        method = str(self.config.get("start_method", self.DEFAULT_START_METHOD))
+        self.start_method = self._checked("start_method", method, self.START_METHODS)
         self._scratch = str(self.config.get("scratch", "/tmp/redun"))
         self.max_workers = _positive(name, self.config.get("max_workers", DEFAULT_MAX_WORKERS))
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._coroutines: CoroutineThread | None = None
+        self._pool: ProcessPool | None = None
+
+    def _checked(self, option: str, value: str, known: list[str]) -> str:
+        if value not in known:
+            expected = ", ".join(map(repr, known))
+            raise ConfigError(f"executor {self.name!r}: {option} {value!r} is unknown: expected one of {expected}")
+        return value
 
     def supports_async(self) -> bool:
         """Coroutines run on an event loop of their own."""
@@ -85,11 +97,22 @@ class LocalExecutor(Executor):
     def _take(self, jobs: Sequence[Job]) -> None:
         # The first job ever starts the first worker.
         put = self._jobs.put
+        for_processes: list[Job] = []
         for job in jobs:
-            if job.plan.is_async:
+            plan = job.plan
+            if plan.is_async:
                 self._submit_coroutine(job)
-            else:
+                continue
+            mode = plan.options.get("mode", self.mode)
+            if mode == THREAD_MODE:
                 put(job)
+            elif mode == PROCESS_MODE:
+                for_processes.append(job)
+            else:
+                error = ExecutorError(f"option mode={mode!r} of {plan.fullname}: expected one of {self.MODES}")
+                self._hand_back(job, False, error)
+        if for_processes:
+            self._process_pool().submit(for_processes)
         if not self._threads and not self._jobs.empty():
             self._start_worker()
 
@@ -101,6 +124,24 @@ class LocalExecutor(Executor):
                 raise InternalError(f"executor {self.name!r} was not started")
             self._coroutines = CoroutineThread(f"redun-{self.name}-async", self.scheduler, self._completions)
         self._coroutines.submit(job)
+
+    def _process_pool(self) -> ProcessPool:
+        if self._pool is None:
+            from redun.executors.process import ProcessPool
+            from redun.executors.worker import Settings
+            from redun.import_paths import get_import_paths
+
+            if self._completions is None:
+                raise InternalError(f"executor {self.name!r} was not started")
+            store = getattr(self._scheduler, "store", None)
+            if store is None or store.folder is None or store.exclusive or store.readonly:
+                # Workers cannot reach it: everything rides in the messages.
+                store = None
+            folder = None if store is None else str(store.folder.absolute())
+            settings = Settings(get_import_paths(), folder, self.start_method == "fork")
+            source = None if store is None else store.source
+            self._pool = ProcessPool(self.name, self.max_workers, self.start_method, settings, source, self._completions)
+        return self._pool
 
     def grow_after_s(self) -> float | None:
         """A millisecond, as long as jobs wait and there may be more workers."""
@@ -114,7 +155,7 @@ class LocalExecutor(Executor):
 
     def drop_waiting(self) -> list[Job]:
         """Give back the jobs that no worker has taken."""
-        dropped: list[Job] = []
+        dropped: list[Job] = [] if self._pool is None else self._pool.drop_waiting()
         try:
             while (job := self._jobs.get_nowait()) is not None:
                 dropped.append(job)
@@ -123,7 +164,10 @@ class LocalExecutor(Executor):
         return dropped
 
     def stop(self) -> None:
-        """Let workers end when they have finished what they run; jobs not begun are dropped."""
+        """Let threads end when they have finished what they run, end processes; jobs not begun are dropped."""
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool = None
         if self._coroutines is not None:
             self._coroutines.stop()
             self._coroutines = None
@@ -158,6 +202,19 @@ class LocalExecutor(Executor):
                 # A worker that waits must not keep a large result alive.
                 del result
             del job
+
+
+class ProcessExecutor(LocalExecutor):
+    """The local executor with processes in place of threads: `type = process`."""
+
+    def __init__(
+        self,
+        name: str = "process",
+        scheduler: Any = None,
+        config: Mapping[str, Any] | None = None,
+        mode: str = PROCESS_MODE,
+    ) -> None:
+        super().__init__(name, scheduler, config, mode)
 
 
 def _positive(name: str, value: Any) -> int:

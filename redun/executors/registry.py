@@ -19,6 +19,7 @@ _TYPES = {
     "gcp_batch": ("redun.executors.gcp_batch", "GCPBatchExecutor"),
     "k8s": ("redun.executors.k8s", "K8SExecutor"),
     "local": ("redun.executors.local", "LocalExecutor"),
+    "process": ("redun.executors.local", "ProcessExecutor"),
     "thread": ("redun.executors.local", "LocalExecutor"),
 }
 
@@ -202,5 +203,6 @@ def make_executor(name: str, section: Mapping[str, Any], scheduler: Any) -> Exec
 def _known() -> str:
     from redun.executors.absent import AbsentExecutor
 
-    served = [kind for kind in {*_TYPES, *_registered} if not issubclass(get_executor_class(kind) or Executor, AbsentExecutor)]
-    return ", ".join(map(repr, sorted(served)))
+    # Registered ones without importing what they name.
+    served = [kind for kind in _TYPES if not issubclass(get_executor_class(kind) or Executor, AbsentExecutor)]
+    return ", ".join(map(repr, sorted({*served, *_registered})))

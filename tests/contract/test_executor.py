@@ -33,6 +33,9 @@ class OneByOne(Executor):
 
 SECTIONS: dict[str, dict[str, Any]] = {
     "thread": {"type": "thread"},
+    "fork": {"type": "process", "start_method": "fork"},
+    "forkserver": {"type": "process"},
+    "spawn": {"type": "process", "start_method": "spawn"},
     "alias": {"type": "alias", "target": "default"},
     "plain": {"class": f"{__name__}:OneByOne"},
 }

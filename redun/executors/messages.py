@@ -1,0 +1,159 @@
+"""What travels between the scheduler and workers of other processes: jobs one way, results the other.
+
+Values travel in the encoding of the store, never as pickles of themselves: an argument as the object that was made for its hash, a result
+as the object that the worker made, whose id the scheduler takes over as it is. Large ones do not travel at all where both sides reach the
+store: the worker writes them there, or reads them from there, and only the id rides in the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from redun.encoding import ValueDecoder, ValueEncoder, restore, value_bytes
+from redun.errors import EncodeError, ValueEncodeError
+from redun.job_info import JobInfo
+from redun.store.ids import INLINE_MAX, LINK_MARK, link_ref, object_id
+from redun.store.objects import links
+from redun.store.rows import BLOB_ABOVE
+
+MOST_BYTES = 1 << 20
+"""Arguments above this are written to the store early rather than sent, if the worker reaches it."""
+
+OBJECT, STORED, PACKED = range(3)
+
+Part = tuple[int, bytes]
+"""An argument: OBJECT its object's bytes, STORED its id in the store, PACKED what `value_bytes` gives."""
+
+
+class JobMessage(NamedTuple):
+    """A job on its way to a worker.
+
+    Attributes:
+        key: number that the result carries.
+        module, task, task_id: where the task is defined, its fullname, and the id that it must have there.
+        args, kwargs: the arguments.
+        tells: send word when it begins.
+    """
+
+    key: int
+    module: str
+    task: str
+    task_id: bytes
+    args: list[Part]
+    kwargs: dict[str, Part]
+    tells: bool
+
+
+class ResultMessage(NamedTuple):
+    """What a worker sends back.
+
+    Attributes:
+        key: of the job; -1 for "I am ready".
+        begun: the job has begun, and nothing more.
+        duration_s: how long it ran.
+        result: what it returned; None if it failed.
+        error: `value_bytes` of its exception. trace: lines of the traceback.
+    """
+
+    key: int
+    begun: bool = False
+    duration_s: float = 0.0
+    result: EncodedResult | None = None
+    error: bytes = b""
+    trace: list[str] | None = None
+
+
+class EncodedResult(NamedTuple):
+    """A result that a worker has encoded.
+
+    Attributes:
+        ref: of the value (`redun.store.ids`).
+        flags: of its object (`redun.store.objects.Flag`).
+        objects: id -> bytes of the objects that must be in the store with it and are not.
+    """
+
+    ref: bytes
+    flags: int
+    objects: dict[bytes, bytes]
+
+    def decode(self, get: Callable[[bytes], bytes]) -> Any:
+        """Return the value.
+
+        Args:
+            get: gives objects of the store.
+
+        Raises:
+            DecodeError: what it names is not known here.
+        """
+        objects = self.objects
+        return ValueDecoder(lambda oid: objects[oid] if oid in objects else get(oid)).decode(self.ref)
+
+
+def argument(job: Any, ref: bytes, value: Any, source: Any) -> Part:
+    """Return an argument as it travels.
+
+    Args:
+        ref: its ref, as the job's record has it.
+        source: the store, if workers reach it, else None.
+
+    Raises:
+        EncodeError: it cannot be encoded.
+    """
+    if type(value) is JobInfo:
+        # Recorded as a blank one.
+        return PACKED, value_bytes(value)
+    if ref[0] != LINK_MARK:
+        return OBJECT, ref
+    oid = ref[1:]
+    data = job.recorder.pending(oid)
+    if data is not None and not links(data):
+        if len(data) <= MOST_BYTES or source is None:
+            return OBJECT, data
+        job.recorder.commit()
+        return STORED, oid
+    if data is None and source is not None and source.contains(oid):
+        return STORED, oid
+    return PACKED, value_bytes(value)
+
+
+def value_of(part: Part, get: Callable[[bytes], bytes]) -> Any:
+    """Return the value of an argument.
+
+    Raises:
+        DecodeError, ObjectNotFound, DamagedObject: it cannot be had.
+    """
+    kind, data = part
+    if kind == OBJECT:
+        return ValueDecoder(get).decode_object(data)
+    if kind == STORED:
+        return ValueDecoder(get).decode(link_ref(data))
+    return restore(data)
+
+
+def encode_result(value: Any, put: Callable[[dict[bytes, bytes]], None] | None) -> EncodedResult:
+    """Encode what a task returned.
+
+    Args:
+        put: writes objects to the store, if it can be reached: large ones go there.
+
+    Raises:
+        EncodeError: it cannot be recorded.
+    """
+    objects: dict[bytes, bytes] = {}
+    encoder = ValueEncoder(objects.__setitem__)
+    try:
+        data = encoder.object(value)
+    except EncodeError:
+        raise
+    except Exception as error:
+        raise ValueEncodeError(f"{type(error).__name__}: {error}") from error
+    flags = encoder.flags
+    if len(data) <= INLINE_MAX:
+        return EncodedResult(data, flags, objects)
+    oid = object_id(data)
+    objects[oid] = data
+    if put is not None and any(len(part) > BLOB_ABOVE for part in objects.values()):
+        put(objects)
+        objects = {}
+    return EncodedResult(link_ref(oid), flags, objects)

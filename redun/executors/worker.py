@@ -1,0 +1,159 @@
+"""A worker process: takes jobs from a pipe, one batch at a time, and sends each result as soon as it is there.
+
+It is alone with what it runs: a process group of its own, so that Ctrl-C on the terminal is for the scheduler to handle and everything
+that a task has started can be killed with it; and a lifeline, a pipe that nobody writes to, whose end means that the scheduler is gone.
+Imported in the fork server before any worker is forked, so that each finds redun loaded.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from redun.encoding import value_bytes
+from redun.errors import EncodeError, ExecutorError, ObjectNotFound, ValueEncodeError
+from redun.evaluation.failure import python_traceback
+from redun.executors.base import call_task
+from redun.executors.messages import JobMessage, ResultMessage, encode_result, value_of
+from redun.import_paths import add_import_path
+from redun.store.repository import Store
+from redun.store.sources.base import Batch
+from redun.task import get_task_registry
+
+
+class Settings(NamedTuple):
+    """What a worker has to know.
+
+    Attributes:
+        import_paths: folders to import workflow modules from, beside those of Python.
+        store: folder of the store, if workers may open it.
+        inherits: the worker is a fork of the scheduler's process, and has its tasks.
+    """
+
+    import_paths: list[str]
+    store: str | None
+    inherits: bool
+
+
+def work(connection: Connection, lifeline: Connection, settings: Settings) -> None:
+    """Be a worker; does not return before the scheduler says so or is gone."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Not a thread of `threading`: tasks that look at threads, or fork, find themselves alone.
+    _thread.start_new_thread(_watch, (lifeline,))
+    for path in reversed(settings.import_paths):
+        add_import_path(path)
+    worker = _Worker(settings)
+    try:
+        connection.send(ResultMessage(-1))
+        while (batch := connection.recv()) is not None:
+            for message in batch:
+                if message.tells:
+                    connection.send(ResultMessage(message.key, begun=True))
+                connection.send(worker.run(message))
+    except (EOFError, OSError):
+        # The scheduler is gone.
+        _end_all()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(0)
+
+
+def _watch(lifeline: Connection) -> None:
+    try:
+        lifeline.poll(None)
+    finally:
+        _end_all()
+
+
+def _end_all() -> None:
+    os.killpg(os.getpid(), signal.SIGKILL)
+
+
+class _Worker:
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.store
+        self._inherits = settings.inherits
+        self._store: Store | None = None
+        self._tasks: dict[bytes, Any] = {}
+
+    def run(self, message: JobMessage) -> ResultMessage:
+        """Run one job."""
+        started = time.monotonic()
+        try:
+            task = self._tasks.get(message.task_id) or self._find(message)
+            args = [value_of(part, self._get) for part in message.args]
+            kwargs = {name: value_of(part, self._get) for name, part in message.kwargs.items()}
+            result = call_task(task, args, kwargs)
+            try:
+                encoded = encode_result(result, self._put if self._folder is not None else None)
+            except EncodeError as error:
+                raise ValueEncodeError(f"the result of {message.task} cannot be recorded: {error}") from error
+        except BaseException as error:
+            return ResultMessage(
+                message.key,
+                duration_s=time.monotonic() - started,
+                error=_error_bytes(error),
+                trace=python_traceback(error),
+            )
+        return ResultMessage(message.key, duration_s=time.monotonic() - started, result=encoded)
+
+    def _find(self, message: JobMessage) -> Any:
+        registry = get_task_registry()
+        task = registry.get(message.task)
+        if task is None and not (self._inherits and message.module in sys.modules):
+            before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+            try:
+                import_module(message.module)
+            finally:
+                sys.dont_write_bytecode = before
+            task = registry.get(message.task)
+        if task is None:
+            raise ExecutorError(
+                f"module {message.module!r} does not define task {message.task!r} when a worker imports it: tasks that run in "
+                "processes must be defined at the top of a module, or use start_method = fork"
+            )
+        if task.id != message.task_id:
+            raise ExecutorError(
+                f"task {message.task!r} of module {message.module!r} is another one in the worker than in the scheduler: "
+                "its file has changed since the run began, or what it is made of differs from import to import; run again"
+            )
+        self._tasks[message.task_id] = task
+        return task
+
+    def _open(self) -> Store:
+        if self._store is None:
+            if self._folder is None:
+                raise ExecutorError("this worker has no store")
+            self._store = Store.open(Path(self._folder), create=False)
+        return self._store
+
+    def _get(self, oid: bytes) -> bytes:
+        source = self._open().source
+        view: Callable[[bytes], bytes] = getattr(source, "view", source.get)
+        try:
+            return view(oid)
+        except ObjectNotFound:
+            source.refresh()
+            return view(oid)
+
+    def _put(self, objects: dict[bytes, bytes]) -> None:
+        self._open().source.commit(Batch(objects))
+
+
+def _error_bytes(error: BaseException) -> bytes:
+    try:
+        return value_bytes(error)
+    except Exception:
+        return value_bytes(Exception(f"{type(error).__qualname__}: {error}"))

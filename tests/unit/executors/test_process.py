@@ -1,0 +1,234 @@
+"""Worker processes: what they import, what they leave in the store, and what becomes of jobs whose worker dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redun import Scheduler, catch, task
+from redun.errors import ConfigError, ExecutorError, WorkerLost
+from redun.executors.base import Executor
+from redun.executors.messages import EncodedResult
+from redun.store.repository import Store
+
+redun_namespace = "processes"
+METHODS = ["fork", "forkserver", "spawn"]
+
+
+def processes(method: str = "forkserver", store: Store | None = None, **section: Any) -> Scheduler:
+    section = {"type": "process", "start_method": method, **section}
+    return Scheduler(config={"executors": {"process": section}}, store=store, logger=False)
+
+
+@task(executor="process")
+def whoami(x: int = 0) -> tuple[int, int]:
+    return os.getpid(), threading.active_count()
+
+
+@task(executor="process")
+def kill_self(x: int = 0) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task(executor="process")
+def exit_at_once() -> None:
+    os._exit(7)
+
+
+@task(executor="process")
+def square(x: int) -> int:
+    return x * x
+
+
+@task(executor="process")
+def blob(size: int) -> bytes:
+    return b"b" * size
+
+
+@task(executor="process")
+def first_byte(data: bytes) -> int:
+    return data[0]
+
+
+@task(executor="process")
+def pids(folder: str, number: int) -> int:
+    Path(folder, str(number)).touch()
+    while len(os.listdir(folder)) < 2:
+        time.sleep(0.002)
+    return os.getpid()
+
+
+@task()
+def lost(error: Exception) -> str:
+    return type(error).__name__
+
+
+@task(executor="process")
+def leaves_a_child(folder: str) -> int:
+    child = subprocess.Popen(["sleep", "1000"])
+    Path(folder, "child").write_text(str(child.pid))
+    os.kill(os.getpid(), signal.SIGKILL)
+    return child.pid
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_tasks_run_elsewhere_and_alone(method: str, tmp_path: Path) -> None:
+    pid, threads = processes(method).run(whoami())
+    assert pid != os.getpid()
+    assert threads == 1
+    assert not is_alive(pid)
+    one, two = processes(method).run([pids(str(tmp_path), 1), pids(str(tmp_path), 2)])
+    assert one != two
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_worker_that_is_killed_fails_its_job_and_the_pool_goes_on(method: str) -> None:
+    scheduler = processes(method, max_workers=2)
+    found = scheduler.run([catch(kill_self(), WorkerLost, lost), *[square(i) for i in range(50)]])
+    assert found == ["WorkerLost", *[i * i for i in range(50)]]
+    with pytest.raises(
+        WorkerLost, match=r"worker process \d+ of executor 'process' was killed by signal SIGKILL: maybe.*kill_self"
+    ):
+        scheduler.run(kill_self())
+    with pytest.raises(WorkerLost, match=r"ended with status 7 while it ran processes.exit_at_once"):
+        scheduler.run(exit_at_once())
+
+
+def test_many_deaths_in_one_run() -> None:
+    scheduler = processes("fork", max_workers=3)
+    calls = [[catch(kill_self(i), WorkerLost, lost), square(i)] for i in range(20)]
+    assert scheduler.run(calls) == [["WorkerLost", i * i] for i in range(20)]
+
+
+def test_what_a_killed_task_had_started_is_killed(tmp_path: Path) -> None:
+    with pytest.raises(WorkerLost):
+        processes().run(leaves_a_child(str(tmp_path)))
+    pid = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 10
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_alive(pid)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_large_results_go_straight_into_the_store(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[EncodedResult] = []
+    decode = EncodedResult.decode
+    monkeypatch.setattr(EncodedResult, "decode", lambda self, get: (taken.append(self), decode(self, get))[1])
+    with Store.open(tmp_path / "store") as store:
+        assert processes(method, store).run(first_byte(blob(200_000))) == ord("b")
+        large = [result for result in taken if result.ref[0] == 0]
+        assert len(large) == 1
+        assert large[0].objects == {}
+        assert store.source.contains(large[0].ref[1:])
+        assert processes(method, store).run(first_byte(blob(200_000))) == ord("b")
+
+
+def test_results_are_the_same_objects_as_those_of_threads(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store") as store:
+        calls = [blob(50), blob(5_000), square(3)]
+        expected = [b"b" * 50, b"b" * 5_000, 9]
+        assert processes("fork", store).run(calls) == expected
+        scheduler = Scheduler(store=store, logger=False)
+        # One that runs nothing.
+        scheduler.add_executor(Executor("process"))
+        assert scheduler.run(calls) == expected
+
+
+def test_tasks_that_workers_cannot_import_say_so() -> None:
+    @task(executor="process")
+    def inner() -> int:
+        return 1
+
+    with pytest.raises(ExecutorError, match=r"does not define task 'processes.inner'.*start_method = fork"):
+        processes().run(inner())
+    assert processes("fork").run(inner()) == 1
+
+
+MAIN = """
+from dataclasses import dataclass
+from redun import Scheduler, task
+
+redun_namespace = "main"
+
+@dataclass
+class Point:
+    x: int
+
+@task(executor="process")
+def move(point: Point) -> Point:
+    return Point(point.x + 1)
+
+GUARD
+    scheduler = Scheduler(config={"executors": {"process": {"type": "process", "start_method": "METHOD"}}}, logger=False)
+    print(scheduler.run(move(move(Point(1)))))
+"""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_tasks_and_classes_of_the_main_script(method: str, tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(MAIN.replace("METHOD", method).replace("GUARD", "if __name__ == '__main__':"))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("Point(x=3)\n", 0), done.stderr
+
+
+def test_a_main_script_without_a_guard_is_told(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(MAIN.replace("METHOD", "spawn").replace("GUARD", "if True:"))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "put what starts it below `if __name__ == '__main__':`" in done.stderr
+    assert "before it was ready" in done.stderr
+
+
+def test_workers_end_with_the_scheduler_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(
+        "import os, time\nfrom pathlib import Path\nfrom redun import Scheduler, task\nredun_namespace = 'main'\n"
+        "@task(executor='process')\ndef stay():\n    Path('pid').write_text(str(os.getpid()))\n    time.sleep(1000)\n"
+        "if __name__ == '__main__':\n    Scheduler(logger=False).run(stay())\n"
+    )
+    program = subprocess.Popen([sys.executable, str(script)], cwd=tmp_path)
+    pid_file = tmp_path / "pid"
+    while not (pid_file.exists() and pid_file.read_text()):
+        assert program.poll() is None
+        time.sleep(0.01)
+    program.kill()
+    program.wait()
+    worker = int(pid_file.read_text())
+    deadline = time.monotonic() + 10
+    while is_alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_alive(worker)
+
+
+@pytest.mark.parametrize(("option", "value"), [("mode", "fibre"), ("start_method", "clone"), ("max_workers", "none")])
+def test_bad_options_are_refused(option: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"{option}.*'{value}'"):
+        processes(
+            **{option: value} if option != "start_method" else {}, method=value if option == "start_method" else "fork"
+        ).run(square(1))
+
+
+def test_the_mode_of_a_task_beats_that_of_its_executor() -> None:
+    scheduler = Scheduler(logger=False)
+    assert scheduler.run(whoami.options(executor="default", mode="process")())[0] != os.getpid()
+    assert scheduler.run(whoami.options(executor="process", mode="thread")(1))[0] == os.getpid()
+    with pytest.raises(ExecutorError, match="mode='fibre'"):
+        scheduler.run(whoami.options(mode="fibre")(2))
