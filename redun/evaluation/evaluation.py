@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from redun.encoding import value_id
 from redun.errors import CircularCall, DryRunResult, InternalError, RedunError, SchedulerError
 from redun.evaluation.defaults import Default, DefaultExpression
-from redun.evaluation.job import Job
+from redun.evaluation.job import Job, new_job_id
 from redun.evaluation.node import FINAL, Node, Operation, Root, Scope, State
 from redun.evaluation.promised import Awaited
 from redun.expression import Expression, SchedulerExpression, SimpleExpression, TaskExpression, ValueExpression
@@ -203,7 +203,8 @@ class Evaluation:
 
     def new_thread(self, forked: Forked) -> str:
         """Note a thread; return the id by which `join_thread` finds it."""
-        thread_id = str(len(self.threads) + 1)
+        # Unique beyond this run: a thread may be an argument of a sub-run in this process, which has threads of its own.
+        thread_id = new_job_id().hex()
         self.threads[thread_id] = forked
         self.threads_running += 1
         return thread_id

@@ -205,6 +205,18 @@ def test_a_subrun_in_a_thread_in_a_subrun(store: Store) -> None:
     assert run(subrun(inner(), executor="other"), store) == 3
 
 
+def test_a_thread_given_to_a_subrun_is_not_taken_for_one_of_its_own(store: Store) -> None:
+    @task()
+    def join_own(given: Any) -> Any:
+        return [join_thread(fork_thread(after(10))), join_thread(given)]
+
+    @task()
+    def giving() -> Any:
+        return subrun(join_own(fork_thread(after(1))), executor="other")
+
+    assert run(giving(), store) == [11, 2]
+
+
 def test_extend_run_adds_jobs_below_one_that_is_known(store: Store) -> None:
     run(outer(1), store)
     provenance = Provenance(store)
