@@ -30,8 +30,29 @@ class _Gone:
         return id(self)
 
 
+class _Handle(_Gone):
+    """Stands for a handle, whether its class is there or not: to show one is no reason to open what it leads to."""
+
+    def __repr__(self) -> str:
+        from redun.handle import get_fullname
+
+        fullname = get_fullname(self.state["namespace"], self.state["name"])
+        return f"{self.what}(fullname={fullname}, hash={self.state['hash'][:8]})"
+
+
+def _is_handle(state: Any) -> bool:
+    return (
+        isinstance(state, list)
+        and len(state) == 2
+        and isinstance(state[1], dict)
+        and {"name", "namespace", "class_name", "call_hash", "hash"} <= state[1].keys()
+    )
+
+
 def _lenient(code: int) -> Callable[[Any], Any]:
     def revive(state: Any) -> Any:
+        if code == UserExt.VALUE and _is_handle(state):
+            return _Handle(*state)
         try:
             return REVIVE[code](state)
         except Exception:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,6 +81,7 @@ compiling = pytest.mark.parametrize("example", ["02_compile"], indirect=True)
         ("01_hello_world", "hello_world.py", "main", 3),
         ("02_compile", "make.py", "make", 9),
         ("02_compile", "make2.py", "make", 10),
+        ("20_etl_sqlite", "etl.py", "main", 6),
     ],
     indirect=["example"],
 )
@@ -106,6 +109,26 @@ def test_hello_reruns_what_changed(example: Example) -> None:
     assert (code.out, code.ran()) == ("'Hello, Venus!'\n", {"get_planet": 1, "greeter": 1})
     example.edit("hello_world.py", '"Venus"', '"World"')
     assert example.run("hello_world.py", "main").ran() == {}
+
+
+@pytest.mark.parametrize("example", ["20_etl_sqlite"], indirect=True)
+def test_etl_reruns_what_changed(example: Example) -> None:
+    def spent() -> list[int]:
+        with contextlib.closing(sqlite3.connect(example.folder / "shop.db")) as shop:
+            return [total for (total,) in shop.execute("SELECT total FROM spent ORDER BY city")]
+
+    example.run("etl.py", "main")
+    assert spent() == [180, 300, 180]
+    example.edit("etl.py", "sum(price)", "max(price)")
+    assert example.run("etl.py", "main").ran() == {"summarize": 1, "report": 1}
+    assert spent() == [120, 300, 180]
+    example.edit("etl.py", "max(price)", "sum(price)")
+    assert example.run("etl.py", "main").ran() == {"summarize": 1}
+    assert spent() == [180, 300, 180]
+    example.edit("people.csv", "Alan,London", "Alan,Manchester")
+    edited = example.run("etl.py", "main")
+    assert edited.ran() == {"main": 1, "load": 1, "summarize": 1, "report": 1}
+    assert "('Manchester', 60)" in edited.out
 
 
 @compiling
