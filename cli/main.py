@@ -30,6 +30,7 @@ VERBS = {
     "run": Verb("redun.cli.commands.run", "Run a task of a script or module."),
     "log": Verb("redun.cli.commands.log", "Show what ran, and where values and files came from."),
     "config": Verb("redun.cli.commands.config", "Show the configuration in force and where it comes from."),
+    "tag": Verb("redun.cli.commands.tag", "List, add, change and remove tags of what ran."),
     "help": Verb("redun.cli.commands.help", "Show help for redun or one of its commands."),
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from redun.cli.session import current_session
+from redun.cli.tags import wanted_tags
 from redun.provenance import Status
 
 
@@ -47,6 +48,8 @@ def _listed(name: str, help_text: str, *others: str, callback: Callable[..., Any
 @_listed("task-hash", "Only of tasks whose hash begins so.")
 @_listed("value-type", "Only values of this type, such as builtins.int or redun.File.")
 @_listed("file-path", "Only files of this path, or pattern (*.txt).")
+@click.option("-t", "--tag", "tag", multiple=True, callback=wanted_tags, metavar="K[=V]", help="Only what has this tag.")
+@click.option("--exec-tag", multiple=True, callback=wanted_tags, metavar="K[=V]", help="Only of executions that have this tag.")
 @click.option("--count", is_flag=True, help="Only count.")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N of each kind.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="json: one object per line.")
@@ -76,6 +79,7 @@ def command(
       redun log results/table.csv     where this file came from
       redun log --job --status FAILED
       redun log --file --file-path '*.csv'
+      redun log --value --tag checked=true
     """
     from redun.cli.render.output import show
     from redun.cli.render.selection import KINDS, Filters, Form, LogView

@@ -11,7 +11,7 @@ import click
 
 from redun.cli.errors import FAILED, is_users
 from redun.cli.session import Session, current_session
-from redun.cli.tags import execution_tags, nested, pairs
+from redun.cli.tags import nested, pairs, tag_pairs
 from redun.cli.values import Selection
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
 @click.option(
     "-o", "--option", "options", multiple=True, callback=pairs, metavar="K=V", help="Override an option of every task."
 )
-@click.option("-t", "--tag", "tags", multiple=True, callback=pairs, metavar="K=V", help="Tag the execution.")
+@click.option("-t", "--tag", "tags", multiple=True, callback=tag_pairs, metavar="K=V", help="Tag the execution.")
 @click.option("-u", "--user", metavar="NAME", help="Tag user; by default who runs it.")
 @click.option("-p", "--project", metavar="NAME", help="Tag project; by default the task's namespace.")
 @click.option("--doc", metavar="TEXT", help="Tag doc: what this execution is for.")
@@ -206,7 +206,7 @@ def _run(
                 exec_argv=["redun", *session.argv],
                 dryrun=options["dryrun"],
                 cache=not options["no_cache"],
-                tags=execution_tags(options["tags"], options["user"], options["project"], options["doc"], task.namespace),
+                tags=_tags(task, options),
                 context=context,
                 execution_id=options["execution_id"],
                 option_overrides=dict(options["options"]),
@@ -241,6 +241,15 @@ def _debug(error: BaseException) -> None:
         own = own.tb_next
     sys.stderr.write(f"redun: {type(error).__name__}: {error}; the debugger starts where it was raised\n")
     pdb.post_mortem(own or error.__traceback__)
+
+
+def _tags(task: Any, options: dict[str, Any]) -> list[tuple[str, Any]]:
+    from redun.cli.default_tags import execution_tags
+
+    # The checkout that counts is the one that the workflow's code is in, wherever it is run from.
+    code = getattr(task.func, "__code__", None)
+    folder = Path(code.co_filename).parent if code is not None else Path()
+    return execution_tags(options["tags"], options["user"], options["project"], options["doc"], task.namespace, folder)
 
 
 def _context(file: str | None, given: list[tuple[str, Any]]) -> dict[str, Any]:

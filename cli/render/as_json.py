@@ -12,7 +12,7 @@ VERSION = 1
 
 
 def dump(record: dict[str, Any]) -> str:
-    """Return a record as one line. What has no JSON form (a tag's odd value) becomes its repr."""
+    """Return a record as one line. What has no JSON form becomes its repr."""
     return json.dumps(record, sort_keys=True, default=repr)
 
 
@@ -30,6 +30,9 @@ class RecordJson:
     def __init__(self, provenance: Provenance) -> None:
         self._provenance = provenance
 
+    def _tags(self, record: Execution | Job | Call | Task | Value | FileUse) -> list[list[Any]]:
+        return [[key, value] for key, value in self._provenance.tags.of(record)]
+
     def execution(self, execution: Execution, with_jobs: bool = False) -> dict[str, Any]:
         """An execution, with its jobs if asked for."""
         record: dict[str, Any] = {
@@ -45,7 +48,7 @@ class RecordJson:
             "pid": execution.pid,
             "cwd": execution.cwd,
             "redun_version": execution.version,
-            "tags": [[key, value] for key, value in execution.tags],
+            "tags": self._tags(execution),
         }
         if with_jobs:
             record["jobs"] = [self.job(job) for _, job in self._provenance.job_tree(execution)]
@@ -67,6 +70,7 @@ class RecordJson:
             "cached": job.status.name == "CACHED",
             "start_time": iso_time(job.start_us),
             "end_time": iso_time(job.end_us),
+            "tags": self._tags(job),
             "children": [child.id for child in self._provenance.children(job)],
         }
         if detail:
@@ -89,6 +93,7 @@ class RecordJson:
             "task_hash": call.task_hash,
             "args": [self._argument(argument) for argument in call.arguments],
             "result": self._brief(call.result),
+            "tags": self._tags(call),
             "failed": call.failed,
             "error": error,
             "children": list(call.children),
@@ -114,6 +119,7 @@ class RecordJson:
             "fullname": task.fullname,
             "source": task.source,
             "task_version": task.version,
+            "tags": self._tags(task),
         }
 
     def value(self, value: Value) -> dict[str, Any]:
@@ -122,6 +128,7 @@ class RecordJson:
             "_type": "Value",
             "_version": VERSION,
             **self._brief(value),
+            "tags": self._tags(value),
             "produced_by": self._provenance.producing(value),
             "consumed_by": self._provenance.consuming(value),
         }
@@ -134,6 +141,7 @@ class RecordJson:
             "path": use.path,
             "value_hash": use.value.id,
             "mode": use.mode.strip(),
+            "tags": self._tags(use),
             "time": iso_time(use.time_us),
             "produced_by": self._provenance.producer(use.value),
         }

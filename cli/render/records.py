@@ -7,7 +7,7 @@ from itertools import islice
 
 from redun.cli.render import words
 from redun.cli.render.flow import MAX_SECTIONS, flow_lines
-from redun.provenance import Argument, Call, Candidate, FileUse, Job, NotRecorded, Provenance, Task, Value
+from redun.provenance import Argument, Call, Candidate, Execution, FileUse, Job, NotRecorded, Provenance, Task, Value
 
 LISTED = 10
 """How many related records a full view names before it only counts."""
@@ -38,31 +38,40 @@ class RecordText:
         arguments = self._provenance.arguments(job)
         inside = "..." if arguments is None else self._arguments(arguments)
         name = job.id if whole_id else job.id[:8]
-        return f"Job {name} {words.label(job.status)} {words.local_time(job.start_us)}:  {job.task_name}({inside})"
+        call = f"{job.task_name}({inside}){self.tags(job)}"
+        return f"Job {name} {words.label(job.status)} {words.local_time(job.start_us)}:  {call}"
+
+    def execution_line(self, execution: Execution, whole_id: bool = False) -> str:
+        """`Exec 88d2ff3c [ DONE ] 2026-11-21 07:52:50:  run flow.py main (user=me)`."""
+        return words.execution_line(execution, self._provenance.tags.of(execution), whole_id)
+
+    def tags(self, record: Execution | Job | Call | Task | Value | FileUse) -> str:
+        """` (key=value, ...)`, empty if a record has no tags."""
+        return words.tags(self._provenance.tags.of(record))
 
     def call_line(self, call: Call) -> str:
         """`CallNode 6188527b ns.greeter`."""
-        return f"CallNode {words.short(call.id)} {call.task_name}"
+        return f"CallNode {words.short(call.id)} {call.task_name}{self.tags(call)}"
 
     def task_line(self, task: Task) -> str:
         """`Task bc98d85b ns.greeter`."""
-        return f"Task {words.short(task.hash)} {task.fullname}"
+        return f"Task {words.short(task.hash)} {task.fullname}{self.tags(task)}"
 
     def value_line(self, value: Value) -> str:
         """`Value 58dc3a20 builtins.str 'World'`."""
         text = words.clip(self._provenance.text(value))
-        return f"Value {words.short(value.id)} {self._provenance.type_name(value)} {text}"
+        return f"Value {words.short(value.id)} {self._provenance.type_name(value)} {text}{self.tags(value)}"
 
     def file_line(self, use: FileUse) -> str:
         """`File 2b6a7ce0 2026-11-21 11:41:42 rw lib.o`."""
-        return f"File {words.short(use.value.id)} {words.local_time(use.time_us)} {use.mode} {use.path}"
+        return f"File {words.short(use.value.id)} {words.local_time(use.time_us)} {use.mode} {use.path}{self.tags(use)}"
 
     def candidate_line(self, candidate: Candidate) -> str:
         """A line that tells what an ambiguous id may mean: kind, whole id, and what helps to recognise it."""
         kind, found = candidate.kind, candidate.id
         try:
             if kind == "execution":
-                return words.execution_line(self._provenance.execution(found), whole_id=True)
+                return self.execution_line(self._provenance.execution(found), whole_id=True)
             if kind == "job":
                 return self.job_line(self._provenance.job(found), whole_id=True)
             if kind == "call":
@@ -111,7 +120,7 @@ class RecordText:
         return f"Traceback: {' > '.join(parts)}"
 
     def _call_head(self, call: Call) -> Iterator[str]:
-        yield f"CallNode {call.id} {call.task_name}"
+        yield f"CallNode {call.id} {call.task_name}{self.tags(call)}"
         yield f"  Args:   {self._arguments(call.arguments)}".rstrip()
         failure = self._provenance.failure(call)
         if failure is not None:
@@ -127,7 +136,7 @@ class RecordText:
             yield f"Task {task_hash} is not in the store any more"
             yield ""
             return
-        yield f"Task {task.hash} {task.fullname}"
+        yield f"Task {task.hash} {task.fullname}{self.tags(task)}"
         yield ""
         yield from self._source(task)
         yield ""
@@ -198,14 +207,14 @@ class RecordText:
 
     def task(self, task: Task) -> Iterator[str]:
         """Yield a task's source as it was, and the jobs that it had."""
-        yield f"Task {task.hash} {task.fullname}"
+        yield f"Task {task.hash} {task.fullname}{self.tags(task)}"
         yield from self._jobs(self._provenance.jobs_of_task(task.hash))
         yield ""
         yield from self._source(task)
 
     def value(self, value: Value) -> Iterator[str]:
         """Yield a value's type and repr, the calls that made and used it, the files in it, and its dataflow."""
-        yield f"Value {value.id} {self._provenance.type_name(value)}"
+        yield f"Value {value.id} {self._provenance.type_name(value)}{self.tags(value)}"
         yield words.clip(self._provenance.text(value), 20_000 if self._max_sections > MAX_SECTIONS else 2 * words.CALL_MAX)
         yield ""
         inside = self._provenance.subvalues(value)
@@ -222,7 +231,7 @@ class RecordText:
 
     def file(self, use: FileUse) -> Iterator[str]:
         """Yield the job that produced a file (or used it last, if none did), with its dataflow."""
-        yield f"File {words.short(use.value.id)} {use.path}"
+        yield f"File {words.short(use.value.id)} {use.path}{self.tags(use)}"
         call_id = self._provenance.producer(use.value)
         heading = "Produced by"
         if call_id is None:

@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any
 
-from redun.cli.render import words
 from redun.cli.render.as_json import RecordJson, dump
 from redun.cli.render.records import RecordText
 from redun.cli.render.tree import execution_lines
@@ -24,6 +23,7 @@ from redun.provenance import (
     Task,
     Value,
     is_id_prefix,
+    matches,
     matches_name,
 )
 
@@ -37,7 +37,10 @@ Record = Execution | Job | Call | Task | Value | FileUse
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the user asked to see; empty means anything. Ids are prefixes, names of tasks full or bare."""
+    """What the user asked to see; empty means anything. Ids are prefixes, names of tasks full or bare.
+
+    A tag is a key and a value, which may be `ANY_VALUE`; of several tags all must be there.
+    """
 
     exec_id: tuple[str, ...] = ()
     exec_status: frozenset[Status] = frozenset()
@@ -47,6 +50,8 @@ class Filters:
     task_hash: tuple[str, ...] = ()
     value_type: tuple[str, ...] = ()
     file_path: tuple[str, ...] = ()
+    tag: tuple[tuple[str, Any], ...] = ()
+    exec_tag: tuple[tuple[str, Any], ...] = ()
 
     def kinds(self) -> tuple[str, ...]:
         """Return the kinds of records that these filters are about, if the user named none."""
@@ -97,7 +102,7 @@ class LogView:
             NotRecorded: there is no such thing; AmbiguousId: there are several.
         """
         if what is not None:
-            return self._one(self._find(what, kinds))
+            return self._one(self.find(what, kinds))
         if kinds:
             return self._lists(kinds, filters)
         recent = self._lists(filters.kinds(), filters, limit=self._form.limit if self._form.limit is not None else _RECENT)
@@ -107,7 +112,8 @@ class LogView:
 
     # -- one thing
 
-    def _find(self, what: str, kinds: Sequence[str]) -> Record:
+    def find(self, what: str, kinds: Sequence[str] = ()) -> Record:
+        """Return the one thing that a user means; see `lines`."""
         provenance = self._provenance
         if what == "-" or what.startswith("~"):
             return provenance.execution(what)
@@ -168,7 +174,7 @@ class LogView:
 
     def _record_line(self, record: Record) -> str:
         if isinstance(record, Execution):
-            return words.execution_line(record)
+            return self._text.execution_line(record)
         views: dict[type, Callable[[Any], str]] = {
             Job: self._text.job_line,
             Call: self._text.call_line,
@@ -228,7 +234,10 @@ class LogView:
             "value": self._values,
             "file": self._files,
         }
-        return records[kind](filters)
+        found = records[kind](filters)
+        if not filters.tag:
+            return found
+        return (record for record in found if matches(self._provenance.tags.of(record), filters.tag))
 
     def _executions(self, filters: Filters) -> Iterator[Execution]:
         statuses = filters.exec_status or (filters.status if not filters.job_id else frozenset())
@@ -241,6 +250,8 @@ class LogView:
                 continue
             if filters.job_id and execution.id not in jobs_of:
                 continue
+            if filters.exec_tag and not matches(self._provenance.tags.of(execution), filters.exec_tag):
+                continue
             yield execution
 
     def _executions_of_tasks(self, filters: Filters) -> set[str] | None:
@@ -252,7 +263,7 @@ class LogView:
         return having
 
     def _jobs(self, filters: Filters) -> Iterator[Job]:
-        of_executions = Filters(exec_id=filters.exec_id, exec_status=filters.exec_status)
+        of_executions = Filters(exec_id=filters.exec_id, exec_status=filters.exec_status, exec_tag=filters.exec_tag)
         for execution in self._executions(of_executions):
             try:
                 jobs = self._provenance.jobs(execution)
@@ -262,7 +273,7 @@ class LogView:
 
     def _in_executions(self, filters: Filters) -> list[Job] | None:
         """List the jobs that other kinds of records have to belong to, None for any."""
-        if filters.exec_id or filters.exec_status or filters.status or filters.job_id:
+        if filters.exec_id or filters.exec_status or filters.exec_tag or filters.status or filters.job_id:
             return list(self._jobs(filters))
         return None
 

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from redun.cli.render import words
-from redun.cli.render.records import RecordText
+from redun.cli.render.records import RecordText, indented
 from redun.evaluation.status import format_status_table
 from redun.provenance import Execution, Provenance, Status
+from redun.tags import DOC_KEY
 
 MAX_INDENT = 40
 """Levels that are shown by indentation; below them the depth is told as a number, or deep recursions would print mostly
@@ -17,12 +18,16 @@ blanks."""
 
 def execution_lines(provenance: Provenance, text: RecordText, execution: Execution) -> Iterator[str]:
     """Yield an execution, its counts and its job tree. Lines come as they are made, so that a pager can begin at once."""
-    yield words.execution_line(execution, whole_id=True)
+    yield text.execution_line(execution, whole_id=True)
     history = provenance.history(execution)
     end_us = execution.end_us
     if end_us is None:
         end_us = max([job.start_us + max(0, job.duration_us) for job in history.jobs.values()], default=execution.start_us)
     yield f"Duration: {words.duration(end_us - execution.start_us)}"
+    for key, doc in provenance.tags.of(execution):
+        if key == DOC_KEY:
+            yield ""
+            yield from indented(str(doc).splitlines())
     yield ""
     by_task: dict[str, Counter[Status | str]] = {}
     totals: Counter[Status] = Counter()

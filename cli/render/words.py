@@ -86,9 +86,9 @@ def tags(pairs: Sequence[tuple[str, Any]]) -> str:
     """Return tags as ` (key=value, ...)`, empty if there are none."""
     if not pairs:
         return ""
-    shown = [
-        f"{key}={value if isinstance(value, str) else repr(value)}" for key, value in sorted(pairs, key=lambda pair: pair[0])
-    ]
+    from redun.tags import format_tag_key_value
+
+    shown = [format_tag_key_value(key, value) for key, value in pairs]
     return clip(f" ({', '.join(shown)})", CALL_MAX)
 
 
@@ -101,8 +101,8 @@ def argument_list(arguments: Sequence[Argument], texts: Sequence[str]) -> str:
     return ", ".join(parts)
 
 
-def execution_line(execution: Execution, whole_id: bool = False) -> str:
-    """Return the line of an execution."""
+def execution_line(execution: Execution, tagged: Sequence[tuple[str, Any]], whole_id: bool = False) -> str:
+    """Return the line of an execution and the tags that it has."""
     name = execution.id if whole_id else short(execution.id)
-    facts = f"{command_line(execution.argv)}{tags(execution.tags)}"
+    facts = f"{command_line(execution.argv)}{tags(tagged)}"
     return f"Exec {name} {label(execution.status)} {local_time(execution.start_us)}:  {facts}"

@@ -11,6 +11,7 @@ from redun.provenance.lookup import is_id_prefix
 from redun.provenance.model import Argument, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
 from redun.provenance.provenance import Provenance, StoreView, matches_name
 from redun.provenance.reach import Thing
+from redun.provenance.tags import Tags, entity_of, matches
 from redun.store.journal import Status
 
 __all__ = [
@@ -29,10 +30,13 @@ __all__ = [
     "Status",
     "Step",
     "StoreView",
+    "Tags",
     "Task",
     "Thing",
     "Value",
     "Variable",
+    "entity_of",
     "is_id_prefix",
+    "matches",
     "matches_name",
 ]

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from redun.cli.commands.tag import split_words
+from redun.cli.default_tags import execution_tags, git_tags, without_credentials
 from redun.cli.errors import CommandError
-from redun.cli.tags import git_tags, nested, split_pair
+from redun.cli.tags import nested, split_pair
 from redun.cli.versions import fits
+from redun.tags import ANY_VALUE
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -74,7 +77,7 @@ def make_checkout(folder: Path) -> Path:
 
 
 def test_git_checkout(tmp_path: Path) -> None:
-    expected = [("git_commit", COMMIT), ("git_origin_url", "git@host:me/flows.git")]
+    expected = {"git_commit": COMMIT, "git_origin_url": "git@host:me/flows.git"}
     git = make_checkout(tmp_path)
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
@@ -94,9 +97,57 @@ def test_git_worktree(tmp_path: Path) -> None:
     (tree / "commondir").write_text("../..\n")
     (tmp_path / "side").mkdir()
     (tmp_path / "side" / ".git").write_text(f"gitdir: {tree}\n")
-    assert dict(git_tags(tmp_path / "side")) == {"git_commit": COMMIT, "git_origin_url": "git@host:me/flows.git"}
+    assert git_tags(tmp_path / "side") == {"git_commit": COMMIT, "git_origin_url": "git@host:me/flows.git"}
 
 
 def test_what_is_no_checkout_has_no_tags(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
-    assert git_tags(tmp_path) == []
+    assert git_tags(tmp_path) == {}
+    (tmp_path / "file").mkdir()
+    (tmp_path / "file" / ".git").write_bytes(b"\xff\x00")
+    assert git_tags(tmp_path / "file") == {}
+    assert git_tags(tmp_path / "missing" / "folder") == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://me:secret@host/a.git", "https://host/a.git"),
+        ("https://token@host/a.git", "https://host/a.git"),
+        ("HTTPS://a:b@c@host/x", "HTTPS://host/x"),
+        ("ssh://git@host/a.git", "ssh://git@host/a.git"),
+        ("ssh://git:secret@host:22/a.git", "ssh://git@host:22/a.git"),
+        ("git@host:me/a.git", "git@host:me/a.git"),
+        ("/srv/git/a@b.git", "/srv/git/a@b.git"),
+        ("https://host/a@b.git", "https://host/a@b.git"),
+    ],
+)
+def test_origins_tell_no_credentials(url: str, told: str) -> None:
+    assert without_credentials(url) == told
+
+
+def test_default_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_checkout(tmp_path)
+    monkeypatch.setenv("REDUN_GIT_ORIGIN_URL", "https://me:secret@host/b.git")
+    tags = execution_tags([("user", "me"), ("n", 1)], "me", None, None, "flows", tmp_path)
+    found = dict(tags)
+    assert tags[:2] == [("user", "me"), ("n", 1)]
+    assert [key for key, _ in tags].count("user") == 1
+    assert found["project"] == "flows"
+    assert found["git_commit"] == COMMIT
+    assert found["git_origin_url"] == "https://host/b.git"
+    assert {"host", "redun.version"} <= found.keys()
+    assert "doc" not in found
+
+
+@pytest.mark.parametrize(
+    ("words", "keys_alone", "expected"),
+    [
+        (["-", "a=1"], False, (["-"], [("a", 1)])),
+        (["12ab34", "56cd78", "a=x", "b=[1]"], False, (["12ab34", "56cd78"], [("a", "x"), ("b", [1])])),
+        (["-", "a", "b=1"], True, (["-"], [("a", ANY_VALUE), ("b", 1)])),
+        (["12ab34", "56cd78", "-", "env"], True, (["12ab34", "56cd78", "-"], [("env", ANY_VALUE)])),
+    ],
+)
+def test_entities_and_tags_are_told_apart(words: list[str], keys_alone: bool, expected: Any) -> None:
+    assert split_words(tuple(words), keys_alone) == expected
