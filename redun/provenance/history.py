@@ -77,17 +77,28 @@ def read_execution(source: Source, head: Head, is_alive: Callable[[str], bool]) 
     """
     record = read_record(source, head)
     extra = decode_extra(source.get(head.segment))
-    return make_execution(head, record, extra, is_alive, _tags_in_chain(source, head, extra))
+    return make_execution(head, record, extra, is_alive, _tags_of_run(source, head, extra))
 
 
-def _tags_in_chain(source: Source, head: Head, extra: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Return the tags that a run gave to its execution: told at its end; one without an end has to be read as a whole."""
+def _tags_of_run(source: Source, head: Head, extra: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the tags that a run, and the sub-runs in it, gave to its execution."""
+    found = _tags_in_chain(source, head.segment, extra)
+    for _, at in source.refs(f"{REF_PREFIX}{head.uuid}/"):
+        try:
+            found += _tags_in_chain(source, at, decode_extra(source.get(at)))
+        except RedunError:
+            continue
+    return found
+
+
+def _tags_in_chain(source: Source, newest: bytes, extra: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return what one chain says: told at its end; one without an end has to be read as a whole."""
     for key, fact in reversed(extra):
         if key == "end" and isinstance(fact, dict):
             return [(key, value) for key, value in fact.get("tags", ())]
     found: list[tuple[str, Any]] = []
     try:
-        for segment in chain(source.get, head.segment):
+        for segment in chain(source.get, newest):
             for said in segment.tags:
                 if said.kind == EXECUTION:
                     found += said.pairs
@@ -215,7 +226,7 @@ def read_history(source: Source, head: Head, is_alive: Callable[[str], bool]) ->
     """
     record = read_record(source, head)
     newest = decode_segment(source.get(head.segment))
-    tags = _tags_in_chain(source, head, newest.extra)
+    tags = _tags_of_run(source, head, newest.extra)
     history = History(head, make_execution(head, record, newest.extra, is_alive, tags))
     _read_chain(source, history, head.segment, newest)
     history.extra.reverse()

@@ -21,7 +21,8 @@ from redun import Handle, task
 from redun.encoding import ValueEncoder
 from redun.expression import QuotedExpression, ValueExpression
 from redun.records import ExecutionRecord, TaskRecord, encode_call
-from redun.store.journal import HandleEvent, JobRecord, Segment, Status, Upstream, encode_segment
+from redun.store.journal import HandleEvent, JobRecord, Segment, Status, TagFact, Upstream, encode_segment
+from redun.tag_records import TagRecord
 from redun.value import Value
 
 Point = namedtuple("Point", "x y")
@@ -161,6 +162,14 @@ def objects() -> dict[str, str]:
     made["segment"] = encode_segment(segment).hex()
     events = [HandleEvent(one, ()), HandleEvent(two, (one,)), HandleEvent(one, None)]
     made["segment with handles"] = encode_segment(Segment(one, 1, two, handles=events)).hex()
+    facts = [
+        TagFact("job", (bytes(16), bytes([1] * 16)), (("k", [1]), ("k", None))),
+        TagFact("value", (inline, b"\x00" + two), (("a", 1),)),
+    ]
+    made["segment with tags"] = encode_segment(Segment(one, 1, two, tags=facts)).hex()
+    made["tag"] = TagRecord("value", two, "k", {"a": [1, None]}, (one, two), 1_700_000_000_000_000, "me").encode().hex()
+    made["tag of a run"] = TagRecord("job", bytes(16), "k", True).encode().hex()
+    made["tag removed"] = TagRecord("execution", bytes(16), None, None, (one,), 9, "me").encode().hex()
     made["first segment"] = encode_segment(Segment(one, 0, None)).hex()
     return made
 

@@ -10,6 +10,7 @@ import pytest
 from redun.encoding import ValueDecoder, ValueEncoder, restore, value_bytes
 from redun.errors import ObjectNotFound
 from redun.store.journal import decode_segment, encode_segment
+from redun.tag_records import TagRecord
 from tests.golden.make import objects, values
 
 GOLDEN: dict[str, str] = json.loads(Path(__file__).with_name("objects.json").read_text())
@@ -47,6 +48,12 @@ def test_large_arguments_travel_beside_the_expression() -> None:
 
 
 def test_golden_segments_can_be_read() -> None:
-    for name in ("segment", "segment with handles", "first segment"):
+    for name in ("segment", "segment with handles", "first segment", "segment with tags"):
         data = bytes.fromhex(GOLDEN[name])
         assert encode_segment(decode_segment(data)) == data
+
+
+@pytest.mark.parametrize("name", ["tag", "tag of a run", "tag removed"])
+def test_golden_tags_can_be_read(name: str) -> None:
+    data = bytes.fromhex(GOLDEN[name])
+    assert TagRecord.decode(data).encode() == data

@@ -189,6 +189,6 @@ def test_tags_of_an_interrupted_run_are_known(scheduler: Scheduler) -> None:
     head = next(iter(provenance._executions._all_heads().values()))
     from redun.provenance.history import _tags_in_chain
 
-    assert _tags_in_chain(scheduler.store.source, head, []) == [("c", 3)]
+    assert _tags_in_chain(scheduler.store.source, head.segment, []) == [("c", 3)]
     assert [record.key for record in provenance.tags.history(execution(scheduler))] == ["c"]
     assert current(provenance.tags.records("execution", head.id)) == (("c", 3),)
