@@ -31,6 +31,7 @@ VERBS = {
     "log": Verb("redun.cli.commands.log", "Show what ran, and where values and files came from."),
     "config": Verb("redun.cli.commands.config", "Show the configuration in force and where it comes from."),
     "tag": Verb("redun.cli.commands.tag", "List, add, change and remove tags of what ran."),
+    "fs": Verb("redun.cli.commands.fs", "Copy files between any two file systems."),
     "help": Verb("redun.cli.commands.help", "Show help for redun or one of its commands."),
 }
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from redun.executors.k8s import K8SExecutor
     from redun.executors.local import LocalExecutor
     from redun.executors.registry import register_executor
-    from redun.file import Dir, File
+    from redun.file import Dir, File, ShardedS3Dataset
     from redun.forms import apply_tags, catch, cond, get_context, merge_handles, throw
     from redun.handle import Handle
     from redun.running import run
@@ -42,6 +42,7 @@ _HOMES = {
     "Handle": "redun.handle",
     "LocalExecutor": "redun.executors.local",
     "Scheduler": "redun.evaluation.scheduler",
+    "ShardedS3Dataset": "redun.file",
     "apply_tags": "redun.forms",
     "catch": "redun.forms",
     "cond": "redun.forms",
@@ -82,6 +83,7 @@ __all__ = [
     "LocalExecutor",
     "PartialTask",
     "Scheduler",
+    "ShardedS3Dataset",
     "Task",
     "__version__",
     "apply_tags",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import msgpack
 
 from redun.encoding import ValueDecoder
 from redun.errors import RedunError
@@ -12,6 +14,7 @@ from redun.store.codec import ext_header
 from redun.store.ids import LINK_MARK, ref_id
 from redun.store.objects import Codec, Flag, Kind, header, split
 from redun.user_types import REVIVE, REVIVE_BYTES, UserExt
+from redun.value import MEMBERS
 
 Get = Callable[[bytes], bytes]
 
@@ -144,6 +147,18 @@ def _object_class(state: Any) -> str:
     return args[0].name if args and isinstance(args[0], _Named) else ".".join(map(str, make))
 
 
+def _members(state: Any) -> Iterator[tuple[str, bytes]]:
+    """Yield type name and encoded state of the files that a folder or set of files lists."""
+    listed = state[1].get(MEMBERS) if len(state) == 2 and isinstance(state[1], dict) else None
+    if not isinstance(listed, list) or len(listed) != 3 or not all(isinstance(part, str) for part in listed):
+        return
+    kind, prefix, listing = listed
+    parts = listing.split("\0")
+    for path, stamp in zip(parts[::2], parts[1::2], strict=False):
+        item = msgpack.packb([kind, {"path": prefix + path, "stamp": stamp}], unicode_errors="surrogatepass")
+        yield kind, item
+
+
 def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
     """List the registered values (files, handles, ...) inside a value's object, without loading their classes.
 
@@ -153,7 +168,7 @@ def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
 
     Returns:
         (type name, object bytes) of each, the bytes being those that it has as an object of its own, in order of appearance;
-        the value itself first if it is a registered one.
+        the value itself first if it is a registered one. The files of folders and sets of files are listed after these.
     """
     if len(data) < 4 or not data[3] & Flag.SUBVALUES:
         return []
@@ -166,6 +181,7 @@ def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
         state = decoder.decoder.decode(content)
         name = str(state[0])
         found[place] = (name, head + ext_header(UserExt.VALUE, len(content)) + content)
+        found.extend((kind, head + ext_header(UserExt.VALUE, len(item)) + item) for kind, item in _members(state))
         return _Named(name)
 
     decoder = ValueDecoder(

@@ -10,8 +10,9 @@ Paths without a protocol are local and served without any import; others go thro
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from redun.files.errors import RedunFileNotFoundError, RedunOSError, RedunPermissionError
 from redun.files.families import ContentFileClasses, FileClasses, IFileClasses
 from redun.files.file import ContentFile, File, FileBase, IFile
 from redun.files.fileset import ContentDir, ContentFileSet, Dir, FileSet, IDir, IFileSet
@@ -57,6 +58,15 @@ __all__ = [
     "IFileClasses",
     "FileSystem",
     "FileSystemError",
+    "AzureBlobFileSystem",
+    "FTPFileSystem",
+    "FsspecFileSystem",
+    "GSFileSystem",
+    "HTTPFileSystem",
+    "HTTPSFileSystem",
+    "LocalFileSystem",
+    "S3FileSystem",
+    "ShardedS3Dataset",
     "RedunFileNotFoundError",
     "RedunOSError",
     "RedunPermissionError",
@@ -70,15 +80,43 @@ __all__ = [
     "register_filesystem",
 ]
 
-# Failures are Python's own; these names are what scripts written for other releases catch.
-RedunFileNotFoundError = FileNotFoundError
-RedunPermissionError = PermissionError
-RedunOSError = OSError
+if TYPE_CHECKING:
+    from redun.files.azure import AzureBlobFileSystem as AzureBlobFileSystem
+    from redun.files.dataset import ShardedS3Dataset as ShardedS3Dataset
+    from redun.files.local import LocalFileSystem as LocalFileSystem
+    from redun.files.remote import FsspecFileSystem as FsspecFileSystem
+    from redun.files.remote import FTPFileSystem as FTPFileSystem
+    from redun.files.remote import GSFileSystem as GSFileSystem
+    from redun.files.remote import HTTPFileSystem as HTTPFileSystem
+    from redun.files.remote import HTTPSFileSystem as HTTPSFileSystem
+    from redun.files.s3 import S3FileSystem as S3FileSystem
+
+# Names that are looked up in their module when first asked for, so that a workflow on local files pays for none of them.
+_LATER = {
+    "LocalFileSystem": "redun.files.local",
+    "FsspecFileSystem": "redun.files.remote",
+    "FTPFileSystem": "redun.files.remote",
+    "GSFileSystem": "redun.files.remote",
+    "HTTPFileSystem": "redun.files.remote",
+    "HTTPSFileSystem": "redun.files.remote",
+    "S3FileSystem": "redun.files.s3",
+    "AzureBlobFileSystem": "redun.files.azure",
+    "ShardedS3Dataset": "redun.files.dataset",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return found
 
 
 def glob_file(pattern: str) -> list[str]:
-    """List the files that match a pattern, sorted."""
-    return get_filesystem(url=pattern).glob(pattern)
+    """List the files and folders that match a pattern, sorted."""
+    return sorted(get_filesystem(url=pattern).glob(pattern))
 
 
 def open_file(url: str, mode: str = "r", encoding: str | None = None, **kwargs: Any) -> IO[Any]:

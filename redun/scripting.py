@@ -288,14 +288,14 @@ def render_script(
 def _stage_in(staging: Staging[Any], tempdir: bool, as_mount: bool) -> str:
     if tempdir and _is_relative(staging.remote.path):
         return _local_copy(staging, _in_working_folder(staging.remote.path), word(staging.local.path), staging.local.path)
-    return _quiet(staging.render_stage(as_mount))
+    return _quiet(staging.stage_lines(as_mount))
 
 
 def _stage_out(staging: Staging[Any], tempdir: bool, as_mount: bool) -> str:
     if tempdir and _is_relative(staging.remote.path):
         remote = _in_working_folder(staging.remote.path)
         return _local_copy(staging, word(staging.local.path), remote, staging.remote.path, "$redun_dir/")
-    return _quiet(staging.render_unstage(as_mount))
+    return _quiet(staging.unstage_lines(as_mount))
 
 
 def _local_copy(staging: Staging[Any], src: str, dest: str, dest_path: str, prefix: str = "") -> str:
@@ -318,7 +318,8 @@ def _in_working_folder(path: str) -> str:
 
 def _quiet(lines: str) -> str:
     """Keep what a copying program says out of standard output, which is the script's result."""
-    return "\n".join([f"{line} >&2" if line.startswith(("aws ", "gsutil ", "redun ")) else line for line in lines.splitlines()])
+    programs = ("aws ", "gsutil ", "redun ", "(aws ", "(gsutil ")
+    return "\n".join([f"{line} >&2" if line.startswith(programs) else line for line in lines.splitlines()])
 
 
 @task(name="script", namespace="redun", version="1", check_valid="shallow")

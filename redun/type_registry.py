@@ -77,8 +77,10 @@ class TypeRegistry:
             # Not every workflow that replays a file has to import it by itself.
             import redun.file
             import redun.handle
-            import redun.library  # noqa: F401
+            import redun.library
 
+            # Some names of redun.file are made when they are asked for.
+            getattr(redun.file, type_name.removeprefix("redun."), None)
             found = self._by_name.get(type_name)
         return found
 

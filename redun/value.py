@@ -56,6 +56,11 @@ function_type = FunctionType
 _MADE_IN_PYTHON = 1 << 9
 
 
+MEMBERS = "redun.members"
+"""Key in the state of a value that stands for many files: [type name of each, beginning of their paths, listing]. The listing
+is one text: the rest of each path and the file's stamp, joined by zero bytes."""
+
+
 class Value(metaclass=MetaValue):
     """Base of classes that say themselves how their instances travel through workflows.
 

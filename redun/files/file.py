@@ -27,7 +27,7 @@ class FileBase(Value):
     _place: ClassVar[str] = "path"
 
     _stamp: str | None
-    _hash: str | None
+    _id: str | None
 
     def __init__(self, place: str | os.PathLike[str]) -> None:
         try:
@@ -41,7 +41,7 @@ class FileBase(Value):
     def _set(self, place: str, stamp: str | None) -> None:
         setattr(self, self._place, place)
         self._stamp = stamp
-        self._hash = None
+        self._id = None
 
     @property
     def _where(self) -> str:
@@ -69,16 +69,26 @@ class FileBase(Value):
     @property
     def hash(self) -> str:
         """The value's hash, 40 hex digits."""
-        if self._hash is None:
+        if self._id is None:
             from redun.encoding import value_id
 
-            self._hash = value_id(self).hex()
-        return self._hash
+            self._id = value_id(self).hex()
+        return self._id
+
+    @property
+    def _hash(self) -> str | None:
+        """The hash as far as it is known; scripts written for other releases set it to None to have it taken anew."""
+        return self._id
+
+    @_hash.setter
+    def _hash(self, value: str | None) -> None:
+        self._stamp = None
+        self._id = value
 
     def update_hash(self) -> None:
         """Take a new stamp from what is there now."""
         self._stamp = self._calc_stamp()
-        self._hash = None
+        self._id = None
 
     def is_valid(self) -> bool:
         """Tell whether what is there now is what was recorded.
@@ -87,7 +97,8 @@ class FileBase(Value):
         if that needs the file it fails with the cause.
         """
         if self._stamp is None:
-            return True
+            # Nobody has looked yet; a hash without a stamp is one that was set by hand.
+            return self._id is None
         try:
             return self._calc_stamp() == self._stamp
         except (OSError, FileSystemError):
@@ -171,7 +182,10 @@ class File(FileBase):
         Raises:
             OSError: FileNotFoundError, IsADirectoryError, PermissionError, ... as Python's own.
         """
-        return self.filesystem.open(self.path, mode, encoding=encoding, on_close=self.update_hash, **kwargs)
+        filesystem = self.filesystem
+        if any(letter in mode for letter in "wax+"):
+            return filesystem.open_writer(self.path, mode, self.update_hash, encoding=encoding, **kwargs)
+        return filesystem.open(self.path, mode, encoding=encoding, **kwargs)
 
     def read(self, mode: str = "r", encoding: str | None = None) -> Any:
         """Return the whole content, text or with mode `rb` bytes."""
@@ -213,12 +227,8 @@ class File(FileBase):
         if skip_if_exists and dest_file.exists():
             return dest_file
         src, dest = self.filesystem, dest_file.filesystem
-        if src is dest:
-            src.copy(self.path, dest_file.path)
-        else:
-            from redun.files.filesystem import copy_stream
-
-            copy_stream(src, self.path, dest, dest_file.path)
+        # The one that is not this machine knows how to send and fetch whole files.
+        (dest if src.name == "local" else src).copy(self.path, dest_file.path)
         dest_file.update_hash()
         return dest_file
 
@@ -234,9 +244,13 @@ class File(FileBase):
         """Return the file paired with a local path, for `script` to copy it to or from.
 
         Args:
-            local: by default the file's own name, in the working folder.
+            local: by default the file's own name, in the working folder; with a slash at its end, in that folder.
         """
-        return self.classes.StagingFile(self.classes.File(local or self.basename()), self)
+        if local is None:
+            local = self.basename()
+        elif local.endswith("/"):
+            local += self.basename()
+        return self.classes.StagingFile(self.classes.File(local), self)
 
 
 class ContentFile(File):

@@ -1,17 +1,20 @@
 """Many files as one value: `FileSet` by a pattern, `Dir` by a folder, and their relatives by content or by path.
 
-The stamp is taken from listings: no `File` is made until somebody iterates.
+The stamp is a digest of the listing: path and stamp of each file. The listing itself is recorded too, as one text, so that the
+read side finds every file of a folder by its path; no `File` is made until somebody iterates.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from xxhash import xxh3_128_hexdigest
 
 from redun.files.file import File, FileBase, content_stamp
 from redun.files.filesystem import MISSING
-from redun.value import Value
+from redun.value import MEMBERS, Value
 
 if TYPE_CHECKING:
     from redun.files.staging import StagingDir
@@ -33,12 +36,42 @@ class FileSet(FileBase):
     def __init__(self, pattern: str | os.PathLike[str]) -> None:
         super().__init__(pattern)
 
+    _listing: tuple[str, str] = ("", "")
+    """When the stamp was taken: the beginning that all paths share; the rest of each and its stamp, joined by zero bytes."""
+
     def _calc_stamp(self) -> str:
-        return self.filesystem.glob_stamp(self.pattern)
+        rows = self._scan()
+        self._listing = ("", "")
+        if rows is None:
+            return MISSING
+        prefix = self._prefix if rows and all(path.startswith(self._prefix) for path, _ in rows) else ""
+        start = len(prefix)
+        text = "\0".join([text for path, stamp in rows for text in (path[start:], stamp)])
+        self._listing = (prefix, text)
+        return xxh3_128_hexdigest(text.encode("utf-8", "surrogateescape"))
+
+    @property
+    def _prefix(self) -> str:
+        return ""
+
+    def _scan(self) -> list[tuple[str, str]] | None:
+        return self.filesystem.scan_matches(self.pattern)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        prefix, listing = self._listing
+        if listing:
+            state[MEMBERS] = [self.classes.File.type_name, prefix, listing]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        members = state.get(MEMBERS)
+        self._listing = (members[1], members[2]) if members else ("", "")
 
     def paths(self) -> list[str]:
         """List the paths of the files there are now, sorted."""
-        return self.filesystem.glob(self.pattern)
+        return self.filesystem.list_matches(self.pattern)
 
     def files(self) -> list[File]:
         """List the files there are now, sorted by path."""
@@ -74,8 +107,12 @@ class Dir(FileSet):
         """The pattern that all files of the folder match."""
         return f"{self.path.rstrip('/')}/**"
 
-    def _calc_stamp(self) -> str:
-        return self.filesystem.tree_stamp(self.path)
+    @property
+    def _prefix(self) -> str:
+        return f"{self.path.rstrip('/')}/"
+
+    def _scan(self) -> list[tuple[str, str]] | None:
+        return self.filesystem.scan_files(self.path)
 
     def paths(self) -> list[str]:
         """List the paths of all files below the folder, sorted."""
@@ -97,7 +134,7 @@ class Dir(FileSet):
 
     def file(self, rel_path: str) -> File:
         """Return a file of the folder, there or not."""
-        return self.classes.File(f"{self.path.rstrip('/')}/{rel_path}")
+        return self.classes.File(os.path.join(self.path, rel_path))
 
     def rel_path(self, path: str) -> str:
         """Return a path as seen from the folder."""
@@ -137,7 +174,7 @@ class ContentFileSet(FileSet):
     type_name = "redun.ContentFileSet"
     type_basename = "ContentFileSet"
 
-    def _calc_stamp(self) -> str:
+    def _scan(self) -> list[tuple[str, str]] | None:
         return _contents(self)
 
 
@@ -147,7 +184,7 @@ class ContentDir(Dir):
     type_name = "redun.ContentDir"
     type_basename = "ContentDir"
 
-    def _calc_stamp(self) -> str:
+    def _scan(self) -> list[tuple[str, str]] | None:
         return _contents(self)
 
 
@@ -171,17 +208,12 @@ class IDir(Dir):
         return ""
 
 
-def _contents(files: FileSet) -> str:
-    from hashlib import sha256
-
+def _contents(files: FileSet) -> list[tuple[str, str]] | None:
     filesystem = files.filesystem
     paths = files.paths()
     if not paths and isinstance(files, Dir) and not files.exists():
-        return MISSING
-    digest = sha256()
-    for path in paths:
-        digest.update(f"{path}\0{content_stamp(filesystem, path)}\0".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()[:40]
+        return None
+    return [(path, content_stamp(filesystem, path)) for path in paths]
 
 
 def _without_end(path: str) -> str:

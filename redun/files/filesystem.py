@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from typing import IO, Any, ClassVar
-
-from xxhash import xxh3_128_hexdigest
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import IO, Any, ClassVar, cast
 
 from redun.errors import RedunError
+from redun.files.errors import named_error
 
 MISSING = "missing"
 """Stamp of a path where there is nothing."""
@@ -28,14 +28,18 @@ _PROTOCOL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)(?:://|::)")
 _CHUNK_BYTES = 1 << 20
 
 
-class FileSystemError(RedunError, ValueError):
+class FileSystemError(RedunError, ValueError, KeyError):
     """No file system can serve a path: unknown protocol, or a package that it needs is not installed."""
+
+    # A KeyError would show its message in quotes.
+    __str__ = Exception.__str__
 
 
 class FileSystem(ABC):
     """What `File`, `Dir` and `FileSet` need of the place where they are. Safe for any number of threads.
 
-    Paths are as the user wrote them, protocol included. Failures are Python's own OSErrors.
+    Paths are as the user wrote them, protocol included. Failures are Python's own OSErrors. One of a user's own defines the
+    abstract methods and `_open` (or `open`).
 
     Attributes:
         name: the protocol, such as `s3`.
@@ -63,16 +67,37 @@ class FileSystem(ABC):
     def get_hash(self, path: str) -> str:
         """Return a file's stamp, `MISSING` if there is nothing, `FOLDER` if there is a folder."""
 
-    @abstractmethod
-    def open(
-        self, path: str, mode: str, encoding: str | None = None, on_close: Callable[[], None] | None = None, **kwargs: Any
-    ) -> IO[Any]:
+    def open(self, path: str, mode: str, encoding: str | None = None, **kwargs: Any) -> IO[Any]:
         """Open a file as the builtin `open` does; opened for writing, missing folders on its way are made.
 
         Args:
-            on_close: called once when a stream opened for writing has been closed and everything is written.
             kwargs: what the file system knows besides.
+
+        Raises:
+            RedunFileNotFoundError, RedunPermissionError, RedunOSError: Python's own errors, with the path as it was written.
         """
+        if encoding is not None:
+            kwargs["encoding"] = encoding
+        try:
+            return self._open(path, mode, **kwargs)
+        except OSError as error:
+            raise named_error(path, error) from error
+
+    def _open(self, path: str, mode: str, **kwargs: Any) -> IO[Any]:
+        """Open a file; what `open` calls."""
+        raise NotImplementedError(f"file system {self.name!r} defines neither open nor _open")
+
+    def open_writer(
+        self, path: str, mode: str, on_close: Callable[[], None], encoding: str | None = None, **kwargs: Any
+    ) -> IO[Any]:
+        """Like `open`, for writing.
+
+        Args:
+            on_close: called once when the stream has been closed and everything is written.
+        """
+        from redun.files.streams import Tells
+
+        return cast("IO[Any]", Tells(self.open(path, mode, encoding=encoding, **kwargs), on_close))
 
     @abstractmethod
     def remove(self, path: str) -> None:
@@ -88,26 +113,28 @@ class FileSystem(ABC):
 
     @abstractmethod
     def glob(self, pattern: str) -> list[str]:
-        """List the files (not the folders) that match a pattern, sorted; `**` stands for any number of folders.
+        """List the files and folders that match a pattern; `**` stands for any number of folders."""
 
-        Names that begin with a dot match only what begins with a dot.
-        """
+    def list_matches(self, pattern: str) -> list[str]:
+        """List the files (not the folders) that match a pattern, sorted."""
+        return sorted([path for path in self.glob(pattern) if self.isfile(path)])
 
     def list_files(self, path: str) -> list[str]:
-        """List all files below a folder, sorted, hidden ones and those in hidden folders left out."""
-        return self.glob(f"{path.rstrip('/')}/**")
+        """List all files below a folder, sorted; hidden ones of this machine left out."""
+        return self.list_matches(f"{path.rstrip('/')}/**")
 
-    def iter_file_hashes(self, paths: Iterable[str]) -> Iterable[str]:
-        """Yield the stamps of files, in order."""
-        return map(self.get_hash, paths)
+    def iter_file_hashes(self, path: str) -> Iterator[str]:
+        """Yield the stamps of all files below a folder, in order of their paths."""
+        return iter([stamp for _, stamp in self.scan_files(path) or ()])
 
-    def glob_stamp(self, pattern: str) -> str:
-        """Return a stamp of all files that match a pattern."""
-        return _joined_stamp(zip(paths := self.glob(pattern), self.iter_file_hashes(paths), strict=True))
+    def scan_matches(self, pattern: str) -> list[tuple[str, str]]:
+        """List path and stamp of all files that match a pattern, sorted."""
+        return [(path, self.get_hash(path)) for path in self.list_matches(pattern)]
 
-    def tree_stamp(self, path: str) -> str:
-        """Return a stamp of all files below a folder."""
-        return _joined_stamp(zip(paths := self.list_files(path), self.iter_file_hashes(paths), strict=True))
+    def scan_files(self, path: str) -> list[tuple[str, str]] | None:
+        """List path and stamp of all files below a folder, sorted; None if there is no folder."""
+        rows = [(file, self.get_hash(file)) for file in self.list_files(path)]
+        return rows if rows or self.exists(path) else None
 
     def touch(self, path: str, time: tuple[float, float] | None = None) -> None:
         """Make an empty file, or set the times of one that exists.
@@ -124,8 +151,8 @@ class FileSystem(ABC):
             pass
 
     def copy(self, src_path: str, dest_path: str) -> None:
-        """Copy a file within this file system."""
-        copy_stream(self, src_path, self, dest_path)
+        """Copy a file; either path may be of another file system."""
+        copy_stream(get_filesystem(url=src_path), src_path, get_filesystem(url=dest_path), dest_path)
 
     def shell_copy(self, src_path: str | None, dest_path: str | None, recursive: bool = False, as_mount: bool = False) -> str:
         """Return a shell command that copies a file or folder; see `redun.files.shell.copy_command`."""
@@ -134,16 +161,23 @@ class FileSystem(ABC):
         return copy_command(src_path, dest_path, recursive)
 
 
-def _joined_stamp(pairs: Iterable[tuple[str, str]]) -> str:
-    return xxh3_128_hexdigest("\0".join([text for pair in pairs for text in pair]).encode("utf-8", "surrogateescape"))
-
-
 def copy_stream(src: FileSystem, src_path: str, dest: FileSystem, dest_path: str) -> None:
     """Copy a file piece by piece between any two file systems."""
     with src.open(src_path, "rb") as source, dest.open(dest_path, "wb") as sink:
         while piece := source.read(_CHUNK_BYTES):
             sink.write(piece)
 
+
+# Where the classes of redun's own file systems are, by protocol; imported when first needed.
+_OWN = {
+    "local": "redun.files.local",
+    "http": "redun.files.remote",
+    "https": "redun.files.remote",
+    "ftp": "redun.files.remote",
+    "gs": "redun.files.remote",
+    "s3": "redun.files.s3",
+    "az": "redun.files.azure",
+}
 
 _classes: dict[str, type[FileSystem]] = {}
 _instances: dict[str, FileSystem] = {}
@@ -166,11 +200,16 @@ def get_proto(url: str | None = None) -> str:
 
 
 def get_filesystem_class(proto: str | None = None, url: str | None = None) -> type[FileSystem]:
-    """Return the class that serves a protocol, or the protocol of a path."""
+    """Return the class that serves a protocol, or the protocol of a path.
+
+    Raises:
+        FileSystemError: nobody serves it.
+    """
     proto = proto or get_proto(url)
     if proto not in _classes:
-        if proto == "local":
-            import redun.files.local  # noqa: F401
+        module = _OWN.get(proto)
+        if module is not None:
+            import_module(module)
         else:
             from redun.files.remote import make_class
 
@@ -192,6 +231,7 @@ def get_filesystem(proto: str | None = None, url: str | None = None) -> FileSyst
 
 
 def list_filesystems() -> list[type[FileSystem]]:
-    """List the classes of file systems in use so far."""
-    get_filesystem_class("local")
+    """List the classes of file systems: redun's own, those that users registered, and others in use so far."""
+    for proto in _OWN:
+        get_filesystem_class(proto)
     return list(_classes.values())

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import IO, Any
 
-from xxhash import xxh3_128, xxh3_128_hexdigest
+from xxhash import xxh3_128_hexdigest
 
-from redun.files.filesystem import FOLDER, MISSING, FileSystem, register_filesystem
+from redun.files.errors import named_error
+from redun.files.filesystem import FOLDER, MISSING, FileSystem, get_proto, register_filesystem
 
 _S_IFMT = 0o170000
 _S_IFDIR = 0o040000
@@ -65,18 +66,22 @@ class LocalFileSystem(FileSystem):
             return FOLDER
         return xxh3_128_hexdigest(f"{path}\0{found.st_size}\0{found.st_mtime_ns}".encode("utf-8", "surrogateescape"))
 
-    def open(
-        self, path: str, mode: str, encoding: str | None = None, on_close: Callable[[], None] | None = None, **kwargs: Any
-    ) -> IO[Any]:
-        """Open a file as the builtin does. Takes `buffering`, `errors` and `newline` as well."""
+    def _open(self, path: str, mode: str, **kwargs: Any) -> IO[Any]:
         path = native(path)
-        if not any(letter in mode for letter in "wax+"):
-            return open(path, mode, encoding=encoding, **kwargs)
         if any(letter in mode for letter in "wax"):
             self._make_folder_of(path)
-        if on_close is None:
-            return open(path, mode, encoding=encoding, **kwargs)
-        return _open_writer(path, mode, on_close, encoding=encoding, **kwargs)
+        return open(path, mode, **kwargs)
+
+    def open_writer(
+        self, path: str, mode: str, on_close: Callable[[], None], encoding: str | None = None, **kwargs: Any
+    ) -> IO[Any]:
+        """Open a file for writing as the builtin does. Takes `buffering`, `errors` and `newline` as well."""
+        try:
+            if any(letter in mode for letter in "wax"):
+                self._make_folder_of(native(path))
+            return _open_writer(native(path), mode, on_close, encoding=encoding, **kwargs)
+        except OSError as error:
+            raise named_error(path, error) from error
 
     def remove(self, path: str) -> None:
         """Remove a file, if there is one."""
@@ -89,6 +94,8 @@ class LocalFileSystem(FileSystem):
 
     def rmdir(self, path: str, recursive: bool = False) -> None:
         """Remove a folder."""
+        if not os.path.lexists(native(path)):
+            return
         if recursive:
             import shutil
 
@@ -97,34 +104,34 @@ class LocalFileSystem(FileSystem):
             os.rmdir(native(path))
 
     def glob(self, pattern: str) -> list[str]:
-        """List the files that match a pattern, sorted."""
+        """List the files and folders that match a pattern; names that begin with a dot match only what begins with a dot."""
         import glob
 
-        found = glob.glob(native(pattern), recursive=True)
-        return sorted([path for path in found if os.path.isfile(path)])
+        return glob.glob(native(pattern), recursive=True)
 
     def list_files(self, path: str) -> list[str]:
         """List all files below a folder, sorted."""
         path = native(path)
         return sorted([os.path.join(path, name) for name, _ in _walk(path)])
 
-    def tree_stamp(self, path: str) -> str:
-        """Return a stamp of all files below a folder. Cost: one `scandir` a folder, one `stat` a file, about 4 us each."""
+    def scan_files(self, path: str) -> list[tuple[str, str]] | None:
+        """List path and stamp of all files below a folder. Cost: one `scandir` a folder, one `stat` a file, about 4 us each."""
         root = native(path)
         if not os.path.isdir(root):
-            return MISSING
-        digest = xxh3_128()
+            return None
+        prefix = os.path.join(root, "")
         rows = []
+        digest = xxh3_128_hexdigest
         for name, entry in _walk(root):
             try:
                 found = entry.stat()
             except FileNotFoundError:
                 # Removed since it was listed, or a link to nowhere.
                 continue
-            rows.append(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0")
+            name = prefix + name
+            rows.append((name, digest(f"{name}\0{found.st_size}\0{found.st_mtime_ns}".encode("utf-8", "surrogateescape"))))
         rows.sort()
-        digest.update("".join(rows).encode("utf-8", "surrogateescape"))
-        return digest.hexdigest()
+        return rows
 
     def touch(self, path: str, time: tuple[float, float] | None = None) -> None:
         """Make an empty file, or set the times of one that exists."""
@@ -135,6 +142,9 @@ class LocalFileSystem(FileSystem):
 
     def copy(self, src_path: str, dest_path: str) -> None:
         """Copy a file's content; its permissions and times stay behind, as with any stream."""
+        if get_proto(src_path) != "local" or get_proto(dest_path) != "local":
+            super().copy(src_path, dest_path)
+            return
         import shutil
 
         src, dest = native(src_path), native(dest_path)

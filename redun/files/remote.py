@@ -6,14 +6,12 @@ since a stamp must tell what is there now.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import IO, Any
 
 from xxhash import xxh3_128_hexdigest
 
-from redun.boto import get_boto_config
-from redun.files.filesystem import FOLDER, MISSING, FileSystem, FileSystemError
+from redun.files.filesystem import FOLDER, MISSING, FileSystem, FileSystemError, get_proto, register_filesystem
 
 # What object stores call a digest or version of an object's content, best first.
 _DIGESTS = ("ETag", "etag", "md5Hash", "crc32c", "sha256", "checksum", "content_md5", "contentHash", "Content-MD5", "Digest")
@@ -22,6 +20,17 @@ _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "modi
 
 class FsspecFileSystem(FileSystem):
     """One protocol of fsspec. Stamp: etag or checksum where there is one, else size and modification time."""
+
+    name = "fsspec"
+
+    @property
+    def fs(self) -> Any:
+        """fsspec's own file system for the protocol.
+
+        Raises:
+            FileSystemError: a package that it needs is missing.
+        """
+        return self._at(f"{self.name}://")[0]
 
     def _at(self, path: str) -> tuple[Any, str]:
         """Return fsspec's file system and its form of the path.
@@ -32,9 +41,7 @@ class FsspecFileSystem(FileSystem):
         try:
             import fsspec
 
-            fsspec.get_filesystem_class(self.name)
-            options = {"config_kwargs": get_boto_config()} if self.name == "s3" and get_boto_config() else {}
-            found: tuple[Any, str] = fsspec.core.url_to_fs(path, **options)
+            found: tuple[Any, str] = fsspec.core.url_to_fs(path)
         except ImportError as error:
             raise FileSystemError(f"path {path!r} needs a package that is not installed: {error}") from error
         except ValueError as error:
@@ -73,20 +80,17 @@ class FsspecFileSystem(FileSystem):
             info = fs.info(inner)
         except (FileNotFoundError, NotADirectoryError):
             return MISSING
-        return _stamp(path, info)
+        return file_stamp(path, info)
 
-    def open(
-        self, path: str, mode: str, encoding: str | None = None, on_close: Callable[[], None] | None = None, **kwargs: Any
-    ) -> IO[Any]:
-        """Open a file; what is written is there when the stream is closed."""
+    def _open(self, path: str, mode: str, **kwargs: Any) -> IO[Any]:
         fs, inner = self._at(path)
-        writes = any(letter in mode for letter in "wax+")
-        if writes:
+        if any(letter in mode for letter in "wax+"):
             self._make_folder_of(fs, inner)
-        if "b" not in mode and encoding is not None:
-            kwargs["encoding"] = encoding
-        stream = fs.open(inner, mode.replace("t", ""), **kwargs)
-        return _Tells(stream, on_close) if writes and on_close is not None else stream  # type: ignore[return-value]
+        else:
+            # What fsspec remembers of a file's size would cut short what has grown since.
+            fs.invalidate_cache()
+        stream: IO[Any] = fs.open(inner, mode.replace("t", ""), **kwargs)
+        return stream
 
     def _make_folder_of(self, fs: Any, inner: str) -> None:
         # On object stores this does nothing, or finds that the bucket is not ours to make: writing will tell.
@@ -115,37 +119,45 @@ class FsspecFileSystem(FileSystem):
             fs.rmdir(inner)
 
     def glob(self, pattern: str) -> list[str]:
+        """List the files and folders that match a pattern."""
+        fs, inner = self._fresh(pattern)
+        return sorted(self._full(pattern, fs, path) for path in fs.glob(inner))
+
+    def list_matches(self, pattern: str) -> list[str]:
         """List the files that match a pattern, sorted."""
-        return [path for path, _ in self._matches(pattern)]
+        return [path for path, _ in self.scan_matches(pattern)]
 
     def list_files(self, path: str) -> list[str]:
         """List all files below a folder, sorted."""
         return [path for path, _ in self._below(path)]
 
-    def glob_stamp(self, pattern: str) -> str:
-        """Return a stamp of all files that match a pattern, from what listing them tells."""
-        return _listing_stamp(self._matches(pattern))
-
-    def tree_stamp(self, path: str) -> str:
-        """Return a stamp of all files below a folder, from what listing them tells."""
-        return _listing_stamp(self._below(path))
-
-    def _matches(self, pattern: str) -> list[tuple[str, dict[str, Any]]]:
+    def scan_matches(self, pattern: str) -> list[tuple[str, str]]:
+        """List path and stamp of all files that match a pattern, from what listing them tells."""
         fs, inner = self._fresh(pattern)
-        return self._files(fs, fs.glob(inner, detail=True))
+        return self._files(pattern, fs, fs.glob(inner, detail=True))
 
-    def _below(self, path: str) -> list[tuple[str, dict[str, Any]]]:
+    def scan_files(self, path: str) -> list[tuple[str, str]] | None:
+        """List path and stamp of all files below a folder, from what listing them tells; None if there is no folder."""
+        rows = self._below(path)
+        return rows if rows or self.exists(path) else None
+
+    def _below(self, path: str) -> list[tuple[str, str]]:
         fs, inner = self._fresh(path)
-        return self._files(fs, fs.find(inner, detail=True))
+        return self._files(path, fs, fs.find(inner, detail=True))
 
-    def _files(self, fs: Any, found: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-        return sorted(
-            [(str(fs.unstrip_protocol(path)), info) for path, info in found.items() if info.get("type") != "directory"],
-            key=lambda row: row[0],
-        )
+    def _files(self, asked: str, fs: Any, found: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
+        rows = [(self._full(asked, fs, path), info) for path, info in found.items() if info.get("type") != "directory"]
+        return sorted((path, file_stamp(path, info)) for path, info in rows)
+
+    def _full(self, asked: str, fs: Any, inner: str) -> str:
+        """Return fsspec's form of a path with its protocol, as it was asked for."""
+        return str(fs.unstrip_protocol(inner))
 
     def copy(self, src_path: str, dest_path: str) -> None:
         """Copy a file, without its bytes coming here where the store can do that."""
+        if not get_proto(src_path) == get_proto(dest_path) == self.name:
+            super().copy(src_path, dest_path)
+            return
         fs, src = self._fresh(src_path)
         other, dest = self._at(dest_path)
         if fs is not other:
@@ -155,12 +167,50 @@ class FsspecFileSystem(FileSystem):
         fs.cp_file(src, dest)
 
 
+@register_filesystem
+class HTTPFileSystem(FsspecFileSystem):
+    """Files of http://."""
+
+    name = "http"
+
+
+@register_filesystem
+class HTTPSFileSystem(FsspecFileSystem):
+    """Files of https://."""
+
+    name = "https"
+
+
+@register_filesystem
+class FTPFileSystem(FsspecFileSystem):
+    """Files of ftp://."""
+
+    name = "ftp"
+
+
+@register_filesystem
+class GSFileSystem(FsspecFileSystem):
+    """Files of gs://."""
+
+    name = "gs"
+
+
 def make_class(proto: str) -> type[FsspecFileSystem]:
-    """Return a class of file systems for a protocol of fsspec."""
+    """Return a class of file systems for a protocol of fsspec.
+
+    Raises:
+        FileSystemError: fsspec does not know the protocol.
+    """
+    from fsspec.registry import known_implementations, registry
+
+    if proto not in known_implementations and proto not in registry:
+        known = "that fsspec does not know; register a file system of your own with redun.file.register_filesystem"
+        raise FileSystemError(f"no file system serves the protocol {proto!r}, {known}")
     return type(f"{proto.capitalize()}FileSystem", (FsspecFileSystem,), {"name": proto, "__doc__": f"Files of {proto}://."})
 
 
-def _stamp(path: str, info: dict[str, Any]) -> str:
+def file_stamp(path: str, info: dict[str, Any]) -> str:
+    """Return a file's stamp from what its file system tells of it."""
     if info.get("type") == "directory":
         return FOLDER
     return xxh3_128_hexdigest("\0".join((path, *_facts(info))).encode("utf-8", "surrogateescape"))
@@ -172,38 +222,3 @@ def _facts(info: dict[str, Any]) -> list[str]:
         if info.get(name):
             return [name, str(info[name])]
     return [str(info.get("size")), *(str(info[name]) for name in _TIMES if info.get(name) is not None)]
-
-
-def _listing_stamp(rows: Iterable[tuple[str, dict[str, Any]]]) -> str:
-    return xxh3_128_hexdigest("\0".join([_stamp(path, info) for path, info in rows]).encode())
-
-
-class _Tells:
-    """A stream that tells when it has been closed, and is in all else the stream that it wraps."""
-
-    def __init__(self, stream: Any, on_close: Callable[[], None]) -> None:
-        self._stream = stream
-        self._on_close: Callable[[], None] | None = on_close
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def __enter__(self) -> _Tells:
-        self._stream.__enter__()
-        return self
-
-    def __exit__(self, *failure: Any) -> None:
-        self.close()
-
-    def __iter__(self) -> Any:
-        return iter(self._stream)
-
-    def __next__(self) -> Any:
-        return next(self._stream)
-
-    def close(self) -> None:
-        """Close the stream, then tell."""
-        self._stream.close()
-        told, self._on_close = self._on_close, None
-        if told is not None:
-            told()

@@ -23,14 +23,20 @@ def copy_command(src_path: str | None, dest_path: str | None, recursive: bool = 
         raise ValueError("at least one of source and destination must be a path")
     if recursive and STDIO in (src, dest):
         raise ValueError("a folder cannot be copied from standard input or to standard output")
-    protocols = {get_proto(path) for path in (src, dest) if path != STDIO}
-    if protocols == {"local"}:
+    kinds = [_KINDS.get(get_proto(path)) for path in (src, dest) if path != STDIO]
+    if set(kinds) == {"local"}:
         return _local(src, dest, recursive)
-    if protocols <= {"local", "s3"}:
+    if None in kinds or (recursive and {"s3", "gs"} <= set(kinds)):
+        return f"redun fs cp{' --recursive' * recursive} {quote(src)} {quote(dest)}"
+    if set(kinds) == {"s3", "gs"}:
+        return f"({copy_command(src, STDIO)}) | ({copy_command(STDIO, dest)})"
+    if "s3" in kinds:
         return f"aws s3 cp --no-progress{' --recursive' * recursive} {quote(src)} {quote(dest)}"
-    if protocols <= {"local", "gs", "gcs"}:
-        return f"gsutil {'-m ' * recursive}cp{' -r' * recursive} {quote(src)} {quote(dest)}"
-    return f"redun fs cp{' --recursive' * recursive} {quote(src)} {quote(dest)}"
+    return f"gsutil cp{' -r' * recursive} {quote(src)} {quote(dest)}"
+
+
+# Protocols that a program of their own copies from and to.
+_KINDS = {"local": "local", "s3": "s3", "gs": "gs", "gcs": "gs"}
 
 
 def _local(src: str, dest: str, recursive: bool) -> str:
@@ -40,7 +46,7 @@ def _local(src: str, dest: str, recursive: bool) -> str:
         return f"cat {word(src)}"
     if not recursive:
         return f"cp {word(src)} {word(dest)}"
-    return local_folder_copy(word(src), word(dest))
+    return f"cp -r {word(src)} {word(dest)}"
 
 
 def word(path: str) -> str:
@@ -52,6 +58,6 @@ def word(path: str) -> str:
 def local_folder_copy(src: str, dest: str) -> str:
     """Return lines that make folder `dest` and copy into it what folder `src` holds; both are quoted words.
 
-    A plain `cp -r` would put a folder inside the destination if that exists already.
+    A plain `cp -r`, which is what `copy_command` gives, would put a folder inside the destination if that exists already.
     """
     return f"mkdir -p {dest}\ncp -r {src}/. {dest}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from redun.files.file import File
 from redun.files.fileset import Dir
 from redun.files.filesystem import get_proto
+from redun.files.shell import local_folder_copy, word
 from redun.value import Value
 
 if TYPE_CHECKING:
@@ -73,11 +74,23 @@ class Staging(Value, Generic[T]):
         if self.is_in_place():
             return ""
         # The remote side knows how its place is reached.
-        command = self.remote.filesystem.shell_copy(src.path, dest.path, recursive=isinstance(src, Dir), as_mount=as_mount)
-        folder = os.path.dirname(dest.path) if get_proto(dest.path) == "local" else ""
-        if not folder or isinstance(src, Dir):
+        return self.remote.filesystem.shell_copy(src.path, dest.path, recursive=isinstance(src, Dir), as_mount=as_mount)
+
+    def stage_lines(self, as_mount: bool = False) -> str:
+        """Return `render_stage` as lines of a script, which may run where folders are missing or there already."""
+        return self._lines(self.render_stage(as_mount), self.remote, self.local)
+
+    def unstage_lines(self, as_mount: bool = False) -> str:
+        """Return `render_unstage` as lines of a script, which may run where folders are missing or there already."""
+        return self._lines(self.render_unstage(as_mount), self.local, self.remote)
+
+    def _lines(self, command: str, src: T, dest: T) -> str:
+        if not command or get_proto(dest.path) != "local":
             return command
-        return f"mkdir -p {quote(folder)}\n{command}"
+        if isinstance(src, Dir):
+            return local_folder_copy(word(src.path), word(dest.path)) if command.startswith("cp ") else command
+        folder = os.path.dirname(dest.path)
+        return f"mkdir -p {quote(folder)}\n{command}" if folder else command
 
     @classmethod
     def parse_arg(cls, raw_type: Any, arg: str) -> Any:

@@ -395,7 +395,8 @@ def test_copy_file_between_paths_and_streams(monkeypatch: pytest.MonkeyPatch, ca
         ("x", "s3://b/k", "aws s3 cp --no-progress x s3://b/k"),
         ("gs://b/k", "x", "gsutil cp gs://b/k x"),
         ("http://h/k", "x", "redun fs cp http://h/k x"),
-        ("s3://b/k", "gs://b/k", "redun fs cp s3://b/k gs://b/k"),
+        ("s3://b/k", "gs://b/k", "(aws s3 cp --no-progress s3://b/k -) | (gsutil cp - gs://b/k)"),
+        (None, "gs://b/k", "gsutil cp - gs://b/k"),
     ],
 )
 def test_shell_commands_fit_the_protocols(src: str, dest: str | None, command: str):
@@ -408,8 +409,10 @@ def test_shell_commands_of_folders():
     assert Dir("s3://b/k").shell_copy_to("x") == "aws s3 cp --no-progress --recursive s3://b/k x"
     write("d/a", "1")
     write("d/sub/b c", "2")
+    assert Dir("d").shell_copy_to("e") == "cp -r d e"
+    assert Dir("s3://b/k").shell_copy_to("gs://b/k") == "redun fs cp --recursive s3://b/k gs://b/k"
     for _ in range(2):
-        subprocess.run(["sh", "-ec", Dir("d").shell_copy_to("deep/e")], check=True)
+        subprocess.run(["sh", "-ec", StagingDir("deep/e", "d").stage_lines()], check=True)
     assert [file.path for file in Dir("deep/e")] == ["deep/e/a", "deep/e/sub/b c"]
     with pytest.raises(ValueError, match="folder"):
         Dir("d").shell_copy_to(None)  # type: ignore[arg-type]
@@ -444,7 +447,8 @@ def test_staging_copies_in_and_out():
 
 def test_staging_renders_commands():
     assert File("a b").stage("in").render_stage() == "cp 'a b' in"
-    assert File("a").stage("in/x").render_stage() == "mkdir -p in\ncp a in/x"
+    assert File("a").stage("in/x").render_stage() == "cp a in/x"
+    assert File("a").stage("in/x").stage_lines() == "mkdir -p in\ncp a in/x"
     assert File("s3://b/k").stage().render_unstage() == "aws s3 cp --no-progress k s3://b/k"
     assert File("a").stage().render_stage() == File("./a").stage("a").render_unstage() == ""
     assert StagingFile("l", "r").render_unstage() == "cp l r"
