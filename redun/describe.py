@@ -10,7 +10,7 @@ import msgpack
 
 from redun.encoding import ValueDecoder
 from redun.errors import RedunError
-from redun.store.codec import ext_header
+from redun.store.codec import BYTES_PIECE, TEXT_PIECE, Ext, ext_header
 from redun.store.ids import LINK_MARK, ref_id
 from redun.store.objects import Codec, Flag, Kind, header, split
 from redun.user_types import REVIVE, REVIVE_BYTES, UserExt
@@ -90,7 +90,10 @@ def preview(ref: bytes, get: Get) -> str:
     decoder = ValueDecoder(
         get,
         _lenient_task,
-        {code: _lenient(code) for code in REVIVE},
+        {
+            **{code: _lenient(code) for code in REVIVE},
+            UserExt.PICKLEPARTS: lambda state: _Gone("pickle of", f"{len(state[0])} bytes"),
+        },
         {**REVIVE_BYTES, UserExt.PICKLE: lambda data: _Gone("pickle of", f"{len(data)} bytes")},
     )
     try:
@@ -130,14 +133,17 @@ def _name(state: Any) -> _Named:
     return _Named(".".join(map(str, name)) if isinstance(name, list) else str(name))
 
 
+_LONG_NAMES = {TEXT_PIECE: "builtins.str", BYTES_PIECE: "builtins.bytes", Ext.TUPLE: "builtins.tuple", Ext.SET: "builtins.set"}
 _NO_BYTES: dict[int, Callable[[bytes], Any]] = {
     UserExt.PICKLE: lambda data: _Named("pickle"),
     UserExt.BUFFER: lambda data: None,
     UserExt.BLOCK: lambda data: None,
+    UserExt.LONG: lambda data: _Named(_LONG_NAMES.get(data[0], "?")),
 }
 _TYPE_NAMES: dict[int, Callable[[Any], Any]] = dict.fromkeys(REVIVE, _name)
 _TYPE_NAMES[UserExt.FUNCTION] = lambda state: _Named("builtins.function")
 _TYPE_NAMES[UserExt.CLASS] = lambda state: _Named("builtins.type")
+_TYPE_NAMES[UserExt.PICKLEPARTS] = lambda state: _Named("pickle")
 _TYPE_NAMES[UserExt.OBJECT] = lambda state: _Named(_object_class(state))
 
 

@@ -18,10 +18,10 @@ from redun.codecs.buffer import BUFFER_PADDING, INLINE_BUFFER_MAX, Buffer
 from redun.errors import DecodeError, RedunError
 from redun.expression import Expression, QuotedExpression
 from redun.graph import LINK_ABOVE, GraphReader, GraphWriter, LinkTo
-from redun.store.codec import Decoder, Encoder, Form
+from redun.store.codec import BYTES_PIECE, PIECE_MAX, TEXT_PIECE, Decoder, Encoder, Form
 from redun.store.ids import INLINE_MAX, LINK_MARK, link_ref, object_id, ref_id
 from redun.store.objects import Codec, Flag, Kind, LinkTable, header, link_at, split, with_links
-from redun.user_types import REVIVE, REVIVE_BYTES, UserExt, value_form
+from redun.user_types import REVIVE, REVIVE_BYTES, UserExt, full_name, value_form
 from redun.value import Value
 
 PLAIN = header(Kind.VALUE, Codec.MSGPACK)
@@ -52,9 +52,10 @@ class ValueEncoder:
     def __init__(self, put: Put = _discard, by_hash: bool = False) -> None:
         self._put = put
         self._by_hash = by_hash
-        self._encoder = Encoder(self._extend)
+        self._encoder = Encoder(self._extend, self._spill)
         self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass").pack
         self._links = LinkTable()
+        self._blocks: set[bytes] = set()
         self.flags = 0
         self.graph: GraphWriter | None = None
         self.counts_as = False
@@ -71,8 +72,8 @@ class ValueEncoder:
             self.counts_as = False
             try:
                 data: bytes = PLAIN + self._pack(value)
-            except OverflowError:
-                data = PLAIN + self._encoder.encode(value)
+            except (OverflowError, ValueError):
+                data = self.object(value)
         else:
             data = self.object(value)
         if len(data) <= INLINE_MAX:
@@ -93,12 +94,15 @@ class ValueEncoder:
         if type(value) is bytes:
             return RAW + value
         links = self._links = LinkTable()
+        self._blocks.clear()
         body = self._encoder.encode(value)
         graph: GraphWriter | None = self.graph
         if graph is not None:
             # A graph may have been begun by an attempt that the codec had to repeat: its rows are the same, once.
             body = graph.finish(body)
             self.flags |= Flag.EXPRESSION
+        for oid in sorted(self._blocks):
+            links.place_id(oid)
         return with_links(Kind.VALUE, Codec.MSGPACK, self.flags, links.ids, body)
 
     def _extend(self, value: Any) -> Form:
@@ -119,6 +123,7 @@ class ValueEncoder:
         form, unstable = value_form(value)
         if unstable:
             self.flags |= Flag.UNSTABLE
+            _say_unstable(type(value))
         if type(form) is tuple and form[0] == UserExt.VALUE:
             self.flags |= Flag.SUBVALUES
             if isinstance(value, Value) and type(value).get_hash is not Value.get_hash:
@@ -128,16 +133,24 @@ class ValueEncoder:
         return form
 
     def _buffer(self, buffer: Buffer) -> msgpack.ExtType:
-        data = b"".join((RAW, BUFFER_PADDING, buffer.data))
+        return msgpack.ExtType(UserExt.BLOCK, self._beside(buffer.data))
+
+    def _spill(self, what: int, data: bytes) -> msgpack.ExtType:
+        return msgpack.ExtType(UserExt.LONG, bytes((what,)) + self._beside(data))
+
+    def _beside(self, content: bytes | bytearray | memoryview) -> bytes:
+        """Make bytes an object of their own and return its id: places would follow the order in which a set is walked."""
+        data = b"".join((RAW, BUFFER_PADDING, content))
         oid = object_id(data)
         self._put(oid, data)
-        return msgpack.ExtType(UserExt.BLOCK, self._links.place_id(oid).to_bytes(4, "big"))
+        self._blocks.add(oid)
+        return oid
 
     def _quoted(self, value: QuotedExpression[Any]) -> msgpack.ExtType:
         graph = GraphWriter(self._extend_leaf, self._link)
         outer, self.graph = self.graph, graph
         try:
-            root = Encoder(self._extend).encode(value.expr)
+            root = Encoder(self._extend, self._spill).encode(value.expr)
         finally:
             self.graph = outer
         return msgpack.ExtType(UserExt.QUOTED, graph.finish(root))
@@ -178,17 +191,16 @@ class ValueDecoder:
         self._find_task = find_task
         self._graphs: list[GraphReader] = []
         self._links: list[bytes] = []
+        self._link_ids: frozenset[bytes] = frozenset()
         self._linked: dict[bytes, Any] = {}
-        self.decoder = Decoder(
-            revive,
-            {
-                UserExt.NODE: self._node,
-                UserExt.LINK: self._link,
-                UserExt.QUOTED: self._quoted,
-                UserExt.BLOCK: self._buffer,
-                **revive_bytes,
-            },
-        )
+        own: dict[int, Callable[[bytes], Any]] = {
+            UserExt.NODE: self._node,
+            UserExt.LINK: self._link,
+            UserExt.QUOTED: self._quoted,
+            UserExt.BLOCK: self._buffer,
+            UserExt.LONG: self._long,
+        }
+        self.decoder = Decoder(revive, {**own, **revive_bytes})
 
     def decode(self, ref: bytes) -> Any:
         """Return the value of a ref.
@@ -208,12 +220,12 @@ class ValueDecoder:
             raise DecodeError(f"expected a value, found a {kind.name.lower()}")
         if codec is Codec.RAW:
             return bytes(body)
-        outer = self._links
-        self._links = links
+        outer, outer_ids = self._links, self._link_ids
+        self._links, self._link_ids = links, frozenset(links)
         try:
             return self._graph(body) if flags & Flag.EXPRESSION else self.decoder.decode(body)
         finally:
-            self._links = outer
+            self._links, self._link_ids = outer, outer_ids
             if not outer:
                 self._linked.clear()
 
@@ -249,13 +261,30 @@ class ValueDecoder:
             self._linked[oid] = self.decode_object(self._get(oid))
         return self._linked[oid]
 
-    def _buffer(self, data: bytes) -> Buffer:
+    def _buffer(self, oid: bytes) -> Buffer:
         # Each gets memory of its own, also if it is equal to another: what was two arrays must stay two.
-        view = memoryview(self._view(link_at(self._links, int.from_bytes(data, "big"))))
+        content = self._content(oid)
+        return Buffer(memoryview(bytearray(content)) if content.readonly else content)
+
+    def _content(self, oid: bytes) -> memoryview:
+        """Return what an object that stands beside the value holds."""
+        oid = bytes(oid)
+        if oid not in self._link_ids:
+            raise DecodeError(f"a value names {oid.hex()!r}, which is none of its links")
+        view = memoryview(self._view(oid))
         start = len(RAW) + len(BUFFER_PADDING)
         if len(view) < start or view[: len(RAW)] != RAW:
-            raise DecodeError("a buffer of a value is no object of raw bytes")
-        return Buffer(memoryview(bytearray(view[start:])) if view.readonly else view[start:])
+            raise DecodeError("what stands beside a value is no object of raw bytes")
+        return view[start:]
+
+    def _long(self, data: bytes) -> Any:
+        what = data[0]
+        content = self._content(data[1:])
+        if what == BYTES_PIECE:
+            return bytes(content)
+        if what == TEXT_PIECE:
+            return str(content, "utf-8", "surrogatepass")
+        return self.decoder.extension(what, content)
 
     def _quoted(self, data: bytes) -> QuotedExpression[Any]:
         return QuotedExpression(self._graph(data))
@@ -281,12 +310,50 @@ def value_id(value: Any) -> bytes:
     return ref_id(value_ref(value))
 
 
+_unstable_types: set[type] = set()
+
+
+def _say_unstable(kind: type) -> None:
+    """Say, once for each type, that its values may be computed again in another process."""
+    if kind in _unstable_types:
+        return
+    _unstable_types.add(kind)
+    from redun.logging import logger
+
+    logger.warning(
+        f"[redun] values of type {full_name(kind)!r} have no canonical form and are kept as pickles: in another process they may get "
+        "another id and be computed again. Derive the class from redun.value.Value, or register a ProxyValue for it"
+    )
+
+
 def value_bytes(value: Any) -> bytes:
     """Return a value as one self-contained byte string, for pickles and messages; undo with `restore`."""
     parts: dict[bytes, bytes] = {}
     data = ValueEncoder(parts.__setitem__).object(value)
+    if max(map(len, (data, *parts.values()))) > PIECE_MAX:
+        return _joined([data, *(item for pair in parts.items() for item in pair)])
     packed: bytes = msgpack.packb([data, parts])
     return packed
+
+
+_JOINED = b"\xc1"  # never used by msgpack
+
+
+def _joined(items: list[bytes]) -> bytes:
+    return b"".join((_JOINED, *(part for item in items for part in (len(item).to_bytes(8, "big"), item))))
+
+
+def _taken_apart(data: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    if data[:1] != _JOINED:
+        body, parts = msgpack.unpackb(data, strict_map_key=False)
+        return body, parts
+    items = []
+    at = 1
+    while at < len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 8], "big")
+        items.append(data[at + 8 : end])
+        at = end
+    return items[0], dict(zip(items[1::2], items[2::2], strict=True))
 
 
 def restore(data: bytes) -> Any:
@@ -301,7 +368,7 @@ def restore(data: bytes) -> Any:
 def restore_with(data: bytes, revive: Mapping[int, Callable[[Any], Any]]) -> Any:
     """As `restore`, with other makers of extensions (`Decoder`)."""
     try:
-        body, parts = msgpack.unpackb(data, strict_map_key=False)
+        body, parts = _taken_apart(data)
         return ValueDecoder(parts.__getitem__, revive=revive).decode_object(body)
     except RedunError:
         raise

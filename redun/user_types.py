@@ -6,7 +6,9 @@
     OBJECT      [callable, args, state, list items, dict items]  the `__reduce_ex__` form of any other object
     CODEC       [codec, state]                     a value of numpy, pandas, polars or pyarrow (`redun.codecs`)
     BUFFER      bytes                              a short buffer of such a value; a long one is BLOCK: place of the link
+    LONG        bytes                              what is longer than 4 GiB: what it is, and the place of a link to its content
     PICKLE      bytes                              the last resort; such ids may differ between processes (unstable)
+    PICKLEPARTS [pickle, [buffer, ...]]            the same, with long buffers beside it
 
 A class is resolved by name when bytes are decoded, so bytes must come from a store that is trusted. No `__init__` or
 `__post_init__` runs for namedtuples, dataclasses and enums.
@@ -27,7 +29,7 @@ from typing import Any
 
 import msgpack
 
-from redun.codecs import Buffer, NotCanonical, codec_for
+from redun.codecs import INLINE_BUFFER_MAX, Buffer, NotCanonical, codec_for
 from redun.codecs import revive as _revive_foreign
 from redun.errors import EncodeError, UnknownTypeError
 from redun.store.codec import Encoder, Form
@@ -51,6 +53,8 @@ class UserExt(IntEnum):
     CODEC = 44
     BUFFER = 45
     BLOCK = 46
+    PICKLEPARTS = 47
+    LONG = 48
 
 
 def resolve(module: str, qualname: str) -> Any:
@@ -121,9 +125,9 @@ def _exception(value: BaseException) -> tuple[Form, bool]:
         return form, unstable
     except EncodeError:
         try:
-            text = f"{_full_name(type(value))}: {value}"
+            text = f"{full_name(type(value))}: {value}"
         except Exception:
-            text = _full_name(type(value))
+            text = full_name(type(value))
         return (UserExt.OBJECT, [["builtins", "Exception"], [text], None, None, None]), False
 
 
@@ -184,7 +188,7 @@ def _reduced(value: Any) -> tuple[Form, bool]:
         reducer = copyreg.dispatch_table.get(kind)
         reduced = reducer(value) if reducer is not None else value.__reduce_ex__(4)
     except Exception as error:
-        raise EncodeError(f"a value of type {_full_name(kind)!r} has no encoding: {error}") from error
+        raise EncodeError(f"a value of type {full_name(kind)!r} has no encoding: {error}") from error
     if isinstance(reduced, str):
         return (UserExt.FUNCTION, [getattr(value, "__module__", None) or kind.__module__, reduced, ""]), False
     make, args, *rest = reduced
@@ -208,19 +212,32 @@ def _importable_name(make: Any) -> list[str] | None:
         return None
 
 
-def pickled(value: Any) -> msgpack.ExtType:
+def pickled(value: Any) -> Form:
     """Return the extension that holds a pickle (protocol 5).
 
     Raises:
         EncodeError: it cannot be pickled either.
     """
+    buffers: list[Buffer] = []
+
+    def keep_inside(found: pickle.PickleBuffer) -> bool:
+        try:
+            content = found.raw()
+        except BufferError:
+            return True
+        if content.nbytes <= INLINE_BUFFER_MAX:
+            return True
+        buffers.append(Buffer(content))
+        return False
+
     try:
-        return msgpack.ExtType(UserExt.PICKLE, pickle.dumps(value, protocol=5))
+        data = pickle.dumps(value, protocol=5, buffer_callback=keep_inside)
     except Exception as error:
-        raise EncodeError(f"a value of type {_full_name(type(value))!r} has no encoding: {error}") from error
+        raise EncodeError(f"a value of type {full_name(type(value))!r} has no encoding: {error}") from error
+    return (UserExt.PICKLEPARTS, [data, buffers]) if buffers else msgpack.ExtType(UserExt.PICKLE, data)
 
 
-def _full_name(kind: type) -> str:
+def full_name(kind: type) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
@@ -291,9 +308,9 @@ def _revive_object(state: Any) -> Any:
     return value
 
 
-def _revive_pickle(data: bytes) -> Any:
+def _revive_pickle(data: bytes, buffers: Any = ()) -> Any:
     try:
-        return pickle.loads(data)
+        return pickle.loads(data, buffers=buffers)
     except Exception as error:
         raise UnknownTypeError(f"a pickled value cannot be loaded any more: {error}") from error
 
@@ -307,6 +324,7 @@ REVIVE: dict[int, Callable[[Any], Any]] = {
     UserExt.CLASS: lambda state: resolve(*state),
     UserExt.OBJECT: _revive_object,
     UserExt.CODEC: _revive_foreign,
+    UserExt.PICKLEPARTS: lambda state: _revive_pickle(state[0], [buffer.data for buffer in state[1]]),
 }
 REVIVE_BYTES: dict[int, Callable[[bytes], Any]] = {
     UserExt.PICKLE: _revive_pickle,

@@ -41,6 +41,13 @@ _SUSPECT = re.compile(rb"[\xc4-\xc9\xcb\xd4-\xd8]").search
 _IMPOSTORS = frozenset((bytearray, memoryview, msgpack.ExtType, msgpack.Timestamp))
 _CONTAINERS = (list, dict)
 
+PIECE_MAX = 0xFFFF_FFFF
+"""Bytes of the longest text, bytes or extension: msgpack has 32 bits for a length. Longer ones are spilled (`Encoder`)."""
+
+TEXT_PIECE = 0
+BYTES_PIECE = 128
+"""What a spilled piece is, where it is no extension."""
+
 
 class Ext(IntEnum):
     """Extension types of plain data. Numbers from 32 on belong to the layers above; never reuse one."""
@@ -74,6 +81,11 @@ class _TooHard(RecursionError):
 _MAX_NESTING = 32
 
 Form: TypeAlias = "tuple[int, Any] | msgpack.ExtType"
+Spill: TypeAlias = "Callable[[int, bytes], msgpack.ExtType]"
+
+
+def _no_spill(what: int, data: bytes) -> msgpack.ExtType:
+    raise EncodeError(f"a piece of {len(data)} bytes is too long to be part of this")
 
 
 class Encoder:
@@ -82,10 +94,13 @@ class Encoder:
     Args:
         extend: called with an object that this module does not know (subclasses of known types too); returns (extension code
             from 32 on, state) or a finished `msgpack.ExtType`, or raises EncodeError.
+        spill: called with a piece that is longer than a length can say: extension code (`TEXT_PIECE`, `BYTES_PIECE` for others) and
+            content; returns what stands for it.
     """
 
-    def __init__(self, extend: Callable[[Any], Form] | None = None) -> None:
+    def __init__(self, extend: Callable[[Any], Form] | None = None, spill: Spill = _no_spill) -> None:
         self._extend = extend
+        self.spill = spill
         self._reset()
 
     def _reset(self) -> None:
@@ -107,6 +122,8 @@ class Encoder:
             data: bytes = self._pack(value)
             if _SUSPECT(data) is not None:
                 _refuse_impostors(value)
+            if len(data) > PIECE_MAX:
+                _refuse_long(value)
             return data
         except BaseException as error:
             # A packer that was left in the middle keeps what it had; the next use must start clean.
@@ -118,7 +135,7 @@ class Encoder:
     def _encode_deep(self, value: Any) -> bytes:
         from redun.store.codec_deep import encode_deep
 
-        return encode_deep(self.form, value)
+        return encode_deep(self.form, value, self.spill)
 
     def _nested(self, value: Any) -> bytes:
         self._depth = depth = self._depth + 1
@@ -130,17 +147,23 @@ class Encoder:
         self._depth = depth - 1
         if _SUSPECT(data) is not None:
             _refuse_impostors(value)
+        if len(data) > PIECE_MAX:
+            _refuse_long(value)
         return data
 
     def _extension(self, value: Any) -> msgpack.ExtType:
         # The packer's `default` hook.
         kind = type(value)
         if kind is tuple:
-            return msgpack.ExtType(Ext.TUPLE, self._nested(list(value)))
-        if kind is set or kind is frozenset:
-            return msgpack.ExtType(SETS[kind], join_sorted([self._nested(item) for item in value]))
-        form = self.form(value)
-        return form if type(form) is msgpack.ExtType else msgpack.ExtType(form[0], self._nested(form[1]))
+            code: int = Ext.TUPLE
+            content = self._nested(list(value))
+        elif kind is set or kind is frozenset:
+            code = SETS[kind]
+            content = join_sorted([self._nested(item) for item in value])
+        else:
+            form = self.form(value)
+            code, content = form if type(form) is msgpack.ExtType else (form[0], self._nested(form[1]))
+        return msgpack.ExtType(code, content) if len(content) <= PIECE_MAX else self.spill(code, content)
 
     def form(self, value: Any) -> Form:
         """Return what an extension is made of: its code and state, or its finished bytes.
@@ -177,6 +200,21 @@ def _refuse_impostors(value: Any) -> None:
             raise _TooHard
 
 
+def _refuse_long(value: Any) -> None:
+    """Raise _TooHard if a list or dict, at any depth, directly holds text or bytes that are longer than a length can say."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        kind = type(item)
+        if kind is dict:
+            pending.append(list(item))
+            pending.append(list(item.values()))
+        elif kind is list:
+            pending.extend([x for x in item if type(x) in (list, dict, str, bytes)])
+        elif kind in (str, bytes) and len(item) > PIECE_MAX:
+            raise _TooHard
+
+
 SETS: dict[type, Ext] = {set: Ext.SET, frozenset: Ext.FROZENSET}
 
 
@@ -190,6 +228,7 @@ def array_header(count: int) -> bytes:
     """Return the msgpack header of an array of `count` elements."""
     if count < 16:
         return bytes((0x90 | count,))
+    _check_count(count)
     return b"\xdc" + count.to_bytes(2, "big") if count < 1 << 16 else b"\xdd" + count.to_bytes(4, "big")
 
 
@@ -197,7 +236,13 @@ def map_header(count: int) -> bytes:
     """Return the msgpack header of a map of `count` pairs."""
     if count < 16:
         return bytes((0x80 | count,))
+    _check_count(count)
     return b"\xde" + count.to_bytes(2, "big") if count < 1 << 16 else b"\xdf" + count.to_bytes(4, "big")
+
+
+def _check_count(count: int) -> None:
+    if count >= 1 << 32:
+        raise EncodeError(f"a container of {count} items has no encoding: split it into parts of less than {1 << 32}")
 
 
 def ext_header(code: int, size: int) -> bytes:
@@ -416,6 +461,21 @@ class Decoder:
         state = self._unpack(data)
         self._depth = depth - 1
         return make(state)
+
+    def extension(self, code: int, data: bytes | memoryview) -> Any:
+        """Return the value of an extension's content, for a caller that found it elsewhere than in the bytes being decoded.
+
+        Raises:
+            DecodeError: as `decode`.
+        """
+        from_bytes, make = self.maker(code)
+        if from_bytes:
+            return make(bytes(data))
+        depth = self._depth
+        try:
+            return make(self.decode(data))
+        finally:
+            self._depth = depth
 
     def maker(self, code: int) -> tuple[bool, Callable[[Any], Any]]:
         """Return how extension `code` becomes a value: from its bytes (True) or its decoded state (False), and by which function.

@@ -14,7 +14,20 @@ from typing import Any
 
 import msgpack
 
-from redun.store.codec import SETS, Ext, Form, array_header, encode_float, ext_header, join_sorted, map_header
+from redun.store import codec
+from redun.store.codec import (
+    BYTES_PIECE,
+    SETS,
+    TEXT_PIECE,
+    Ext,
+    Form,
+    Spill,
+    array_header,
+    encode_float,
+    ext_header,
+    join_sorted,
+    map_header,
+)
 from redun.store.errors import DecodeError, EncodeError
 
 _SCALARS = frozenset((type(None), bool, int, str, bytes))
@@ -44,11 +57,12 @@ class _Rope(list[Any]):
     size: int
 
 
-def encode_deep(form: Callable[[Any], Form], value: Any) -> bytes:
+def encode_deep(form: Callable[[Any], Form], value: Any, spill: Spill = codec._no_spill) -> bytes:
     """Return the canonical bytes of a value, whatever its depth.
 
     Args:
         form: `Encoder.form`.
+        spill: as for `Encoder`.
 
     Raises:
         EncodeError: something has no encoding, or a container contains itself.
@@ -64,15 +78,15 @@ def encode_deep(form: Callable[[Any], Form], value: Any) -> bytes:
             stack.pop()
             open_ids.discard(id(frame.container))
             if frame.code is not None:
-                stack[-1].parts.append(_close(frame))
+                stack[-1].parts.append(_close(frame, spill))
             continue
         except RuntimeError as error:
             raise EncodeError(f"a container changed while it was encoded: {error}") from error
-        done = _scalar(item)
+        done = _scalar(item, spill)
         if done is None:
             if id(item) in open_ids:
                 raise EncodeError(f"a {type(item).__qualname__} that contains itself has no encoding")
-            opened = _open(form, item, frame.parts)
+            opened = _open(form, item, frame.parts, spill)
             if isinstance(opened, _Frame):
                 open_ids.add(id(item))
                 stack.append(opened)
@@ -82,17 +96,26 @@ def encode_deep(form: Callable[[Any], Form], value: Any) -> bytes:
     return _flatten(root)
 
 
-def _scalar(item: Any) -> bytes | None:
+def _scalar(item: Any, spill: Spill) -> bytes | None:
     kind = type(item)
     if kind is float:
         return encode_float(item)
     if kind not in _SCALARS or (kind is int and item not in _NATIVE_INT):
         return None
+    if kind in (str, bytes) and 4 * len(item) > codec.PIECE_MAX:
+        data = item if kind is bytes else item.encode("utf-8", "surrogatepass")
+        if len(data) > codec.PIECE_MAX:
+            return _packed(spill(BYTES_PIECE if kind is bytes else TEXT_PIECE, data))
     packed: bytes = msgpack.packb(item, strict_types=True, unicode_errors="surrogatepass")
     return packed
 
 
-def _open(form: Callable[[Any], Form], item: Any, parts: list[Any]) -> _Frame | bytes:
+def _packed(extension: msgpack.ExtType) -> bytes:
+    data: bytes = extension.data
+    return ext_header(extension.code, len(data)) + data
+
+
+def _open(form: Callable[[Any], Form], item: Any, parts: list[Any], spill: Spill) -> _Frame | bytes:
     kind = type(item)
     if kind is list:
         parts.append(array_header(len(item)))
@@ -106,18 +129,19 @@ def _open(form: Callable[[Any], Form], item: Any, parts: list[Any]) -> _Frame | 
         return _Frame(iter(item), [], SETS[kind], item)
     made = form(item)
     if isinstance(made, msgpack.ExtType):
-        data: bytes = made.data
-        return ext_header(made.code, len(data)) + data
+        return _packed(made if len(made.data) <= codec.PIECE_MAX else spill(made.code, made.data))
     code, state = made
     return _Frame(iter((state,)), [], code, item)
 
 
-def _close(frame: _Frame) -> _Rope:
+def _close(frame: _Frame, spill: Spill) -> _Rope | bytes:
     parts = frame.parts
     code = int(frame.code or 0)
     if code in (Ext.SET, Ext.FROZENSET):
         parts = [join_sorted([_flatten([part]) for part in parts])]
     content = sum([part.size if type(part) is _Rope else len(part) for part in parts])
+    if content > codec.PIECE_MAX:
+        return _packed(spill(code, _flatten(parts)))
     head = ext_header(code, content)
     rope = _Rope((head, *parts))
     rope.size = len(head) + content

@@ -9,7 +9,7 @@ Nothing here imports a foreign package. The module of a codec is loaded when a v
 
 from __future__ import annotations
 
-from redun.codecs.buffer import Buffer
+from redun.codecs.buffer import INLINE_BUFFER_MAX, Buffer
 from redun.codecs.registry import Codec, NotCanonical, codec_for, revive
 
-__all__ = ["Buffer", "Codec", "NotCanonical", "codec_for", "revive"]
+__all__ = ["INLINE_BUFFER_MAX", "Buffer", "Codec", "NotCanonical", "codec_for", "revive"]
