@@ -202,6 +202,10 @@ class Config:
     def __iter__(self) -> Iterator[str]:
         return iter(self._tree)
 
+    def as_written(self) -> dict[str, dict[str, str]]:
+        """Return full section name -> option -> text as it stands in the file: `${NAME}` stays, so no secret of the environment is told."""
+        return {name: dict(options) for name, options in self._raw.items()}
+
     def get_config_dict(self, replace_config_dir: str | None = None) -> dict[str, dict[str, str]]:
         """Return full section name -> option -> text, interpolated; `Config` makes the same configuration of it.
 

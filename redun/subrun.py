@@ -236,7 +236,8 @@ def _config_dict(scheduler: Any) -> dict[str, Any]:
     from redun.config import Config
 
     config = scheduler.config
-    sections = (config if isinstance(config, Config) else Config(config)).get_config_dict()
+    # As written: what is recorded of the call must not hold what the environment gives, secrets maybe.
+    sections = (config if isinstance(config, Config) else Config(config)).as_written()
     # Store and context go their own way: paths in the caller's configuration may be relative to its folder.
     sections.pop("backend", None)
     for option in ("context", "context_file"):

@@ -12,10 +12,14 @@ from typing import Any, NamedTuple
 
 from redun.encoding import ValueDecoder, ValueEncoder, restore, value_bytes
 from redun.errors import EncodeError, ValueEncodeError
+from redun.expression import ApplyExpression, QuotedExpression, ValueExpression
 from redun.job_info import JobInfo
+from redun.nested import ATOMS, iter_leaves
 from redun.store.ids import INLINE_MAX, LINK_MARK, link_ref, object_id
 from redun.store.objects import links
 from redun.store.rows import BLOB_ABOVE
+from redun.task import PartialTask, Task
+from redun.threads import Thread
 
 MOST_BYTES = 1 << 20
 """Arguments above this are written to the store early rather than sent, if the worker reaches it."""
@@ -32,7 +36,7 @@ class JobMessage(NamedTuple):
     Attributes:
         key: number that the result carries.
         module, task, task_id: where the task is defined, its fullname, and the id that it must have there.
-        args, kwargs: the arguments.
+        args, kwargs: the arguments. modules: where the tasks are defined that these name.
         tells: send word when it begins.
     """
 
@@ -43,6 +47,7 @@ class JobMessage(NamedTuple):
     args: list[Part]
     kwargs: dict[str, Part]
     tells: bool
+    modules: tuple[str, ...] = ()
 
 
 class ResultMessage(NamedTuple):
@@ -88,6 +93,29 @@ class EncodedResult(NamedTuple):
         """
         objects = self.objects
         return ValueDecoder(lambda oid: objects[oid] if oid in objects else get(oid)).decode(self.ref)
+
+
+def modules_of(arguments: Any) -> tuple[str, ...]:
+    """List the modules that define the tasks in arguments: tasks themselves, closures, and expressions, quoted ones too."""
+    found: dict[str, None] = {}
+    seen: set[int] = set()
+    pending = [arguments]
+    while pending:
+        for leaf in iter_leaves(pending.pop()):
+            if type(leaf) in ATOMS or id(leaf) in seen:
+                continue
+            seen.add(id(leaf))
+            if isinstance(leaf, PartialTask):
+                pending.append([leaf.task, leaf.args, leaf.kwargs])
+            elif isinstance(leaf, Task):
+                found[leaf.load_module] = None
+            elif isinstance(leaf, ApplyExpression):
+                pending.append([getattr(leaf, "task", None), leaf.args, leaf.kwargs])
+            elif isinstance(leaf, ValueExpression):
+                pending.append(leaf.value)
+            elif isinstance(leaf, QuotedExpression | Thread):
+                pending.append(leaf.expr)
+    return tuple(found)
 
 
 def argument(job: Any, ref: bytes, value: Any, source: Any) -> Part:

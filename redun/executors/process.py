@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from redun.encoding import restore
 from redun.errors import EncodeError, ExecutorError, InternalError, RedunError, WorkerLost
 from redun.evaluation.failure import TOLD_ELSEWHERE
-from redun.executors.messages import JobMessage, ResultMessage, argument
+from redun.executors.messages import JobMessage, ResultMessage, argument, modules_of
 from redun.executors.worker import Settings, work
 
 if TYPE_CHECKING:
@@ -167,6 +167,7 @@ class ProcessPool:
             [argument(job, ref, value, source) for ref, value in zip(job.arg_refs, job.positional, strict=True)],
             {name: argument(job, job.kwarg_refs[name], value, source) for name, value in job.keywords.items()},
             getattr(job, "begun", None) is not None,
+            modules_of([job.positional, job.keywords]),
         )
 
     def drop_waiting(self) -> list[Job]:

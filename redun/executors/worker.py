@@ -81,6 +81,14 @@ def _end_all() -> None:
     os.killpg(os.getpid(), signal.SIGKILL)
 
 
+def _import(module: str) -> None:
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        import_module(module)
+    finally:
+        sys.dont_write_bytecode = before
+
+
 class _Worker:
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.store
@@ -93,6 +101,9 @@ class _Worker:
         started = time.monotonic()
         try:
             task = self._tasks.get(message.task_id) or self._find(message)
+            for module in message.modules:
+                if module not in sys.modules:
+                    _import(module)
             args = [value_of(part, self._get) for part in message.args]
             kwargs = {name: value_of(part, self._get) for name, part in message.kwargs.items()}
             result = call_task(task, args, kwargs)
@@ -113,11 +124,7 @@ class _Worker:
         registry = get_task_registry()
         task = registry.get(message.task)
         if task is None and not (self._inherits and message.module in sys.modules):
-            before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-            try:
-                import_module(message.module)
-            finally:
-                sys.dont_write_bytecode = before
+            _import(message.module)
             task = registry.get(message.task)
         if task is None:
             raise ExecutorError(

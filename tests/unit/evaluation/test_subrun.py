@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from redun import Scheduler, get_context, task
+from redun.config import load_config
 from redun.errors import SchedulerError
 from redun.forms import fork_thread, join_thread
 from redun.provenance import Provenance
@@ -195,6 +196,21 @@ def test_a_configuration_of_its_own(tmp_path: Path) -> None:
     assert run(subrun(on_special(), executor="other", config=config)) == "special"
     (tmp_path / "redun.ini").write_text("[executors.special]\ntype = local\n")
     assert run(subrun(on_special(), executor="other", config_dir=os.fspath(tmp_path))) == "special"
+
+
+def test_what_the_environment_gives_to_the_configuration_is_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Store
+) -> None:
+    monkeypatch.setenv("SUBRUN_WORKERS", "3")
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "redun.ini").write_text(
+        "[executors.other]\ntype = local\nmax_workers = ${SUBRUN_WORKERS}\nsecret = ${SUBRUN_SECRET}\n"
+    )
+    monkeypatch.setenv("SUBRUN_SECRET", "tell nobody")
+    scheduler = Scheduler(load_config(folder), store, logger=False)
+    assert scheduler.run(main(3)) == 7
+    assert not any(b"tell nobody" in store.source.get(oid) for oid in store.source.ids())
 
 
 def test_a_subrun_in_a_thread_in_a_subrun(store: Store) -> None:
