@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from redun.evaluation.node import FINAL, Node, Scope, State
-from redun.expression import SchedulerExpression, TaskExpression
+from redun.expression import Expression, SchedulerExpression, TaskExpression, ValueExpression
 from redun.nested import map_leaves
 
 if TYPE_CHECKING:
@@ -169,10 +169,18 @@ class Catch(Form):
             if recovered is not None:
                 self.follow(run, recovered[0])
             else:
-                run.demand(self, [expr], self.scope)
+                run.demand(self, [self._as_one(expr)], self.scope)
             return
         self.calls = self.scope.calls(expr)
         run.succeed(self, self.scope.value(expr))
+
+    def _as_one(self, value: Any) -> Any:
+        """Return a nested value as one expression: what is left of it when one part fails must not count as input any more."""
+        if isinstance(value, Expression):
+            return value
+        one: ValueExpression[Any] = ValueExpression(value)
+        self.scope.keep.append(one)
+        return one
 
     def failed_by(self, run: Evaluation, source: Node) -> None:
         """The expression failed: find the first handler whose class matches."""

@@ -69,6 +69,10 @@ def define() -> dict[str, Any]:
         return 7 + int(error.args[0])
 
     @task()
+    def recover_list(error: Boom) -> list[int]:
+        return [7 + int(error.args[0])]
+
+    @task()
     def recover_all(items: list[Any]) -> list[int]:
         return [7 + int(item.args[0]) if isinstance(item, Boom) else item for item in items]
 
@@ -96,6 +100,7 @@ PROGRAMS = st.recursive(
         st.tuples(st.just("twice"), inner),
         st.tuples(st.just("cond"), inner, inner, inner),
         st.tuples(st.just("catch"), inner),
+        st.tuples(st.just("catch_list"), st.lists(inner, max_size=3)),
         st.tuples(st.just("catch_all"), st.lists(inner, max_size=3)),
         st.tuples(st.just("fail"), inner),
         st.tuples(st.just("lazy_fail"), inner),
@@ -135,6 +140,8 @@ def plain(program: Any) -> int:
             return plain(parts[0])
         except Boom as error:
             return 7 + int(error.args[0])
+    if operation == "catch_list":
+        return plain(("catch", ("total", parts[0])))
     if operation == "catch_all":
         return sum(plain(("catch", part)) for part in parts[0])
     if operation == "seq":
@@ -153,6 +160,9 @@ def build(program: Any, tasks: dict[str, Any]) -> Any:
         return tasks[operation]([build(part, tasks) for part in parts[0]])
     if operation == "seq":
         return tasks["total"](seq([build(part, tasks) for part in parts[0]]))
+    if operation == "catch_list":
+        # The list itself may fail, by any of its parts.
+        return tasks["total"](catch([build(part, tasks) for part in parts[0]], Boom, tasks["recover_list"]))
     if operation == "catch_all":
         return tasks["total"](catch_all([build(part, tasks) for part in parts[0]], Boom, tasks["recover_all"]))
     inner = [build(part, tasks) for part in parts]

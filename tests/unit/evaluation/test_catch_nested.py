@@ -1,0 +1,45 @@
+"""`catch` around a nested value: any part of it may fail, and what the others do afterwards does not matter."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from redun import catch, task
+
+from .conftest import Runs
+
+
+@pytest.mark.parametrize("fails_first", [True, False])
+def test_a_list_with_a_failing_part(runs: Runs, fails_first: bool) -> None:
+    failed = threading.Event()
+
+    @task(cache=False)
+    def fails() -> Any:
+        failed.set()
+        raise ValueError("no")
+
+    @task(cache=False)
+    def waits(x: int) -> int:
+        if fails_first:
+            assert failed.wait(10)
+        return x
+
+    @task()
+    def handler(error: ValueError) -> Any:
+        return [waits(2), str(error)]
+
+    @task()
+    def main() -> Any:
+        return catch([waits(1), {"part": fails()}, waits(3)], ValueError, handler)
+
+    assert runs(main()) == [2, "no"]
+    assert runs(main()) == [2, "no"]
+    assert runs(catch((waits(1), [waits(3)]), ValueError, handler)) == (1, [3])
+
+
+def test_plain_values_pass_through(runs: Runs) -> None:
+    assert runs(catch([1, {"a": 2}], ValueError, str)) == [1, {"a": 2}]
+    assert runs(catch([], ValueError, str)) == []
