@@ -7,7 +7,7 @@ readers (`redun.provenance.history`) need only lay the chains together.
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from redun.errors import SchedulerError, StoreError
@@ -57,6 +57,8 @@ class ExtensionRecorder(Recorder):
         except StoreError as error:
             raise SchedulerError(f"execution {above.execution} cannot be extended: {error}") from error
         super().__init__(source, record)
-        self.ref = f"{ref}/{secrets.token_hex(8)}"
+        self.ref = f"{ref}/{os.urandom(8).hex()}"
         self.above = above.number
-        self.first_number = secrets.randbits(62 - _NUMBERS_BITS) + 1 << _NUMBERS_BITS
+        # At least 1 and below 2^38, so that the numbers of a sub-run fit into 62 bits.
+        place = int.from_bytes(os.urandom(8), "big") % (1 << 62 - _NUMBERS_BITS) or 1
+        self.first_number = place << _NUMBERS_BITS
