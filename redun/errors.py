@@ -32,6 +32,7 @@ __all__ = [
     "FormatTooNew",
     "HandleError",
     "InternalError",
+    "JobTimeout",
     "InvalidValueError",
     "LimitError",
     "MissingLinks",
@@ -106,6 +107,10 @@ class ExecutorError(SchedulerError):
 
 class WorkerLost(ExecutorError):
     """The worker that ran a job has ended: it was killed, crashed, or ran out of memory; names job and worker."""
+
+
+class JobTimeout(SchedulerError, TimeoutError):
+    """A job did not end within its time-out; names job and time."""
 
 
 class LimitError(SchedulerError, ValueError):

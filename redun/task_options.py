@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from redun.errors import TaskDefinitionError, TaskOptionTypeError
 
@@ -86,3 +86,66 @@ def check_async(fullname: str, options: Mapping[str, Any]) -> None:
         raise TaskDefinitionError(
             f"async task {fullname!r} needs cache=False or check_valid='shallow': its awaited calls cannot be checked otherwise"
         )
+
+
+class Life(NamedTuple):
+    """How long a job may run and how often it may be tried.
+
+    Attributes:
+        timeout_s: seconds that one attempt may take, None for any.
+        retries: how often it is tried again.
+        delay_s: seconds before the first time; they double from one to the next, up to `_MOST_PAUSE_S`.
+        errors: classes of errors after which it is tried again.
+    """
+
+    timeout_s: float | None = None
+    retries: int = 0
+    delay_s: float = 0.0
+    errors: tuple[type[BaseException], ...] = (Exception,)
+
+    def covers(self, error: BaseException) -> bool:
+        """Tell whether a job that failed with an error is tried again."""
+        return isinstance(error, self.errors)
+
+    def pause_s(self, failed: int) -> float:
+        """Return the seconds to wait after so many attempts have failed."""
+        return min(self.delay_s * 2.0 ** min(failed - 1, 60), max(self.delay_s, _MOST_PAUSE_S))
+
+
+_MOST_PAUSE_S = 300.0
+
+
+def life(fullname: str, options: Mapping[str, Any]) -> Life | None:
+    """Return what the options `timeout`, `retries`, `retry_delay` and `retry_on` of a task say; None if they say nothing.
+
+    Raises:
+        TaskDefinitionError: a value cannot work; names task and option.
+    """
+    timeout = _number(fullname, options, "timeout")
+    retries = _number(fullname, options, "retries") or 0
+    if timeout is None and not retries:
+        return None
+    if timeout is not None and timeout <= 0:
+        raise TaskDefinitionError(f"option timeout of task {fullname!r} must be more than 0 seconds, found {timeout!r}")
+    if retries != int(retries):
+        raise TaskDefinitionError(f"option retries of task {fullname!r} must be a whole number, found {retries!r}")
+    given = options.get("retry_on")
+    errors = (Exception,) if given is None else given if isinstance(given, list | tuple) else (given,)
+    for error in errors:
+        if not (isinstance(error, type) and issubclass(error, BaseException)):
+            raise TaskDefinitionError(f"option retry_on of task {fullname!r} must be classes of errors, found {error!r}")
+    return Life(timeout, int(retries), _number(fullname, options, "retry_delay") or 0.0, tuple(errors))
+
+
+def _number(fullname: str, options: Mapping[str, Any], name: str) -> float | None:
+    value = options.get(name)
+    if value is None:
+        return None
+    try:
+        # From a configuration file it is text.
+        number = float(value) if not isinstance(value, bool) else -1.0
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise TaskDefinitionError(f"option {name} of task {fullname!r} must be a number of at least 0, found {value!r}")
+    return number

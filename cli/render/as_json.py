@@ -77,6 +77,16 @@ class RecordJson:
             call = self._provenance.get_call(job.call) if job.call is not None else None
             record["ancestors"] = [above.id for above in self._provenance.ancestors(job)[:-1]]
             record["call"] = None if call is None else self.call(call)
+            record["attempts"] = [
+                {
+                    "attempt": attempt.number,
+                    "status": attempt.status.name,
+                    "start_time": iso_time(attempt.start_us),
+                    "end_time": iso_time(attempt.start_us + attempt.duration_us),
+                    "error": attempt.error,
+                }
+                for attempt in self._provenance.attempts(job)
+            ]
         return record
 
     def call(self, call: Call) -> dict[str, Any]:

@@ -95,6 +95,9 @@ class RecordText:
         yield self._traceback(job)
         if job.duration_us is not None:
             yield f"Duration: {words.duration(job.duration_us)}"
+        for attempt in self._provenance.attempts(job):
+            told = f": {words.clip(attempt.error, words.CALL_MAX)}" if attempt.error is not None else ""
+            yield f"Attempt {attempt.number}: {attempt.status.name} in {words.duration(attempt.duration_us)}{told}"
         yield ""
         call = self._provenance.get_call(job.call) if job.call is not None else None
         if call is None:

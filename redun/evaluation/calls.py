@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from redun.context import merge
 from redun.errors import EncodeError, RedunError, ValueEncodeError
 from redun.evaluation.arguments import Arguments
+from redun.evaluation.attempts import Attempt, Attempts
 from redun.evaluation.job import Column, Job
 from redun.evaluation.node import FINAL, Node, Scope, State
 from redun.evaluation.recorder import NoRecorder, Recorder
@@ -89,6 +90,7 @@ class Calls:
         self.in_flight = 0
         self.evaluation: Evaluation
         self.unrecorded = NoRecorder()
+        self.attempts = Attempts(self)
         self.handles: Handles | None = None
         self._arguments = Arguments(self.take_handles)
         self.recoveries = Recoveries(self)
@@ -222,7 +224,7 @@ class Calls:
         job.holds_limits = bool(job.plan.limits)
         job.count(Column.RUNNING)
         self.log.run(job)
-        self._to_submit.append(job)
+        self._to_submit.append(job if job.plan.life is None else self.attempts.begin(job))
 
     def submit(self) -> None:
         """Hand the jobs that have come up to their executors, in one go."""
@@ -244,6 +246,7 @@ class Calls:
 
     def drop_waiting(self) -> None:
         """Take back the jobs that no executor has begun: the run has failed."""
+        self.attempts.close()
         self._to_submit.clear()
         self.limits.drop_waiting()
         self.running -= len(self.executors.drop_waiting())
@@ -256,16 +259,13 @@ class Calls:
         Args:
             result: what the function returned, or its exception.
         """
+        if type(job) is Attempt:
+            self.attempts.completed(job, ok, result)
+            return
         if not job.at_executor:
             # An executor of somebody's own that hands a job back twice: the first time counts.
             return
-        job.at_executor = False
-        self.running -= 1
-        self.in_flight -= 1
-        if job.holds_limits:
-            job.holds_limits = False
-            for admitted in self.limits.release(job):
-                self._launch(admitted)
+        self.give_up(job)
         if self.handles is not None:
             self.handles.ended(job)
         if job.state >= FINAL:
@@ -277,6 +277,26 @@ class Calls:
             self._take_encoded(job, result)
         else:
             self._take_result(job, result)
+
+    def give_up(self, job: Job) -> None:
+        """A job is not at its executor any more: others may have what it took."""
+        job.at_executor = False
+        self.running -= 1
+        self.in_flight -= 1
+        if job.holds_limits:
+            job.holds_limits = False
+            self.admit(job)
+
+    def admit(self, job: Job) -> None:
+        """Let jobs run that have waited for the limits that a job held."""
+        for admitted in self.limits.release(job):
+            self._launch(admitted)
+
+    def again(self, job: Job) -> None:
+        """Have a job run once more, in state LIMITED."""
+        self.in_flight += 1
+        if not job.plan.limits or self.limits.take(job):
+            self._launch(job)
 
     def _take_encoded(self, job: Job, result: EncodedResult) -> None:
         """A worker process has encoded the result: take that over, unless the value has to be looked into."""

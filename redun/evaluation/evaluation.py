@@ -301,6 +301,7 @@ class Evaluation:
             self.calls.submit()
             received = self._receive()
             self.calls.recorder.tick()
+            received = self.calls.attempts.tick() or received
             if not (busy or received or (root.state >= FINAL and not self.threads_running)) and not self._wait(root):
                 break
         return root
@@ -313,9 +314,10 @@ class Evaluation:
         calls.log.flush()
         while calls.running:
             try:
-                self._take(self.completions.get(timeout=calls.grow_after_s()))
+                self._take(self.completions.get(timeout=_sooner(calls.grow_after_s(), calls.attempts.next_s())))
             except Empty:
                 calls.grow()
+            calls.attempts.tick()
             self._drop_what_follows()
 
     def _drop_what_follows(self) -> None:
@@ -363,7 +365,7 @@ class Evaluation:
         """Nothing can go on: wait for an executor. False if nothing ever will (a dry run's end)."""
         calls = self.calls
         calls.log.flush()
-        if calls.running == 0 and self.completions.empty():
+        if calls.running == 0 and self.completions.empty() and not calls.attempts.is_waiting():
             if self.dryrun:
                 if root.state < FINAL:
                     root.move(State.FAILED)
@@ -371,10 +373,7 @@ class Evaluation:
                 return False
             self._break_circle()
             return True
-        timeout_s = calls.recorder.before_wait()
-        growing = calls.grow_after_s()
-        if growing is not None:
-            timeout_s = growing if timeout_s is None else min(growing, timeout_s)
+        timeout_s = _sooner(_sooner(calls.recorder.before_wait(), calls.grow_after_s()), calls.attempts.next_s())
         if self.status_clock is not None:
             timeout_s = self.status_clock.tick(timeout_s)
         try:
@@ -396,6 +395,10 @@ class Evaluation:
                 f"{job.plan.fullname} calls itself with the same arguments, directly or through others: the recursion never ends"
             ),
         )
+
+
+def _sooner(one_s: float | None, other_s: float | None) -> float | None:
+    return one_s if other_s is None else other_s if one_s is None else min(one_s, other_s)
 
 
 class _Refused(Node):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from redun.evaluation.text import format_call
+from redun.evaluation.text import error_text, format_call
 
 if TYPE_CHECKING:
     from redun.evaluation.job import Job
@@ -72,6 +72,14 @@ class EventLog:
     def invalid(self, job: Job, value: Any) -> None:
         """A stored result holds a value that is not valid any more."""
         self.miss(job, f"Cached result is no longer valid (result={value!r}, eval_hash={job.eval_hash[:4].hex()})")
+
+    def retry(self, job: Job, failed: int, most: int, pause_s: float, error: BaseException) -> None:
+        """An attempt at a job has failed, and there will be another one."""
+        if self.enabled:
+            when = f" in {pause_s:g} s" if pause_s else ""
+            self.job(
+                "Retry", job, f" (attempt {failed + 1} of {most}{when}) after {type(error).__qualname__}: {error_text(error)}"
+            )
 
     def rejected(self, job: Job) -> None:
         """A job failed."""

@@ -7,7 +7,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from redun.evaluation.job import Job
-from redun.evaluation.text import format_value
+from redun.evaluation.text import error_text, format_value
 from redun.value import Value
 
 if TYPE_CHECKING:
@@ -73,14 +73,6 @@ def _can_be_kept(error: BaseException) -> bool:
     except EncodeError:
         return False
     return len(data) <= _LARGEST_ERROR and not encoder.flags & (Flag.LINKS | Flag.EXPRESSION)
-
-
-def error_text(error: BaseException) -> str:
-    """Return the text of an exception, whatever its `__str__` does."""
-    try:
-        return str(error)
-    except Exception as second:
-        return f"<its text cannot be had: {type(second).__qualname__}>"
 
 
 def _is_ours(filename: str) -> bool:

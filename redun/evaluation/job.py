@@ -180,6 +180,16 @@ class Job(Node):
         return self.plan.task
 
     @property
+    def real(self) -> Job:
+        """The job itself, also if this is an attempt at it."""
+        return self
+
+    @property
+    def tells_begin(self) -> bool:
+        """Its executor is to say when it begins (`Attempt.begun`)."""
+        return False
+
+    @property
     def args(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments to call the task's function with: positional ones and keywords. For executors."""
         return self.positional, self.keywords

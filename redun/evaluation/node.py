@@ -7,6 +7,7 @@ one that moves nodes.
     NEW ──> WAITING ──> READY ──> LIMITED ──> RUNNING ──> REDUCING ──> DONE
                           │  └───────────────────┘  ^          │  └──> FAILED
                           │     (no limits)         │          └──> CACHED
+                          │         (tried again: RUNNING ──> LIMITED)
                           ├──> REDUCING (replayed) ─┘
                           ├──> TWIN (an equal call is in flight) ──> CACHED | FAILED
                           └──> CACHED | DONE | FAILED
@@ -51,7 +52,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.WAITING: frozenset((State.READY, State.FAILED, State.CANCELLED)),
     State.READY: frozenset((State.WAITING, State.LIMITED, State.RUNNING, State.REDUCING, State.TWIN)) | _END,
     State.LIMITED: frozenset((State.RUNNING, State.FAILED, State.CANCELLED)),
-    State.RUNNING: frozenset((State.REDUCING,)) | _END,
+    State.RUNNING: frozenset((State.REDUCING, State.LIMITED)) | _END,
     State.REDUCING: frozenset((State.REDUCING,)) | _END,
     State.TWIN: frozenset((State.CACHED, State.FAILED, State.CANCELLED)),
     State.DONE: frozenset(),

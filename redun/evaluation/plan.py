@@ -16,6 +16,7 @@ from redun.errors import LimitError, TaskDefinitionError
 from redun.store.ids import ID_BYTES
 from redun.tags import check_tags
 from redun.task import CacheCheckValid, CacheResult, CacheScope, Task
+from redun.task_options import life
 
 _EVAL_TAG = b"redun eval 1\x00"
 _pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass").pack
@@ -33,6 +34,7 @@ class Plan:
     Attributes:
         scope: where results may be looked up. check: how a cached result is checked.
         limits: resource name -> how much one job takes.
+        life: time-out and retries of its jobs, None if they have neither.
         is_async: the function is a coroutine function.
         shares: equal calls in one execution share their result.
         records: False for `prov=False`.
@@ -50,6 +52,7 @@ class Plan:
         "has_defaults",
         "is_async",
         "leave_out",
+        "life",
         "limits",
         "names",
         "options",
@@ -77,6 +80,7 @@ class Plan:
         self.scope = _scope(options)
         self.shallow = _enum(CacheCheckValid, options, "check_valid", CacheCheckValid.FULL, task) is CacheCheckValid.SHALLOW
         self.limits = parse_limits(options.get("limits"), task.fullname)
+        self.life = life(task.fullname, options)
         self.leave_out = frozenset(options.get("config_args") or ())
         self._check_config_args()
         self.prefix = _EVAL_TAG + self.task_id

@@ -20,14 +20,14 @@ from redun.evaluation.current import get_current_scheduler, set_current_schedule
 from redun.evaluation.evaluation import Evaluation
 from redun.evaluation.events import EventLog
 from redun.evaluation.extension import Above, ExtensionRecorder
-from redun.evaluation.failure import error_text, job_traceback
+from redun.evaluation.failure import job_traceback
 from redun.evaluation.limits import Limits
 from redun.evaluation.node import Node
 from redun.evaluation.plans import Plans
 from redun.evaluation.recorder import DryRecorder, NoRecorder, Recorder
 from redun.evaluation.reports import Reports
 from redun.evaluation.status import StatusClock, status_interval_s
-from redun.evaluation.text import format_value
+from redun.evaluation.text import error_text, format_value
 from redun.executors.base import Executor
 from redun.executors.collection import Executors
 from redun.executors.takes_back import TakesBack, refuse_in_importing_worker

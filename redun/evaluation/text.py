@@ -48,3 +48,11 @@ def format_call(fullname: str, names: Sequence[str], args: Sequence[Any], kwargs
     for name, arg in kwargs.items():
         shown.append(f"{name}={format_value(arg)}")
     return f"{fullname}({', '.join(shown)})"
+
+
+def error_text(error: BaseException) -> str:
+    """Return the text of an exception, whatever its `__str__` does."""
+    try:
+        return str(error)
+    except Exception as second:
+        return f"<its text cannot be had: {type(second).__qualname__}>"

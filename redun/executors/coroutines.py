@@ -34,6 +34,7 @@ class CoroutineThread:
     def __init__(self, name: str, scheduler: Any, completions: SimpleQueue[Any]) -> None:
         self._completions = completions
         self._scheduler = scheduler
+        self._tasks: dict[Job, asyncio.Task[Any] | None] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
@@ -54,13 +55,28 @@ class CoroutineThread:
         asyncio.run_coroutine_threadsafe(self._run(job), self._loop)
 
     async def _run(self, job: Job) -> None:
-        _running.set((job, self._completions))
+        _running.set((job.real, self._completions))
+        if job.tells_begin:
+            self._completions.put(job.begun)  # type: ignore[attr-defined]
+        self._tasks[job] = asyncio.current_task()
         try:
             result = await job.plan.task.func(*job.positional, **job.keywords)
         except BaseException as error:
             self._completions.put((job, False, error))
         else:
             self._completions.put((job, True, result))
+        finally:
+            self._tasks.pop(job, None)
+
+    def cancel(self, job: Job) -> None:
+        """Cancel the coroutine of a job; it is handed back when that has ended."""
+
+        def cancel() -> None:
+            task = self._tasks.get(job)
+            if task is not None:
+                task.cancel()
+
+        self._loop.call_soon_threadsafe(cancel)
 
     def stop(self) -> None:
         """Cancel what is left and end the thread."""

@@ -7,6 +7,7 @@ millisecond though jobs wait, lets it grow, doubling each time.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from queue import Empty, SimpleQueue
@@ -62,6 +63,8 @@ class LocalExecutor(Executor):
         self._threads: list[threading.Thread] = []
         self._coroutines: CoroutineThread | None = None
         self._pool: ProcessPool | None = None
+        # Jobs that were given up while a thread runs them.
+        self._lost: set[Job] = set()
 
     def _checked(self, option: str, value: str, known: list[str]) -> str:
         if value not in known:
@@ -145,11 +148,12 @@ class LocalExecutor(Executor):
 
     def grow_after_s(self) -> float | None:
         """A millisecond, as long as jobs wait and there may be more workers."""
-        return _GROW_AFTER_S if len(self._threads) < self.max_workers and not self._jobs.empty() else None
+        return _GROW_AFTER_S if len(self._threads) - len(self._lost) < self.max_workers and not self._jobs.empty() else None
 
     def grow(self) -> None:
         """Double the workers, no further than jobs wait and the limit allows."""
-        more = min(len(self._threads), self.max_workers - len(self._threads), self._jobs.qsize())
+        working = len(self._threads) - len(self._lost)
+        more = min(max(working, 1), self.max_workers - working, self._jobs.qsize())
         for _ in range(more):
             self._start_worker()
 
@@ -163,6 +167,22 @@ class LocalExecutor(Executor):
             pass
         return dropped
 
+    def tells_begin(self) -> bool:
+        """All kinds of workers do."""
+        return True
+
+    def cancel(self, job: Job) -> bool:
+        """Stop a job: processes are killed; a thread is left to end by itself, and another one may take its place."""
+        plan = job.plan
+        if plan.is_async:
+            if self._coroutines is not None:
+                self._coroutines.cancel(job)
+            return False
+        if plan.options.get("mode", self.mode) == PROCESS_MODE:
+            return self._pool is None or self._pool.cancel(job)
+        self._lost.add(job)
+        return False
+
     def stop(self) -> None:
         """Let threads end when they have finished what they run, end processes; jobs not begun are dropped."""
         if self._pool is not None:
@@ -174,7 +194,7 @@ class LocalExecutor(Executor):
         # Workers of this run keep its queues to the end: one that is late must not take a job of the next run.
         self.drop_waiting()
         jobs, threads = self._jobs, self._threads
-        self._jobs, self._threads = SimpleQueue(), []
+        self._jobs, self._threads, self._lost = SimpleQueue(), [], set()
         for _ in threads:
             jobs.put(None)
 
@@ -193,6 +213,8 @@ class LocalExecutor(Executor):
         set_current_scheduler(self.scheduler)
         get, put = jobs.get, completions.put
         while (job := get()) is not None:
+            if job.tells_begin:
+                put(job.begun)  # type: ignore[attr-defined]
             try:
                 result = run_job(job)
             except BaseException as error:
@@ -201,6 +223,12 @@ class LocalExecutor(Executor):
                 put((job, True, result))
                 # A worker that waits must not keep a large result alive.
                 del result
+            if self._lost and job in self._lost:
+                # Another worker has taken its place.
+                self._lost.discard(job)
+                with contextlib.suppress(ValueError):
+                    self._threads.remove(threading.current_thread())
+                break
             del job
 
 

@@ -166,7 +166,7 @@ class ProcessPool:
             job.plan.task_id,
             [argument(job, ref, value, source) for ref, value in zip(job.arg_refs, job.positional, strict=True)],
             {name: argument(job, job.kwarg_refs[name], value, source) for name, value in job.keywords.items()},
-            getattr(job, "begun", None) is not None,
+            job.tells_begin,
             modules_of([job.positional, job.keywords]),
         )
 

@@ -58,9 +58,7 @@ def work(connection: Connection, lifeline: Connection, settings: Settings) -> No
         connection.send(ResultMessage(-1))
         while (batch := connection.recv()) is not None:
             for message in batch:
-                if message.tells:
-                    connection.send(ResultMessage(message.key, begun=True))
-                connection.send(worker.run(message))
+                connection.send(worker.run(message, connection))
     except (EOFError, OSError):
         # The scheduler is gone.
         _end_all()
@@ -96,8 +94,8 @@ class _Worker:
         self._store: Store | None = None
         self._tasks: dict[bytes, Any] = {}
 
-    def run(self, message: JobMessage) -> ResultMessage:
-        """Run one job."""
+    def run(self, message: JobMessage, connection: Connection) -> ResultMessage:
+        """Run one job; if it has a time-out, say when it begins: modules are imported by then."""
         started = time.monotonic()
         try:
             task = self._tasks.get(message.task_id) or self._find(message)
@@ -106,6 +104,8 @@ class _Worker:
                     _import(module)
             args = [value_of(part, self._get) for part in message.args]
             kwargs = {name: value_of(part, self._get) for name, part in message.kwargs.items()}
+            if message.tells:
+                connection.send(ResultMessage(message.key, begun=True))
             result = call_task(task, args, kwargs)
             try:
                 encoded = encode_result(result, self._put if self._folder is not None else None)

@@ -8,7 +8,7 @@ notebooks may use the same.
 from redun.provenance.dataflow import Hop, Section, Step, Variable
 from redun.provenance.errors import AmbiguousId, NotRecorded
 from redun.provenance.lookup import is_id_prefix
-from redun.provenance.model import Argument, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
+from redun.provenance.model import Argument, Attempt, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
 from redun.provenance.provenance import Provenance, StoreView, matches_name
 from redun.provenance.reach import Thing
 from redun.provenance.tags import Tags, entity_of, matches
@@ -17,6 +17,7 @@ from redun.store.journal import Status
 __all__ = [
     "AmbiguousId",
     "Argument",
+    "Attempt",
     "Call",
     "Candidate",
     "Execution",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from redun.provenance.model import Execution
+from redun.provenance.model import Attempt, Execution
 from redun.records import ExecutionRecord
 from redun.store.errors import RedunError
 from redun.store.journal import JobRecord, Segment, Status, chain, decode_extra, decode_segment
@@ -202,6 +202,14 @@ class History:
         if job.status in _ENDED or self.execution.status is Status.RUNNING:
             return job.status
         return Status.INTERRUPTED
+
+    def attempts(self, job_id: str) -> list[Attempt]:
+        """List the attempts at a job, if it needed more than one."""
+        facts = [fact for key, fact in self.extra if key == "attempt" and isinstance(fact, dict) and fact.get("job") == job_id]
+        return [
+            Attempt(fact["attempt"], Status(fact["status"]), fact["start"], fact["duration"], fact.get("error"))
+            for fact in facts
+        ]
 
     def ancestors(self, number: int) -> list[int]:
         """List the numbers from the root down to a job, itself included."""

@@ -77,6 +77,23 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a job that needed more than one.
+
+    Attributes:
+        number: from 1.
+        status: DONE or FAILED.
+        error: class and text of the error, None if it went well.
+    """
+
+    number: int
+    status: Status
+    start_us: int
+    duration_us: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """A value by its name.
 

@@ -29,7 +29,7 @@ from redun.provenance.executions import Executions
 from redun.provenance.history import History
 from redun.provenance.index import ARGUMENT, RESULT, Index, split_file_row
 from redun.provenance.lookup import KINDS, Lookup, keys_from
-from redun.provenance.model import Argument, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
+from redun.provenance.model import Argument, Attempt, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
 from redun.provenance.objects import ObjectReader
 from redun.provenance.places import CallPlaces, JobPlace
 from redun.provenance.reach import Downstream, Thing
@@ -163,6 +163,10 @@ class Provenance:
             depth, number = stack.pop()
             yield depth, self.make_job(history, history.jobs[number])
             stack.extend([(depth + 1, child) for child in reversed(history.children(number))])
+
+    def attempts(self, job: Job) -> list[Attempt]:
+        """List the attempts at a job, oldest first; empty if it was run once at most."""
+        return self.history(self.execution(job.execution)).attempts(job.id)
 
     def roots(self, execution: Execution) -> list[Job]:
         """List the root job of an execution, if it has begun."""
