@@ -12,9 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAUNCHER = """#!{python}
 import sys
-sys.argv[0] = "redun"
-from redun.cli.main import main
-sys.exit(main())
+if __name__ == "__main__":  # Worker processes import it once more.
+    sys.argv[0] = "redun"
+    from redun.cli.main import main
+    sys.exit(main())
 """
 
 
