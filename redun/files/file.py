@@ -63,8 +63,11 @@ class FileBase(Value):
     def stamp(self) -> str:
         """What tells one state of the file from another; taken when first asked for."""
         if self._stamp is None:
-            self._stamp = self._calc_stamp()
-        return self._stamp
+            self._take_stamp()
+        return str(self._stamp)
+
+    def _take_stamp(self) -> None:
+        self._stamp = self._calc_stamp()
 
     @property
     def hash(self) -> str:
@@ -87,7 +90,7 @@ class FileBase(Value):
 
     def update_hash(self) -> None:
         """Take a new stamp from what is there now."""
-        self._stamp = self._calc_stamp()
+        self._take_stamp()
         self._id = None
 
     def is_valid(self) -> bool:
@@ -96,11 +99,12 @@ class FileBase(Value):
         What cannot be looked at (permissions, network, no such file system here) is not: the job that made it runs again, and
         if that needs the file it fails with the cause.
         """
-        if self._stamp is None:
-            # Nobody has looked yet; a hash without a stamp is one that was set by hand.
-            return self._id is None
         try:
-            return self._calc_stamp() == self._stamp
+            if self._stamp is not None:
+                return self._calc_stamp() == self._stamp
+            # Nobody has looked yet: from now on, this is the state. A hash without a stamp is one that was set by hand.
+            self._take_stamp()
+            return self._id is None
         except (OSError, FileSystemError):
             return False
 

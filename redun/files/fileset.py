@@ -39,16 +39,21 @@ class FileSet(FileBase):
     _listing: tuple[str, str] = ("", "")
     """When the stamp was taken: the beginning that all paths share; the rest of each and its stamp, joined by zero bytes."""
 
-    def _calc_stamp(self) -> str:
+    def _look(self) -> tuple[str, tuple[str, str]]:
+        """Return stamp and listing of what is there now."""
         rows = self._scan()
-        self._listing = ("", "")
         if rows is None:
-            return MISSING
+            return MISSING, ("", "")
         prefix = self._prefix if rows and all(path.startswith(self._prefix) for path, _ in rows) else ""
         start = len(prefix)
         text = "\0".join([text for path, stamp in rows for text in (path[start:], stamp)])
-        self._listing = (prefix, text)
-        return xxh3_128_hexdigest(text.encode("utf-8", "surrogateescape"))
+        return xxh3_128_hexdigest(text.encode("utf-8", "surrogateescape")), (prefix, text)
+
+    def _calc_stamp(self) -> str:
+        return self._look()[0]
+
+    def _take_stamp(self) -> None:
+        self._stamp, self._listing = self._look()
 
     @property
     def _prefix(self) -> str:
@@ -194,8 +199,8 @@ class IFileSet(FileSet):
     type_name = "redun.IFileSet"
     type_basename = "IFileSet"
 
-    def _calc_stamp(self) -> str:
-        return ""
+    def _look(self) -> tuple[str, tuple[str, str]]:
+        return "", ("", "")
 
 
 class IDir(Dir):
@@ -204,8 +209,8 @@ class IDir(Dir):
     type_name = "redun.IDir"
     type_basename = "IDir"
 
-    def _calc_stamp(self) -> str:
-        return ""
+    def _look(self) -> tuple[str, tuple[str, str]]:
+        return "", ("", "")
 
 
 def _contents(files: FileSet) -> list[tuple[str, str]] | None:

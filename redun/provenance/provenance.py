@@ -27,7 +27,7 @@ from redun.provenance.dataflow import Dataflow, Section, Site, Step
 from redun.provenance.errors import AmbiguousId, NotRecorded
 from redun.provenance.executions import Executions
 from redun.provenance.history import History
-from redun.provenance.index import ARGUMENT, RESULT, Index, split_file_row
+from redun.provenance.index import ARGUMENT, INLINE, LINKED, RESULT, Index, split_file_row
 from redun.provenance.lookup import KINDS, Lookup, keys_from
 from redun.provenance.model import Argument, Attempt, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
 from redun.provenance.objects import ObjectReader
@@ -355,9 +355,14 @@ class Provenance:
     def producer(self, value: Value) -> str | None:
         """Return the id of the call whose own function made a value: not of the parents that pass it on.
 
-        Of several, the one with the newest job.
+        Calls that were given the value did not make it; one that returned it says more than one whose folder holds it. Of
+        several, the one with the newest job.
         """
-        calls = [bytes.fromhex(call) for call in self.producing(value)[:_PRODUCERS_COMPARED]]
+        rows = list(self._updated_index().values.scan(bytes.fromhex(value.id) + RESULT))
+        given = set(self.consuming(value))
+        made = [row for row in rows if row[0][-ID_BYTES:].hex() not in given] or rows
+        returned = [row for row in made if row[1][:1] in (LINKED, INLINE)] or made
+        calls = [key[-ID_BYTES:] for key, _ in returned[:_PRODUCERS_COMPARED]]
         candidates = set(calls)
         deepest = []
         for call in calls:
