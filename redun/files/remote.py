@@ -151,6 +151,11 @@ class FsspecFileSystem(FileSystem):
 
     def _full(self, asked: str, fs: Any, inner: str) -> str:
         """Return fsspec's form of a path with its protocol, as it was asked for."""
+        proto, _, rest = asked.partition("://")
+        host = rest.partition("/")[0]
+        if host and host not in fs._strip_protocol(asked):
+            # ftp, sftp, ...: the host belongs to the connection, and fsspec leaves it out of paths.
+            return f"{proto}://{host}/{inner.lstrip('/')}"
         return str(fs.unstrip_protocol(inner))
 
     def copy(self, src_path: str, dest_path: str) -> None:

@@ -79,7 +79,11 @@ def http_server(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def ftp_server(folder: Path) -> Iterator[str]:
-    """Serve a folder over FTP to anybody, for reading and writing; yield the URL."""
+    """Serve a folder over FTP, for reading and writing; yield the URL, with name and password."""
+    import warnings
+
+    # It still uses asyncore, which later Pythons have lost and its own copy replaces.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"pyftpdlib|asynchat")
     from pyftpdlib.authorizers import DummyAuthorizer
     from pyftpdlib.handlers import FTPHandler
     from pyftpdlib.servers import ThreadedFTPServer
