@@ -137,6 +137,16 @@ class HandleStates:
             self._update()
             return frozenset(self._load(state).parents)
 
+    def rivals(self, state: bytes) -> frozenset[bytes]:
+        """Return other merged states, if this is one, that share a branch with it: they stand for the same thing."""
+        with self._lock:
+            self._update()
+            parents = self._load(state).parents
+            if len(parents) < 2:
+                return frozenset()
+            merges = {child for parent in parents for child in self._load(parent).children if child != state}
+            return frozenset(merge for merge in merges if len(self._load(merge).parents) > 1)
+
     def reach(self, state: bytes, parents: Sequence[bytes]) -> None:
         """A state was reached from others; from none: it is the first of its handle."""
         with self._lock:

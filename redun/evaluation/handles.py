@@ -132,6 +132,8 @@ class Handles:
         self.job: Job | None = None
         self.running: dict[int, list[bytes]] = {}
         self._given: list[bytes] = []
+        self._merges: list[bytes] = []
+        self._merged: set[bytes] = set()
         self._sources: dict[str, Source] = {}
         self._times: dict[Source, int] = {}
 
@@ -145,6 +147,7 @@ class Handles:
         """
         self.job = job
         self._given = []
+        self._merges = []
         self._times = {}
         sources = self._sources = {}
         scope = job.scope
@@ -190,12 +193,18 @@ class Handles:
         if isinstance(fork, Handle):
             self._reach(fork, [handle])
             self._given.append(state_id(fork))
+            while handle.__handle__.fork_parent is not None:
+                handle = handle.__handle__.fork_parent
+            if state_id(handle) in self._merged:
+                self._merges.append(state_id(handle))
         return fork
 
     def start(self, job: Job) -> None:
         """A job is going to run: what was reached from its arguments in earlier runs is abandoned."""
         self.running[job.number] = self._given
-        abandons = [self.states.branch(state) for state in self._given]
+        # A call on a merged state also ends what earlier runs did after merging some of the same branches with others.
+        rivals = [rival for merge in self._merges for rival in self.states.rivals(merge) if rival not in self._merged]
+        abandons = [self.states.branch(state) for state in [*self._given, *rivals]]
         if any(abandons):
             self.states.commit()
 
@@ -219,21 +228,25 @@ class Handles:
         one = merged(given)
         if one is not given[0]:
             self._reach(one, given)
+            self._merged.add(state_id(one))
         return one
 
     def _reach(self, handle: Handle, parents: list[Handle]) -> None:
         """Note that a state was reached from others, and these from what they were forked from."""
+        chain: list[Handle] = []
         todo = list(parents)
-        unknown: list[Handle] = []
         while todo:
             at = todo.pop()
-            if not self.states.is_known(state_id(at)):
-                unknown.append(at)
-                if at.__handle__.fork_parent is not None:
-                    todo.append(at.__handle__.fork_parent)
-            at.__handle__.is_recorded = True
-        for at in reversed(unknown):
+            chain.append(at)
+            if at.__handle__.fork_parent is not None:
+                todo.append(at.__handle__.fork_parent)
+        for at in reversed(chain):
             before = at.__handle__.fork_parent
-            self.states.reach(state_id(at), [] if before is None else [state_id(before)])
+            if before is not None:
+                # A fork holds as long as what it was forked from does: no call lies between them.
+                self.states.reach(state_id(at), [state_id(before)])
+            elif not self.states.is_known(state_id(at)):
+                self.states.reach(state_id(at), [])
+            at.__handle__.is_recorded = True
         self.states.reach(state_id(handle), [state_id(parent) for parent in parents])
         handle.__handle__.is_recorded = True
