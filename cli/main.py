@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from redun.cli.errors import CommandError, report
+from redun.cli.errors import INTERRUPTED, CommandError, report
 from redun.cli.session import LOG_LEVELS, Session
 from redun.version import __version__
 
@@ -154,7 +154,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except (Exception, KeyboardInterrupt) as error:
-        return report(error, debug=session.log_level == "DEBUG")
+        status = report(error, debug=session.log_level == "DEBUG")
+        if status == INTERRUPTED and argv is None:
+            # Not waiting for threads that tasks have started, as Python would.
+            os._exit(status)
+        return status
 
 
 def invoke(args: list[str], session: Session) -> int:

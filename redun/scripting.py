@@ -15,7 +15,10 @@ runs again.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import threading
 from collections.abc import Callable
 from shlex import quote
 from textwrap import dedent
@@ -125,14 +128,58 @@ def exec_script(command: str) -> bytes:
         # interpreter is called by name, since a file that another thread's child still holds open cannot be executed.
         with open(os.path.join(folder, "stdout"), "w+b") as stdout, open(os.path.join(folder, "stderr"), "w+b") as stderr:
             try:
-                done = subprocess.run([*program, path], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, check=False)
+                process = subprocess.Popen(
+                    [*program, path],
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    start_new_session=_in_sessions,
+                )
             except OSError as error:
                 raise ScriptError(f"{program[0]}: {error.strerror}".encode()) from error
-            if done.returncode != 0:
+            _running_scripts[process] = threading.get_ident()
+            try:
+                status = process.wait()
+            except BaseException:
+                _kill(process)
+                raise
+            finally:
+                _running_scripts.pop(process, None)
+            if status != 0:
                 stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - _KEPT_STDERR_BYTES))
-                raise ScriptError(stderr.read(), done.returncode)
+                raise ScriptError(stderr.read(), status)
             stdout.seek(0)
             return stdout.read()
+
+
+_running_scripts: dict[Any, int] = {}
+"""Scripts of this process, and the threads that wait for them."""
+
+
+# Each in a group of processes of its own, so that it can be killed with all that it starts.
+_in_sessions = True
+
+
+def stay_in_group() -> None:
+    """Run scripts in the group of this process from now on: a worker is killed with its group."""
+    global _in_sessions
+    _in_sessions = False
+
+
+def kill_scripts(thread: int | None = None) -> None:
+    """Kill the scripts that run, with all that they have started; of one thread only, if it is given. Safe in a signal handler."""
+    for process, waiting in list(_running_scripts.items()):
+        if thread is None or waiting == thread:
+            _kill(process)
+
+
+def _kill(process: Any) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        # Not yet waited for, so the id is still its own.
+        if process.returncode is None and os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 def interpreter(text: str) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -89,6 +91,7 @@ def command(script: str | None, task_name: str | None, words: tuple[str, ...], *
     from redun.cli.scripts import find_task, load
 
     session = current_session()
+    _end_like_ctrl_c()
     rerun = options.pop("rerun")
     if rerun is not None:
         rerun, script, task_name, words = _rerun_words(rerun, script, task_name, words)
@@ -141,6 +144,12 @@ def _recorded(session: Session, folder: Path, rerun: str, task_name: str | None)
         if task_name is not None and not matches_name(job.task_name, task_name):
             raise CommandError(f"job {job.id} is one of task {job.task_name!r}, not of {task_name!r}: leave the task out")
         return job.task_name, arguments_of(store, job)
+
+
+def _end_like_ctrl_c() -> None:
+    """Let SIGTERM do what Ctrl-C does, also before and after the run itself."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _show_tasks(script: str) -> int:

@@ -320,6 +320,19 @@ class Evaluation:
             calls.attempts.tick()
             self._drop_what_follows()
 
+    def take_finished(self) -> None:
+        """Keep what has been handed back, but not been looked at, when a run is interrupted."""
+        self._drop_what_follows()
+        self.calls.attempts.close()
+        try:
+            while True:
+                completion = self.completions.get_nowait()
+                if type(completion) is tuple and completion[1]:
+                    self.calls.completed(*completion)
+                    self._drop_what_follows()
+        except Empty:
+            return
+
     def _drop_what_follows(self) -> None:
         """What follows from a result is not pursued in a failed run: only the result itself is kept."""
         self._walks.clear()

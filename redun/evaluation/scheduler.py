@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from redun.context import merge
@@ -21,6 +22,7 @@ from redun.evaluation.evaluation import Evaluation
 from redun.evaluation.events import EventLog
 from redun.evaluation.extension import Above, ExtensionRecorder
 from redun.evaluation.failure import job_traceback
+from redun.evaluation.interruption import Interruption
 from redun.evaluation.limits import Limits
 from redun.evaluation.node import Node
 from redun.evaluation.plans import Plans
@@ -30,10 +32,11 @@ from redun.evaluation.status import StatusClock, status_interval_s
 from redun.evaluation.text import error_text, format_value
 from redun.executors.base import Executor
 from redun.executors.collection import Executors
-from redun.executors.takes_back import TakesBack, refuse_in_importing_worker
+from redun.executors.takes_back import Abort, TakesBack, refuse_in_importing_worker
 from redun.expression import Expression
 from redun.records import ExecutionRecord
 from redun.root import as_root
+from redun.scripting import kill_scripts
 from redun.store.journal import Status
 from redun.tags import check_tags
 from redun.task import get_task_registry
@@ -338,7 +341,8 @@ class Scheduler(Reports, TakesBack):
         started = time.monotonic()
         self.last_call = ""
         try:
-            with lease, _raised_thresholds():
+            ask = partial(evaluation.completions.put, Abort(KeyboardInterrupt()))
+            with lease, _raised_thresholds(), Interruption(ask, kill_scripts):
                 if recorder.records:
                     recorder.commit()
                 try:
@@ -347,6 +351,8 @@ class Scheduler(Reports, TakesBack):
                         evaluation.finish_running()
                 except KeyboardInterrupt:
                     # What was recorded stays, and the next run goes on from there.
+                    self.executors.kill()
+                    evaluation.take_finished()
                     recorder.end(Status.CANCELLED, "interrupted by the user")
                     raise
                 except StoreError:

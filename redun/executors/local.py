@@ -65,6 +65,8 @@ class LocalExecutor(Executor):
         self._pool: ProcessPool | None = None
         # Jobs that were given up while a thread runs them.
         self._lost: set[Job] = set()
+        # Jobs with a time-out, and the threads that run them.
+        self._running: dict[Job, int] = {}
 
     def _checked(self, option: str, value: str, known: list[str]) -> str:
         if value not in known:
@@ -181,6 +183,11 @@ class LocalExecutor(Executor):
         if plan.options.get("mode", self.mode) == PROCESS_MODE:
             return self._pool is None or self._pool.cancel(job)
         self._lost.add(job)
+        thread = self._running.get(job)
+        if thread is not None and plan.task.script:
+            from redun.scripting import kill_scripts
+
+            kill_scripts(thread)
         return False
 
     def stop(self) -> None:
@@ -198,6 +205,16 @@ class LocalExecutor(Executor):
         for _ in threads:
             jobs.put(None)
 
+    def kill(self) -> None:
+        """End processes and scripts; threads are left to end by themselves."""
+        from redun.scripting import kill_scripts
+
+        if self._pool is not None:
+            self._pool.stop(kill=True)
+            self._pool = None
+        kill_scripts()
+        self.stop()
+
     def _start_worker(self) -> None:
         number = len(self._threads)
         # Daemons: a task that never ends must not keep the process from leaving.
@@ -214,6 +231,7 @@ class LocalExecutor(Executor):
         get, put = jobs.get, completions.put
         while (job := get()) is not None:
             if job.tells_begin:
+                self._running[job] = threading.get_ident()
                 put(job.begun)  # type: ignore[attr-defined]
             try:
                 result = run_job(job)
@@ -223,6 +241,7 @@ class LocalExecutor(Executor):
                 put((job, True, result))
                 # A worker that waits must not keep a large result alive.
                 del result
+            self._running.pop(job, None)
             if self._lost and job in self._lost:
                 # Another worker has taken its place.
                 self._lost.discard(job)

@@ -48,12 +48,12 @@ class TakesBack:
             # The run has ended in the meantime: nobody waits for this any more.
             return
         if job is None:
-            evaluation.completions.put(_Abort(result))
+            evaluation.completions.put(Abort(result))
             return
         evaluation.completions.put((job, succeeded, result))
 
 
-class _Abort:
+class Abort:
     """A request to the loop: end the run with an error."""
 
     def __init__(self, error: BaseException) -> None:

@@ -25,6 +25,7 @@ from redun.evaluation.failure import python_traceback
 from redun.executors.base import call_task
 from redun.executors.messages import JobMessage, ResultMessage, encode_result, value_of
 from redun.import_paths import add_import_path
+from redun.scripting import stay_in_group
 from redun.store.repository import Store
 from redun.store.sources.base import Batch
 from redun.task import get_task_registry
@@ -49,6 +50,7 @@ def work(connection: Connection, lifeline: Connection, settings: Settings) -> No
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    stay_in_group()
     # Not a thread of `threading`: tasks that look at threads, or fork, find themselves alone.
     _thread.start_new_thread(_watch, (lifeline,))
     for path in reversed(settings.import_paths):
