@@ -111,7 +111,7 @@ def nothing_is_left(session: int) -> None:
 @pytest.mark.parametrize(("what", "mode"), [("stay", "thread"), ("stay", "process"), ("shell", "thread"), ("shell", "process")])
 def test_what_runs_is_stopped(folder: Path, number: int, what: str, mode: str) -> None:
     with running(folder, "after", "--n", "5", "--what", what, "--mode", mode) as process:
-        wait_for(process, folder / "pid1", folder / "pid2")
+        wait_for(process, folder / "pid1", folder / "pid2", folder / "runs")
         while (folder / "runs").read_text() != "x" * 5:
             time.sleep(0.01)
         process.send_signal(number)
