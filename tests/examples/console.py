@@ -183,7 +183,7 @@ def open_terminal(readme: Path, environ: Mapping[str, str], scratch: Path) -> Te
     folder = scratch.resolve() / readme.parent.name
     folder.mkdir()
     for path in readme.parent.iterdir():
-        if path.suffix in {".py", ".c", ".csv", ".h", ".md"}:
+        if path.suffix in {".py", ".c", ".csv", ".h", ".ipynb", ".md"}:
             shutil.copy(path, folder)
     return Terminal(folder, f"{HOME}/{readme.parent.name}", environ)
 

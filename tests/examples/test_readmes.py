@@ -12,7 +12,7 @@ READMES = [ROOT / "README.md", *sorted((ROOT / "examples").glob("*/README.md"))]
 
 
 def test_every_example_has_a_readme() -> None:
-    scripts = {path.parent for path in (ROOT / "examples").glob("*/*.py")}
+    scripts = {path.parent for path in (ROOT / "examples").glob("*/*") if path.suffix in (".py", ".ipynb")}
     assert scripts == {path.parent for path in READMES[1:]}
 
 
