@@ -247,7 +247,7 @@ class ValueDecoder:
             return rows.unpack()
         except RedunError:
             raise
-        except (ValueError, TypeError, LookupError, msgpack.UnpackException, RecursionError) as error:
+        except Exception as error:
             raise DecodeError(f"an expression graph cannot be decoded: {error!r}") from error
         finally:
             del self._graphs[depth:]
@@ -372,5 +372,5 @@ def restore_with(data: bytes, revive: Mapping[int, Callable[[Any], Any]]) -> Any
         return ValueDecoder(parts.__getitem__, revive=revive).decode_object(body)
     except RedunError:
         raise
-    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
+    except Exception as error:
         raise DecodeError(f"bytes cannot be decoded: {error!r}") from error

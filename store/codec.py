@@ -30,7 +30,7 @@ from typing import Any, TypeAlias
 
 import msgpack
 
-from redun.store.errors import DecodeError, EncodeError
+from redun.store.errors import DecodeError, EncodeError, RedunError
 
 CANONICAL_NAN = b"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00"
 
@@ -396,8 +396,9 @@ _FROM_STATE: dict[int, Callable[[Any], Any]] = {
     Ext.SLICE: lambda state: slice(*state),
 }
 
-# What hostile bytes can raise inside constructors and the unpacker.
-_BAD_BYTES = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, msgpack.UnpackException)
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError) and str(error) else repr(error)
 
 
 class Decoder:
@@ -425,17 +426,20 @@ class Decoder:
         """
         try:
             return self._unpack(data)
-        except DecodeError:
+        except RedunError:
             raise
         except (msgpack.exceptions.StackError, RecursionError):
             from redun.store.codec_deep import decode_deep
 
             try:
                 return decode_deep(self.maker, self._unpack, bytes(data))
-            except (*_BAD_BYTES, RecursionError) as error:
-                raise error if isinstance(error, DecodeError) else DecodeError(f"bytes cannot be decoded: {error}") from error
-        except _BAD_BYTES as error:
-            raise DecodeError(f"bytes cannot be decoded: {error}") from error
+            except RedunError:
+                raise
+            except Exception as error:
+                raise DecodeError(f"bytes cannot be decoded: {_words(error)}") from error
+        except Exception as error:
+            # Anything: what makes values may be a user's class, and whatever is wrong with it, the value cannot be had.
+            raise DecodeError(f"bytes cannot be decoded: {_words(error)}") from error
         finally:
             self._depth = 0
 
