@@ -29,6 +29,8 @@ VERBS = {
     "init": Verb("redun.cli.commands.init", "Make a configuration folder and its store."),
     "run": Verb("redun.cli.commands.run", "Run a task of a script or module."),
     "log": Verb("redun.cli.commands.log", "Show what ran, and where values and files came from."),
+    "oneshot": Verb("redun.cli.commands.oneshot", "Call one task once, without a scheduler."),
+    "launch": Verb("redun.cli.commands.launch", "Run a command inside an executor."),
     "repl": Verb("redun.cli.commands.repl", "Python with what ran at hand."),
     "export": Verb("redun.cli.commands.export", "Write records as lines of JSON."),
     "import": Verb("redun.cli.commands.import_", "Take in records that redun export has written."),

@@ -64,6 +64,11 @@ class Config:
         """The folder of the configuration."""
         return self._configdir if self._configdir is not None else FOLDER
 
+    @property
+    def configdir_known(self) -> bool:
+        """True if it came from a folder."""
+        return self._configdir is not None
+
     def read_path(self, filename: str | os.PathLike[str]) -> None:
         """Read a file, in addition to what has been read.
 

@@ -4,11 +4,12 @@ The first line says what it is, then objects, each after those that it links, th
 
     {"redun": "export", "format": 1}
     {"object": "<id>", "kind": "call", "data": "<base64 of the object's bytes>"}
+    {"memo": "<eval hash>", "call": "<id>"}
     {"ref": "executions/<uuid>", "id": "<id of the newest segment>"}
     {"end": 12}
 
 An object's id is checked on the way in, so a line that was changed is refused. Importing the same lines again changes nothing. The memo
-is not in the lines: it is made from the journal, and what the store knows already wins.
+is made from the journals that come, and from lines of its own for calls that these journals only used; what the store knows already wins.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from redun.evaluation.cache import memo_row
 from redun.records import CallRecord
 from redun.store.errors import StoreError
 from redun.store.ids import ID_BYTES, object_id
-from redun.store.journal import decode_segment
+from redun.store.journal import chain, decode_segment
 from redun.store.objects import Kind, split
 from redun.store.repository import Store
 from redun.store.sources.base import Batch, RefUpdate, Source
@@ -87,11 +88,27 @@ def export_lines(store: Store, executions: Collection[str] | None = None) -> Ite
             for line in objects(head):
                 count += 1
                 yield line
+        for key, call in _memo_elsewhere(source, executions, seen):
+            count += 1
+            yield json.dumps({"memo": key.hex(), "call": call.hex()})
         refs += tags
     for name, head in refs:
         count += 1
         yield json.dumps({"ref": name, "id": head.hex()})
     yield json.dumps({"end": count})
+
+
+def _memo_elsewhere(source: Source, executions: Collection[str], calls: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what the journals of other executions say of eval hashes that led to some calls."""
+    found: dict[bytes, bytes] = {}
+    for name, head in source.refs("executions/"):
+        if _is_wanted(name, executions):
+            continue
+        for segment in chain(source.get, head):
+            for key, call in segment.memo:
+                if call in calls:
+                    found.setdefault(key, call)
+    yield from sorted(found.items())
 
 
 def _is_wanted(name: str, executions: Collection[str] | None) -> bool:
@@ -139,6 +156,7 @@ class _Import:
         self._links: set[bytes] = set()
         self._bytes = 0
         self._refs: dict[str, bytes] = {}
+        self._memo: list[tuple[bytes, bytes]] = []
 
     def run(self, lines: Iterable[str]) -> Exchanged:
         number = 0
@@ -171,6 +189,8 @@ class _Import:
                 raise ExchangeError(f"line 1: format {record.get('format')!r} is unknown, expected {FORMAT}: use a newer redun")
         elif "object" in record:
             self._object(number, record)
+        elif "memo" in record:
+            self._memo_line(number, record)
         elif "ref" in record:
             self._ref(number, record)
         elif "end" in record:
@@ -202,6 +222,15 @@ class _Import:
         if self._bytes > _BATCH_BYTES or len(self._objects) >= _BATCH_OBJECTS:
             self._flush()
 
+    def _memo_line(self, number: int, record: dict[str, Any]) -> None:
+        try:
+            key, call = bytes.fromhex(record["memo"]), bytes.fromhex(record["call"])
+            if len(key) != ID_BYTES or len(call) != ID_BYTES:
+                raise ValueError(f"an id has {ID_BYTES} bytes")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ExchangeError(f"line {number}: the memo cannot be read: {error}") from None
+        self._memo.append((key, call))
+
     def _ref(self, number: int, record: dict[str, Any]) -> None:
         try:
             name, head = record["ref"], bytes.fromhex(record["id"])
@@ -230,7 +259,10 @@ class _Import:
             batch.refs.append(RefUpdate(name, here, head, "import"))
             if name.startswith("executions/"):
                 self._add_memo(batch.memo, head, here)
-        if batch.refs:
+        for key, call in self._memo:
+            if self._source.contains(call):
+                self._note(batch.memo, key, memo_row(call, CallRecord.decode(self._source.get(call)).reduction))
+        if batch.refs or batch.memo:
             self._source.commit(batch)
         self._done.refs = len(batch.refs)
 

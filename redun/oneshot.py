@@ -89,7 +89,7 @@ def write_output(path: str, result: Any) -> None:
 
 def write_error(path: str, error: BaseException) -> None:
     """Write an exception with its traceback; one that cannot be pickled is kept as a plain one with its text."""
-    from redun.scheduler import Traceback
+    from redun.error_traceback import Traceback
 
     try:
         data = pickle.dumps((error, Traceback.from_error(error)))

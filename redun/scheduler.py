@@ -41,6 +41,7 @@ _HOMES = {
     "Task": "redun.task",
     "TaskExpression": "redun.expression",
     "TaskRegistry": "redun.task",
+    "Traceback": "redun.error_traceback",
     "Value": "redun.value",
     "ValueExpression": "redun.expression",
     "get_task_registry": "redun.task",

@@ -125,6 +125,9 @@ def _store(settings: Config, names_store: bool, caller_folder: str | None) -> St
         store: Store = current.store.another()
         return store
     if caller_folder is None:
+        if names_store and settings.configdir_known:
+            # The caller's results are in memory, but these have a place of their own.
+            return open_store(settings.configdir, settings)
         raise SchedulerError(
             "subrun() in another process needs a store on disk, but the caller keeps its results in memory: "
             "give config_dir=, or start the workflow with redun run"

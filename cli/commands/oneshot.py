@@ -1,0 +1,118 @@
+"""`redun oneshot`: call one task once, without a scheduler."""
+
+from __future__ import annotations
+
+import pickle
+import tarfile
+from typing import Any
+
+import click
+
+from redun.cli.errors import FAILED, CommandError, user_traceback
+from redun.cli.session import Session, current_session
+
+
+@click.command(
+    name="oneshot",
+    short_help="Call one task once, without a scheduler.",
+    context_settings={"allow_interspersed_args": False},
+    options_metavar="[OPTIONS]",
+)
+@click.option("--no-cache", is_flag=True, help="Call it even if the output is there already.")
+@click.option("-c", "--code", metavar="FILE", help="Code package (.tar.gz) to unpack here first.")
+@click.option("-i", "--input", "input_file", metavar="FILE", help="Pickle of ([...], {...}): the arguments.")
+@click.option("-o", "--output", metavar="FILE", help="Where the result goes, as a pickle; standard output by default.")
+@click.option("-e", "--error", "error_file", metavar="FILE", help="Where an exception goes, as a pickle of (error, traceback).")
+@click.option("--array-job", is_flag=True, help="One of an array: input, output and error hold lists.")
+@click.option("--array-rank-env", metavar="NAME", help="Environment variable with the place in the array.")
+@click.option("-p", "--import-path", "paths", multiple=True, metavar="DIR", help="Folder to import modules from as well.")
+@click.argument("script", metavar="SCRIPT_OR_MODULE")
+@click.argument("task_name", metavar="TASK")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--arg VALUE ...]")
+def command(script: str, task_name: str, words: tuple[str, ...], **options: Any) -> int:
+    """Call TASK of a script or module once: no scheduler, no store. What it returns must be a value, not an expression.
+
+    Executors run jobs on other machines with it. Nothing is done if the output is there already and still holds.
+
+    \b
+    Examples:
+      redun oneshot flow.py ns.add --a 1 --b 2
+      redun oneshot --input in.pkl --output out.pkl flow.py ns.add
+    """
+    from redun.oneshot import array_index, path_at, write_error
+
+    session = current_session()
+    index = array_index(options["array_rank_env"]) if options["array_job"] else None
+    error_file = options["error_file"]
+    if error_file is not None:
+        error_file = path_at(error_file, index)
+        _remove(error_file)
+    try:
+        session.result = _call(session, script, task_name, list(words), index, options)
+    except Exception as error:
+        if error_file is not None:
+            write_error(error_file, error)
+        if session.failure is not error:
+            raise
+        click.echo(user_traceback(error), err=True)
+        return FAILED
+    return 0
+
+
+def _remove(path: str) -> None:
+    from redun.file import File
+
+    # What an earlier attempt left must not be taken for ours.
+    File(path).remove()
+
+
+def _call(session: Session, script: str, task_name: str, words: list[str], index: int | None, options: dict[str, Any]) -> Any:
+    from redun.cli.scripts import find_task, load
+    from redun.import_paths import add_import_path
+    from redun.oneshot import extract_code, known_output, path_at, write_output
+
+    if options["code"] is not None:
+        try:
+            extract_code(options["code"])
+        except tarfile.TarError as error:
+            raise CommandError(f"option --code: {options['code']!r} is no code package: {error}") from error
+    for path in options["paths"]:
+        add_import_path(path)
+    task = find_task(load(script), task_name, script)
+    args, kwargs = _arguments(task, script, task_name, words, index, options["input_file"])
+    session.log(f"oneshot: {' '.join(session.argv)}")
+    output = options["output"]
+    if output is not None:
+        output = path_at(output, index)
+        if not options["no_cache"]:
+            known = known_output(output)
+            if known is not None:
+                session.log(f"output {output!r} is there already")
+                return known[0]
+        _remove(output)
+    try:
+        result = task.func(*args, **kwargs)
+    except Exception as error:
+        session.failure = error
+        raise
+    if output is not None:
+        write_output(output, result)
+    else:
+        click.echo(repr(result))
+    return result
+
+
+def _arguments(
+    task: Any, script: str, task_name: str, words: list[str], index: int | None, input_file: str | None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    from redun.cli.arguments import TaskArguments
+    from redun.oneshot import read_input
+
+    if input_file is None:
+        return TaskArguments(task, script, task_name).parse(words)
+    try:
+        return read_input(input_file, index)
+    except FileNotFoundError:
+        raise
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, AttributeError, ImportError) as error:
+        raise CommandError(f"option --input: {input_file!r} holds no arguments for this task: {error}") from error
