@@ -324,7 +324,7 @@ def _format(value: Any, depth: int) -> str:
     if isinstance(value, TaskExpression):
         return f"{value.task.fullname}({_format_arguments(value, depth - 1)})"
     if isinstance(value, ValueExpression):
-        return repr(value.value)
+        return f"ValueExpression({value.value!r})"
     if isinstance(value, SimpleExpression):
         return _format_operation(value, depth - 1)
     return object.__repr__(value)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from redun.evaluation.forms import Rewrite
+from redun.evaluation.forms import Map, Rewrite
 from redun.expression import QuotedExpression, quote
 from redun.forms import seq, special_form, typed_as
 from redun.task import PartialTask, Task, task
@@ -54,7 +54,7 @@ else:
     ZipTask = Task
 
 
-@special_form(Rewrite, _NAMESPACE)
+@special_form(Map, _NAMESPACE)
 def map_(a_task: Callable[[T], U], values: Sequence[T]) -> list[U]:
     """Return `[a_task(value) for value in values]`, where the list may be lazy."""
     return [a_task(value) for value in values]

@@ -329,6 +329,43 @@ class ApplyTags(Form):
         run.succeed(self, value)
 
 
+class Map(Form):
+    """`map_(task, values)`: one call for each item of a list. Where the list is at hand, its items need not be known for that."""
+
+    __slots__ = ()
+
+    def turn(self, run: Evaluation) -> None:
+        """Evaluate the task, then the list unless it is one of calls to come; go on with the calls."""
+        from redun.task import Task
+
+        if self.followed(run):
+            return
+        a_task, values = self._operands()
+        self.stage += 1
+        if self.stage == 1:
+            run.demand(self, [a_task], self.scope)
+            return
+        function = self.scope.value(a_task)
+        at_hand = isinstance(values, list | tuple) and isinstance(function, Task)
+        if self.stage == 2 and not at_hand:
+            run.demand(self, [values], self.scope)
+            return
+        try:
+            calls = [function(value) for value in (values if at_hand else self.scope.value(values))]
+        except Exception as error:
+            run.fail(self, error)
+            return
+        self.follow(run, calls)
+
+    def _operands(self) -> tuple[Any, Any]:
+        args, kwargs = self.expr.args, self.expr.kwargs
+        return (args[0] if args else kwargs["a_task"]), (args[1] if len(args) > 1 else kwargs["values"])
+
+    def derives_from(self) -> list[Any]:
+        """The task; and the list, if it had to be evaluated."""
+        return [part for part in self._operands() if not isinstance(part, list | tuple)]
+
+
 class GetContext(Form):
     """`get_context(path, default)`: a value of the context of the job in whose result it stands."""
 

@@ -61,6 +61,9 @@ class Scheduler(Reports, TakesBack):
         store: where results are kept; a store in memory if None.
         executor: the executor to use under the name "default".
         logger: see `redun.evaluation.reports`; None logs to standard error, False not at all.
+        use_task_traceback: the traceback of a failure begins with the jobs that led there.
+        job_status_interval: seconds between status tables while it runs; 0 for none, None for what the configuration says.
+        migrate: without effect; kept for scripts that give it.
 
     Attributes:
         limits: how much there is of each limited resource; one that is not listed has 1.
@@ -75,6 +78,9 @@ class Scheduler(Reports, TakesBack):
         store: Store | None = None,
         executor: Executor | None = None,
         logger: Any = None,
+        use_task_traceback: bool = True,
+        job_status_interval: float | None = None,
+        migrate: bool | None = None,
     ) -> None:
         self._own_store = store is not None
         if store is None:
@@ -92,7 +98,9 @@ class Scheduler(Reports, TakesBack):
         self.ignore_warnings = set(str(self._section("scheduler").get("ignore_warnings") or "").split())
         self.task_registry = get_task_registry()
         self.type_registry = get_type_registry()
-        self.job_status_interval = status_interval_s(self._section("scheduler"))
+        self.use_task_traceback = use_task_traceback
+        interval = {} if job_status_interval is None else {"job_status_interval": job_status_interval}
+        self.job_status_interval = status_interval_s({**self._section("scheduler"), **interval})
         self._running = False
         self._evaluation: Evaluation | None = None
         self._handle_states: HandleStates | None = None
@@ -404,7 +412,7 @@ class Scheduler(Reports, TakesBack):
             log.line("Dryrun: Additional jobs would run.")
             return
         log.line("*** Execution failed. Traceback (most recent task last):")
-        for line in job_traceback(calls.origin(error), error):
+        for line in job_traceback(calls.origin(error) if self.use_task_traceback else None, error):
             log.line(line)
 
     def _execution(

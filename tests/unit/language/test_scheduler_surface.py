@@ -152,3 +152,18 @@ def test_registries() -> None:
     scheduler = Scheduler(logger=False)
     assert scheduler.task_registry is get_task_registry()
     assert scheduler.type_registry is get_type_registry()
+
+
+def test_settings_of_the_constructor() -> None:
+    logger = Mock()
+    scheduler = Scheduler(None, logger=logger, use_task_traceback=False, job_status_interval=0, migrate=True)
+    scheduler.load(migrate=True)
+    assert scheduler.job_status_interval is None
+    with pytest.raises(ZeroDivisionError):
+        scheduler.run(two(-1))
+    lines = texts(logger)
+    told = lines[lines.index("*** Execution failed. Traceback (most recent task last):") + 1 :]
+    assert not any(line.startswith("  Job ") for line in told)
+    assert told[-1] == "ZeroDivisionError: integer division or modulo by zero"
+    assert Scheduler(job_status_interval=3).job_status_interval == 3
+    assert Scheduler({"scheduler": {"job_status_interval": "7"}}).job_status_interval == 7
