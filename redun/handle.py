@@ -15,7 +15,7 @@ Only constructor arguments are stored, never what the instance holds; `__init__`
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from redun.errors import HandleError
 from redun.hashing import hash_struct, hash_text
@@ -23,7 +23,7 @@ from redun.namespace import compute_namespace
 from redun.store.ids import ID_BYTES
 from redun.value import InvalidValueError, Value, get_type_registry
 
-__all__ = ["Handle", "get_fullname", "get_handle_class", "merged", "state_id"]
+__all__ = ["Handle", "get_fullname", "get_handle_class", "merged", "origin_id", "state_id"]
 
 
 def get_handle_class(handle_class_name: str) -> type[Handle]:
@@ -64,6 +64,9 @@ class Handle(Value):
 
     type_name: ClassVar[str] = "redun.Handle"
     __handle__: Handle.HandleInfo
+    if TYPE_CHECKING:
+        # Or type checkers, given `__getattr__`, take a handle for a coroutine, and a task that returns one for an async task.
+        __await__: ClassVar[None]
 
     class HandleInfo:
         """What redun knows of a handle.
@@ -148,8 +151,8 @@ class Handle(Value):
 
         def clone(self, handle: Handle) -> Handle:
             """Return another handle with the same instance and attributes; `__init__` does not run."""
-            kind = type(handle)
-            copy = kind.__new__(kind, self.name, *self.args, namespace=self.namespace or "", **self.kwargs)
+            kind: Any = type(handle)
+            copy: Handle = kind.__new__(kind, self.name, *self.args, namespace=self.namespace or "", **self.kwargs)
             for name, value in handle.__dict__.items():
                 if name != "__handle__":
                     copy.__dict__[name] = value
@@ -161,13 +164,16 @@ class Handle(Value):
             # Without the function that a class is defined in: stored states name their class so.
             cls.type_name = f"{cls.__module__}.{cls.__name__}"
 
-    def __new__(cls, name: str | None = None, *args: Any, namespace: str | None = None, **kwargs: Any) -> Handle:
-        handle = super().__new__(cls)
-        # Without a name when it is read from bytes: `__setstate__` follows. Done here, as subclasses need not call our `__init__`.
-        if name is not None:
-            own = namespace if namespace is not None else compute_namespace(cls) or ""
-            handle.__handle__ = cls.HandleInfo(name=name, args=args, kwargs=kwargs, class_name=cls.type_name, namespace=own)
-        return handle
+    if not TYPE_CHECKING:
+        # To type checkers `__init__` of the subclass says it all.
+
+        def __new__(cls, name: str | None = None, *args: Any, namespace: str | None = None, **kwargs: Any) -> Handle:
+            handle = super().__new__(cls)
+            # Without a name when it is read from bytes: `__setstate__` follows. Done here, as subclasses need not call our `__init__`.
+            if name is not None:
+                own = namespace if namespace is not None else compute_namespace(cls) or ""
+                handle.__handle__ = cls.HandleInfo(name=name, args=args, kwargs=kwargs, class_name=cls.type_name, namespace=own)
+            return handle
 
     def __repr__(self) -> str:
         info = self.__handle__
@@ -251,7 +257,16 @@ class Handle(Value):
 
 def state_id(handle: Handle) -> bytes:
     """Return the 20 bytes that name a handle's state in the store."""
-    text = handle.__handle__.hash
+    return _id(handle.__handle__.hash)
+
+
+def origin_id(handle: Handle) -> bytes | None:
+    """Return the name of the state that a handle was forked from, None if it is no fork."""
+    info = handle.__handle__
+    return _id(info.call_hash) if info.key and info.call_hash else None
+
+
+def _id(text: str) -> bytes:
     try:
         found = bytes.fromhex(text)
     except ValueError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from redun.evaluation.handle_states import HandleStates
 from redun.expression import ApplyExpression, Expression, SchedulerExpression, TaskExpression
-from redun.handle import Handle, merged, state_id
+from redun.handle import Handle, merged, origin_id, state_id
 from redun.nested import find_expressions, iter_leaves
 from redun.value import get_type_registry
 
@@ -124,14 +124,15 @@ class Handles:
 
     Attributes:
         job: the job whose arguments were prepared last, if there was a handle among them.
-        running: job number -> states that it was given, while it runs.
+        running: job number -> handles that it was given, while it runs.
     """
 
     def __init__(self, states: HandleStates) -> None:
         self.states = states
         self.job: Job | None = None
-        self.running: dict[int, list[bytes]] = {}
-        self._given: list[bytes] = []
+        self.running: dict[int, list[Handle]] = {}
+        self._ended: list[Handle] = []
+        self._given: list[Handle] = []
         self._merges: list[bytes] = []
         self._merged: set[bytes] = set()
         self._sources: dict[str, Source] = {}
@@ -192,7 +193,7 @@ class Handles:
     def _taken(self, handle: Handle, fork: Any) -> Any:
         if isinstance(fork, Handle):
             self._reach(fork, [handle])
-            self._given.append(state_id(fork))
+            self._given.append(fork)
             while handle.__handle__.fork_parent is not None:
                 handle = handle.__handle__.fork_parent
             if state_id(handle) in self._merged:
@@ -204,7 +205,7 @@ class Handles:
         self.running[job.number] = self._given
         # A call on a merged state also ends what earlier runs did after merging some of the same branches with others.
         rivals = [rival for merge in self._merges for rival in self.states.rivals(merge) if rival not in self._merged]
-        abandons = [self.states.branch(state) for state in [*self._given, *rivals]]
+        abandons = [self.states.branch(state) for state in [*map(state_id, self._given), *rivals]]
         if any(abandons):
             self.states.commit()
 
@@ -212,14 +213,20 @@ class Handles:
 
     def ended(self, job: Job) -> None:
         """A job has run, well or not. What others have reached from its arguments meanwhile is abandoned: this call came last."""
-        for state in self.running.pop(job.number, ()):
-            self.states.branch(state)
+        self._ended = self.running.pop(job.number, [])
+        for given in self._ended:
+            self.states.branch(state_id(given))
 
     def give(self, handle: Handle, facts: dict[str, Any]) -> Any:
-        """Return what a handle becomes as a part of a job's result."""
+        """Return what a handle becomes as a part of the result of the job that has just ended.
+
+        Its state was reached from the handle that the task returned, and from what it was given of the same name: it may return a
+        handle made anew, or one whose forks another process has lost sight of.
+        """
         reached = get_type_registry().postprocess(handle, facts)
         if isinstance(reached, Handle):
-            self._reach(reached, [handle])
+            name = handle.__handle__.fullname
+            self._reach(reached, [handle, *[given for given in self._ended if given.__handle__.fullname == name]])
         return reached
 
     def merge(self, handles: Any) -> Handle:
@@ -241,12 +248,12 @@ class Handles:
             if at.__handle__.fork_parent is not None:
                 todo.append(at.__handle__.fork_parent)
         for at in reversed(chain):
-            before = at.__handle__.fork_parent
-            if before is not None:
+            before = origin_id(at)
+            if before is not None and (at.__handle__.fork_parent is not None or self.states.is_known(before)):
                 # A fork holds as long as what it was forked from does: no call lies between them.
-                self.states.reach(state_id(at), [state_id(before)])
+                self.states.reach(state_id(at), [before])
             elif not self.states.is_known(state_id(at)):
                 self.states.reach(state_id(at), [])
             at.__handle__.is_recorded = True
-        self.states.reach(state_id(handle), [state_id(parent) for parent in parents])
+        self.states.reach(state_id(handle), sorted({state_id(parent) for parent in parents}))
         handle.__handle__.is_recorded = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from redun import Scheduler, Task, catch, cond, run, task
+from redun import Scheduler, Task, catch, cond, merge_handles, run, task
 from redun.functools import compose, delay, force, map_, no_prov, seq, zip_
 from redun.promise import Promise
 from redun.task import scheduler_task, wraps_task
@@ -65,6 +65,7 @@ want_str(force(delay(add(1))))  # error
 want_str(run(add(1)))  # error
 want_str(Scheduler().run(add(1)))  # error
 numbers: list[str] = seq([add(1)])  # error
+want_str(merge_handles([add(1)]))  # error
 want_str(zip_([1], ["a"])[0][0])  # error
 mapped: list[str] = map_(add, [1])  # error
 

@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from typing_extensions import assert_type
 
-from redun import PartialTask, Scheduler, Task, catch, cond, get_context, run, task, throw
+from redun import Handle, PartialTask, Scheduler, Task, catch, cond, get_context, merge_handles, run, task, throw
 from redun.expression import Expression, QuotedExpression, ValueExpression, awaitable, quote
 from redun.forms import catch_all
 from redun.functools import (
@@ -110,6 +110,20 @@ assert_type(catch_all([add(1)]), list[int])
 catch(add(1), ValueError, throw)
 assert_type(seq([add(1), add(2)]), list[int])
 assert_type(get_context("a.b", 1), Any)
+
+
+class Database(Handle):
+    def __init__(self, name: str, path: str) -> None:
+        self.instance: list[str] = [path]
+
+
+@task()
+def fill(database: Database, text: str) -> Database:
+    database.append(text)
+    return database
+
+
+assert_type(merge_handles([fill(Database("db", "x"), "a"), fill(Database("db", "x"), "b")]), Database)
 assert_type(quote(add(1)), QuotedExpression[int])
 assert_type(quote(add(1)).eval(), int)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -386,6 +387,31 @@ def test_a_task_may_ask_whether_its_handle_holds(runs: Runs) -> None:
         return ask(writers(runs, {})("a")(Log("log")))
 
     assert runs(workflow()) is True
+
+
+@pytest.mark.parametrize("gives", ["new", "read", "fork"])
+def test_a_task_may_give_back_another_handle_to_the_same_thing(runs: Runs, gives: str) -> None:
+    """Whatever way the result is made, another call on the argument abandons it."""
+
+    def program(version: str) -> Any:
+        @task(name="swap", version=version)
+        def swap(conn: Log) -> Any:
+            runs.done.append("swap")
+            if gives == "new":
+                return Log("log")
+            return pickle.loads(pickle.dumps(conn.fork("x").fork("y"))) if gives == "read" else conn.fork("x")
+
+        @task(version="1")
+        def workflow() -> Any:
+            return swap(Log("log"))
+
+        return workflow()
+
+    old = runs(program("1"))
+    new = runs(program("2"))
+    assert valid(runs.store, old, new) == [False, True]
+    runs(program("1"))
+    assert runs.done == ["swap"]
 
 
 def test_outside_of_a_run_nobody_knows() -> None:
