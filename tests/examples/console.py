@@ -179,12 +179,14 @@ class Terminal:
 
 
 def open_terminal(readme: Path, environ: Mapping[str, str], scratch: Path) -> Terminal:
-    """Copy the text files beside a README into `scratch` (an empty folder) and return a terminal there."""
+    """Copy the text files and folders beside a README into `scratch` (an empty folder) and return a terminal there."""
     folder = scratch.resolve() / readme.parent.name
     folder.mkdir()
     for path in readme.parent.iterdir():
-        if path.suffix in {".py", ".c", ".csv", ".h", ".ipynb", ".md"}:
+        if path.suffix in {".py", ".c", ".csv", ".h", ".ipynb", ".md", ".sh"}:
             shutil.copy(path, folder)
+        elif path.is_dir() and path.name[0] not in "._":
+            shutil.copytree(path, folder / path.name)
     return Terminal(folder, f"{HOME}/{readme.parent.name}", environ)
 
 
