@@ -56,7 +56,7 @@ function_type = FunctionType
 _MADE_IN_PYTHON = 1 << 9
 
 
-MEMBERS = "redun.members"
+MEMBERS = "redun:members"
 """Key in the state of a value that stands for many files: [type name of each, beginning of their paths, listing]. The listing
 is one text: the rest of each path and the file's stamp, joined by zero bytes."""
 
