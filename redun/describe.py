@@ -22,49 +22,41 @@ Get = Callable[[bytes], bytes]
 class _Gone:
     """Stands for a value whose class or function cannot be found any more; shows what is known of it."""
 
-    def __init__(self, what: str, state: Any) -> None:
+    def __init__(self, what: str, *state: Any) -> None:
         self.what = what
         self.state = state
 
     def __repr__(self) -> str:
-        return f"<{self.what} {self.state!r}>"
+        return f"<{' '.join((self.what, *map(repr, self.state)))}>"
 
     def __hash__(self) -> int:
         return id(self)
 
 
-class _Handle(_Gone):
-    """Stands for a handle, whether its class is there or not: to show one is no reason to open what it leads to."""
-
-    def __repr__(self) -> str:
-        from redun.handle import get_fullname
-
-        fullname = get_fullname(self.state["namespace"], self.state["name"])
-        return f"{self.what}(fullname={fullname}, hash={self.state['hash'][:8]})"
-
-
-def _is_handle(state: Any) -> bool:
-    return (
-        isinstance(state, list)
-        and len(state) == 2
-        and isinstance(state[1], dict)
-        and {"name", "namespace", "class_name", "call_hash", "hash"} <= state[1].keys()
-    )
-
-
 def _lenient(code: int) -> Callable[[Any], Any]:
     def revive(state: Any) -> Any:
-        if code == UserExt.VALUE and _is_handle(state):
-            return _Handle(*state)
         try:
             return REVIVE[code](state)
         except Exception:
-            name = state[0] if isinstance(state, list) and state else state
-            what = ".".join(map(str, name)) if isinstance(name, list) else str(name)
-            rest = state[1:2] if isinstance(state, list) else []
-            return _Gone(what, *rest or [None])
+            return _gone(code, state)
 
     return revive
+
+
+def _gone(code: int, state: Any) -> _Gone:
+    if not isinstance(state, list) or len(state) < 2:
+        return _Gone(str(state))
+    if code in (UserExt.CLASS, UserExt.FUNCTION):
+        return _Gone(f"{state[0]}.{state[1]}")
+    if code == UserExt.OBJECT and state[1] and state[0] == ["copyreg", "__newobj__"]:
+        # The class is the first argument: itself if it can be found, else what stands for it.
+        made, content = state[1][0], [*state, None][2]
+        what = (
+            made.what if isinstance(made, _Gone) else f"{getattr(made, '__module__', '?')}.{getattr(made, '__qualname__', '?')}"
+        )
+        return _Gone(what, *([] if content is None else [content]))
+    name = state[0]
+    return _Gone(".".join(map(str, name)) if isinstance(name, list) else str(name), state[1])
 
 
 class _LenientTask:

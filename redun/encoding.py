@@ -22,10 +22,11 @@ from redun.store.codec import BYTES_PIECE, PIECE_MAX, TEXT_PIECE, Decoder, Encod
 from redun.store.ids import INLINE_MAX, LINK_MARK, link_ref, object_id, ref_id
 from redun.store.objects import Codec, Flag, Kind, LinkTable, header, link_at, split, with_links
 from redun.user_types import REVIVE, REVIVE_BYTES, UserExt, full_name, value_form
-from redun.value import Value
+from redun.value import Function, Value, get_type_registry
 
 PLAIN = header(Kind.VALUE, Codec.MSGPACK)
 RAW = header(Kind.VALUE, Codec.RAW)
+_registry = get_type_registry()
 _SCALARS = frozenset((int, str, bool, type(None)))
 
 Put = Callable[[bytes, bytes], None]
@@ -120,6 +121,16 @@ class ValueEncoder:
             return self._quoted(value)
         if type(value) is Buffer and len(value) > INLINE_BUFFER_MAX:
             return self._buffer(value)
+        proxy = None if isinstance(value, Value) else _registry.proxy_for(type(value))
+        if proxy is not None:
+            if proxy is not Function and (
+                _registry.overrides(proxy, "is_valid") or _registry.overrides(proxy, "iter_subvalues")
+            ):
+                self.flags |= Flag.SUBVALUES
+            if _registry.overrides(proxy, "get_hash"):
+                self.counts_as = True
+                if self._by_hash:
+                    return UserExt.VALUE, [proxy.type_name, proxy(value).get_hash(), None]
         form, unstable = value_form(value)
         if unstable:
             self.flags |= Flag.UNSTABLE

@@ -182,11 +182,11 @@ class TypeRegistry:
 
     def has_preprocess(self, raw_type: Any) -> bool:
         """Tell whether values of a type want to change before they become arguments. Cost: one dict lookup."""
-        return self._overrides(raw_type, "preprocess")
+        return self.overrides(raw_type, "preprocess")
 
     def has_postprocess(self, raw_type: Any) -> bool:
         """Tell whether values of a type want to change when they are returned by a task. Cost: one dict lookup."""
-        return self._overrides(raw_type, "postprocess")
+        return self.overrides(raw_type, "postprocess")
 
     def preprocess(self, raw_value: Any, preprocess_args: dict[str, Any]) -> Any:
         """Return what a value becomes as an argument (`Value.preprocess`)."""
@@ -209,7 +209,8 @@ class TypeRegistry:
 
         return parse(raw_type, arg)
 
-    def _overrides(self, raw_type: Any, hook: str) -> bool:
+    def overrides(self, raw_type: Any, hook: str) -> bool:
+        """Tell whether a class of values, or the proxy of a type, has a hook of its own. Cost: one dict lookup."""
         try:
             return self._hooks[raw_type, hook]
         except KeyError:

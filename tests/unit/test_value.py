@@ -413,3 +413,71 @@ def test_file_cache_keeps_the_content_in_a_file_named_by_it(tmp_path: Path, monk
     file.unlink()
     with pytest.raises(InvalidValueError, match=file.name):
         registry.deserialize(registry.get_type_name(Big), data)
+
+
+class Weighed:
+    def __init__(self, weight: int, colour: str) -> None:
+        self.weight = weight
+        self.colour = colour
+
+
+class WeighedProxy(ProxyValue):
+    type = Weighed
+
+    def get_hash(self, data: bytes | None = None) -> str:
+        return f"weight {self.instance.weight}"
+
+
+def test_a_proxy_says_what_counts_as_the_same_argument():
+    from redun import Scheduler, task
+
+    calls = []
+
+    @task(namespace="tests.values")
+    def weigh(thing: Weighed) -> int:
+        calls.append(thing.colour)
+        return thing.weight
+
+    scheduler = Scheduler(logger=False)
+    assert scheduler.run(weigh(Weighed(1, "red"))) == 1
+    assert scheduler.run(weigh(Weighed(1, "blue"))) == 1
+    assert scheduler.run(weigh(Weighed(2, "blue"))) == 2
+    assert calls == ["red", "blue"]
+
+
+def test_a_proxy_says_whether_a_stored_value_may_be_used():
+    from redun import Scheduler, task
+
+    calls = []
+
+    @task(namespace="tests.values")
+    def make(x: int) -> list[Any]:
+        calls.append(x)
+        return [Point(x)]
+
+    scheduler = Scheduler(logger=False)
+    for x in (1, 1, -1, -1):
+        assert scheduler.run(make(x))[0].x == x
+    assert calls == [1, -1, -1]
+
+
+def test_what_is_gone_is_shown_by_its_name():
+    from redun.describe import preview
+
+    parts: dict[bytes, bytes] = {}
+    from redun.encoding import ValueEncoder
+
+    encoder = ValueEncoder(parts.__setitem__)
+    for value, shown in (
+        (Weighed(1, "red"), "<test_valux.Weighed {'weight': 1, 'colour': 'red'}>"),
+        ([Weighed], "[<test_valux.Weighed>]"),
+        (Color.RED, "<test_valux.Color 'RED'>"),
+    ):
+        module = (
+            type(value if not isinstance(value, list) else value[0]).__module__
+            if not isinstance(value, list)
+            else Weighed.__module__
+        )
+        data = encoder.object(value).replace(module.encode(), (module[:-1] + "x").encode())
+        parts[b"x" * 20] = data
+        assert preview(b"\x00" + b"x" * 20, parts.__getitem__) == shown.replace("test_valux", module[:-1] + "x")
