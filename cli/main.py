@@ -37,6 +37,7 @@ VERBS = {
     "config": Verb("redun.cli.commands.config", "Show the configuration in force and where it comes from."),
     "tag": Verb("redun.cli.commands.tag", "List, add, change and remove tags of what ran."),
     "fs": Verb("redun.cli.commands.fs", "Copy files between any two file systems."),
+    "completion": Verb("redun.cli.commands.completion", "Print what a shell needs to complete command lines."),
     "help": Verb("redun.cli.commands.help", "Show help for redun or one of its commands."),
 }
 
@@ -143,7 +144,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = list(sys.argv[1:] if argv is None else argv)
     if "_REDUN_COMPLETE" in os.environ:
-        group.main(args, prog_name="redun")
+        try:
+            group.main(args, prog_name="redun")
+        except Exception:
+            # Nobody wants to read of it between two keys.
+            return 1
     # A stream that is closed takes nothing, and that is no reason to fail.
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115

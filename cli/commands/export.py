@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from redun.cli import completion
 from redun.cli.errors import CommandError
 from redun.cli.session import current_session
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="export", short_help="Write records as lines of JSON.")
-@click.argument("ids", nargs=-1, metavar="[ID ...]")
+@click.argument("ids", nargs=-1, metavar="[ID ...]", shell_complete=completion.executions)
 @click.option("-f", "--file", "path", default="-", metavar="FILE", help="Where to; standard output by default.")
 def command(ids: tuple[str, ...], path: str) -> None:
     """Write executions with their jobs, values, tasks and tags as lines of JSON, for `redun import`.

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from redun.cli import completion
 from redun.cli.errors import FAILED, CommandError
 from redun.cli.session import Session, current_session
 from redun.cli.tags import pairs
@@ -18,7 +19,13 @@ from redun.cli.tags import pairs
     context_settings={"allow_interspersed_args": False},
     options_metavar="[OPTIONS]",
 )
-@click.option("--executor", metavar="NAME", required=True, help="Executor to run it in: a section [executors.NAME].")
+@click.option(
+    "--executor",
+    metavar="NAME",
+    required=True,
+    shell_complete=completion.executors,
+    help="Executor to run it in: a section [executors.NAME].",
+)
 @click.option("-o", "--option", "options", multiple=True, callback=pairs, metavar="K=V", help="Task option, such as memory=4.")
 @click.option("--wait", is_flag=True, help="Record the run here and show the command's standard output.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, required=True, metavar="COMMAND ...")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from redun.cli import completion
 from redun.cli.session import current_session
 from redun.cli.tags import wanted_tags
 from redun.provenance import Status
@@ -32,7 +33,7 @@ def _listed(name: str, help_text: str, *others: str, callback: Callable[..., Any
 
 
 @click.command(name="log", short_help="Show what ran, and where values and files came from.")
-@click.argument("what", required=False, metavar="[ID | PATH | - | ~N]")
+@click.argument("what", required=False, metavar="[ID | PATH | - | ~N]", shell_complete=completion.ids)
 @click.option("--exec", "show_exec", is_flag=True, help="List executions.")
 @click.option("--job", "show_job", is_flag=True, help="List jobs.")
 @click.option("--call-node", "show_call_node", is_flag=True, help="List call nodes.")

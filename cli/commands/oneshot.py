@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
+from redun.cli import completion
 from redun.cli.errors import FAILED, CommandError, user_traceback
 from redun.cli.session import Session, current_session
 
 
 @click.command(
     name="oneshot",
+    cls=completion.TaskCommand,
     short_help="Call one task once, without a scheduler.",
     context_settings={"allow_interspersed_args": False},
     options_metavar="[OPTIONS]",
@@ -26,9 +28,9 @@ from redun.cli.session import Session, current_session
 @click.option("--array-job", is_flag=True, help="One of an array: input, output and error hold lists.")
 @click.option("--array-rank-env", metavar="NAME", help="Environment variable with the place in the array.")
 @click.option("-p", "--import-path", "paths", multiple=True, metavar="DIR", help="Folder to import modules from as well.")
-@click.argument("script", metavar="SCRIPT_OR_MODULE")
-@click.argument("task_name", metavar="TASK")
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--arg VALUE ...]")
+@click.argument("script", metavar="SCRIPT_OR_MODULE", shell_complete=completion.scripts)
+@click.argument("task_name", metavar="TASK", shell_complete=completion.tasks)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--arg VALUE ...]", shell_complete=completion.arguments)
 def command(script: str, task_name: str, words: tuple[str, ...], **options: Any) -> int:
     """Call TASK of a script or module once: no scheduler, no store. What it returns must be a value, not an expression.
 

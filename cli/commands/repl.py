@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from redun.cli import completion
 from redun.cli.session import current_session
 
 
 @click.command(name="repl", short_help="Python with what ran at hand.")
-@click.argument("what", required=False, metavar="[ID]")
+@click.argument("what", required=False, metavar="[ID]", shell_complete=completion.ids)
 def command(what: str | None) -> None:
     """Start Python with `query(id)`, `executions()`, `last_exec` and `provenance`; with ID, `obj` is what it names.
 

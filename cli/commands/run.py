@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from redun.cli import completion
 from redun.cli.errors import FAILED, is_users
 from redun.cli.session import Session, current_session
 from redun.cli.tags import nested, pairs, tag_pairs
@@ -31,6 +32,7 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
 
 @click.command(
     name="run",
+    cls=completion.TaskCommand,
     short_help="Run a task of a script or module.",
     # Everything from SCRIPT on is not ours: no option of a task can clash with one of run.
     context_settings={"allow_interspersed_args": False},
@@ -67,12 +69,15 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
 @click.option("--output", "output_file", metavar="FILE", help="Write the result there as well: .json as JSON, else a pickle.")
 @click.option("--select", callback=_selection, metavar="EXPR", help="Show only this part of the result, such as [0].path.")
 @click.option(
-    "--rerun", metavar="JOB|EXEC", help="Run that job's task with its arguments again; --arg beats them. - is the last run."
+    "--rerun",
+    shell_complete=completion.ids,
+    metavar="JOB|EXEC",
+    help="Run that job's task with its arguments again; --arg beats them. - is the last run.",
 )
 @click.option("--setup", multiple=True, metavar="K=V", help="The same as redun --setup.")
-@click.argument("script", metavar="SCRIPT_OR_MODULE", required=False)
-@click.argument("task_name", metavar="TASK", required=False)
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--arg VALUE ...]")
+@click.argument("script", metavar="SCRIPT_OR_MODULE", required=False, shell_complete=completion.scripts)
+@click.argument("task_name", metavar="TASK", required=False, shell_complete=completion.tasks)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--arg VALUE ...]", shell_complete=completion.arguments)
 def command(script: str | None, task_name: str | None, words: tuple[str, ...], **options: Any) -> int:
     """Run TASK of a script (flow.py) or module (flows.main), with arguments named after the task's parameters.
 

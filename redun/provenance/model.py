@@ -44,6 +44,12 @@ class Execution:
         """How long it ran, None if it has no end."""
         return None if self.end_us is None else max(0, self.end_us - self.start_us)
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from redun.provenance.html import execution_html
+
+        return execution_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -74,6 +80,12 @@ class Job:
     def end_us(self) -> int | None:
         """When it ended, None if it has no end."""
         return None if self.duration_us is None else self.start_us + self.duration_us
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from redun.provenance.html import job_html
+
+        return job_html(self)
 
 
 @dataclass(frozen=True, slots=True)
