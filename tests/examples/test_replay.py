@@ -92,6 +92,7 @@ compiling = pytest.mark.parametrize("example", ["02_compile"], indirect=True)
         ("11_no_prov", "no_prov.py", "main", (110, 7)),  # What was not recorded is not replayed.
         ("12_threads", "threads.py", "main", 8),
         ("13_subrun", "regions.py", "main", 4),  # Of the scheduler at the top.
+        ("16_values", "values.py", "main", 3),
         ("20_etl_sqlite", "etl.py", "main", 6),
         ("30_word_count", "word_count.py", "main", 6),
     ],
