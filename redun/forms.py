@@ -7,7 +7,7 @@ signature, and, for forms that only rewrite their evaluated arguments, the rewri
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, overload
 
 from redun.evaluation.forms import ApplyTags, Catch, CatchAll, Cond, Form, GetContext, MergeHandles, Rewrite, Seq
 from redun.evaluation.threads import ForkThread, JoinThread
@@ -20,8 +20,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 U = TypeVar("U")
 V = TypeVar("V")
-E = TypeVar("E", bound=BaseException)
-E2 = TypeVar("E2", bound=BaseException)
+
+Errors: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
 
 
 class SpecialForm(SchedulerTask[P, R]):
@@ -52,37 +52,18 @@ def special_form(form: type[Form], namespace: str = "redun") -> Callable[[Callab
 
 
 if TYPE_CHECKING:
+    from redun.threads import Thread
+
     # What calls of the forms that take different numbers of arguments are to type checkers.
 
-    class CondForm(SpecialForm[..., Any]):
-        """`cond`: the type is that of any branch, or None if there is no last resort."""
-
-        @overload
-        def __call__(self, cond_expr: Any, then_expr: T, /) -> T | None: ...
-        @overload
-        def __call__(self, cond_expr: Any, then_expr: T, otherwise: U, /) -> T | U: ...
-        @overload
-        def __call__(self, cond_expr: Any, then_expr: T, cond2: Any, then2: U, /) -> T | U | None: ...
-        @overload
-        def __call__(self, cond_expr: Any, then_expr: T, cond2: Any, then2: U, otherwise: V, /) -> T | U | V: ...
-        @overload
-        def __call__(self, cond_expr: Any, then_expr: Any, *rest: Any) -> Any: ...
-        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
-
     class CatchForm(SpecialForm[..., Any]):
-        """`catch`: the type is that of the expression or of what the handler returns, which must take the error."""
+        """`catch`: the type is that of the expression or of what the handler returns."""
 
         @overload
-        def __call__(self, expr: T, error: type[E] | tuple[type[E], ...], handler: Callable[[E], U], /) -> T | U: ...
+        def __call__(self, expr: T, error: Errors, handler: Callable[[Any], U], /) -> T | U: ...
         @overload
         def __call__(
-            self,
-            expr: T,
-            error: type[E] | tuple[type[E], ...],
-            handler: Callable[[E], U],
-            error2: type[E2] | tuple[type[E2], ...],
-            handler2: Callable[[E2], V],
-            /,
+            self, expr: T, error: Errors, handler: Callable[[Any], U], error2: Errors, handler2: Callable[[Any], V], /
         ) -> T | U | V: ...
         @overload
         def __call__(self, expr: Any, e: Any, h: Any, e2: Any, h2: Any, e3: Any, h3: Any, /, *more: Any) -> Any: ...
@@ -97,12 +78,12 @@ if TYPE_CHECKING:
         def __call__(
             self,
             exprs: T,
-            error_class: type[BaseException] | tuple[type[BaseException], ...] | None,
+            error_class: Errors | None,
             recover: Callable[[Any], U],
         ) -> T | U: ...
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 else:
-    CondForm = CatchForm = CatchAllForm = SpecialForm
+    CatchForm = CatchAllForm = SpecialForm
 
 F = TypeVar("F")
 
@@ -112,9 +93,8 @@ def typed_as(kind: type[F]) -> Callable[[Any], F]:
     return lambda form: form
 
 
-@typed_as(CondForm)
 @special_form(Cond)
-def cond(cond_expr: Any, then_expr: Any, *rest: Any) -> Any:
+def cond(cond_expr: Any, then_expr: T, *rest: Any) -> T | Any:
     """Evaluate one branch: `cond(test, then, otherwise)`, or `cond(test, then, test2, then2, ..., otherwise)`.
 
     Without `otherwise`, None is the value if no test holds.
@@ -165,12 +145,12 @@ def get_context(var_path: Any, default: Any = None) -> Any:
 
 
 @special_form(ForkThread)
-def fork_thread(expr: Any) -> Any:
+def fork_thread(expr: T) -> Thread[T]:  # type: ignore[empty-body]
     """Begin to evaluate an expression and return a `Thread` at once; the job may end before the expression has a value."""
 
 
 @special_form(JoinThread)
-def join_thread(thread: Any) -> Any:
+def join_thread(thread: Thread[T]) -> T:  # type: ignore[empty-body]
     """Return the value of the expression in a thread, once it is there."""
 
 

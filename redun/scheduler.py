@@ -1,6 +1,6 @@
 """Public import path of the scheduler and the special forms; they live in `redun.evaluation` and `redun.forms`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redun.errors import DryRunResult, NoCurrentScheduler, SchedulerError
 from redun.evaluation.current import get_current_scheduler, set_current_scheduler
@@ -23,6 +23,40 @@ from redun.functools import with_export_options
 from redun.job_info import JobInfo
 from redun.root import root_task
 from redun.threads import Thread
+
+if TYPE_CHECKING:
+    from redun.config import Config as Config
+    from redun.evaluation.call_facts import format_arg as format_arg
+    from redun.evaluation.call_facts import format_task_call as format_task_call
+    from redun.evaluation.call_facts import get_arg_defaults as get_arg_defaults
+    from redun.evaluation.call_facts import hash_args_eval as hash_args_eval
+    from redun.evaluation.call_facts import set_arg_defaults as set_arg_defaults
+    from redun.executors.base import Executor as Executor
+    from redun.executors.local import LocalExecutor as LocalExecutor
+    from redun.expression import Expression as Expression
+    from redun.expression import QuotedExpression as QuotedExpression
+    from redun.expression import SchedulerExpression as SchedulerExpression
+    from redun.expression import SimpleExpression as SimpleExpression
+    from redun.expression import TaskExpression as TaskExpression
+    from redun.expression import ValueExpression as ValueExpression
+    from redun.expression import quote as quote
+    from redun.file import Dir as Dir
+    from redun.handle import Handle as Handle
+    from redun.promise import Promise as Promise
+    from redun.promise import wait_promises as wait_promises
+    from redun.root import needs_root_task as needs_root_task
+    from redun.subrun import subrun as subrun
+    from redun.subrun import subrun_root_task as subrun_root_task
+    from redun.task import CacheCheckValid as CacheCheckValid
+    from redun.task import CacheResult as CacheResult
+    from redun.task import CacheScope as CacheScope
+    from redun.task import Task as Task
+    from redun.task import TaskRegistry as TaskRegistry
+    from redun.task import get_task_registry as get_task_registry
+    from redun.task import scheduler_task as scheduler_task
+    from redun.task import task as task
+    from redun.value import Value as Value
+    from redun.value import get_type_registry as get_type_registry
 
 _HOMES = {
     "CacheCheckValid": "redun.task",

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from redun.errors import SchedulerError
 from redun.evaluation.extension import Above
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from redun.evaluation.evaluation import Evaluation
     from redun.evaluation.job import Job
     from redun.store.repository import Store
+
+T = TypeVar("T")
 
 _CACHE_OPTIONS = ("cache", "cache_scope", "check_valid")
 
@@ -255,15 +257,15 @@ def _modules() -> list[str]:
 
 
 @special_form(Subrun)
-def subrun(
-    expr: Any,
+def subrun(  # type: ignore[empty-body]
+    expr: T,
     executor: str,
     config: dict[str, Any] | None = None,
     config_dir: str | None = None,
     new_execution: bool = False,
     load_modules: list[str] | None = None,
     **task_options: Any,
-) -> Any:
+) -> T:
     """Evaluate an expression by a scheduler of its own, in a job on an executor.
 
     Args:

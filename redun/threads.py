@@ -9,13 +9,15 @@ a thread is the error of whoever joins it; if nobody does, the log tells of it a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from redun.expression import Expression, QuotedExpression
 from redun.value import Value
 
+T = TypeVar("T")
 
-class Thread(Value):
+
+class Thread(Value, Generic[T]):
     """An expression that is being evaluated. Two threads of equal expressions are equal.
 
     Args:
@@ -25,7 +27,7 @@ class Thread(Value):
 
     type_name = "redun.Thread"
 
-    def __init__(self, expr: Any, thread_id: str = "") -> None:
+    def __init__(self, expr: T, thread_id: str = "") -> None:
         self.expr = expr
         self.thread_id = thread_id
 

@@ -32,7 +32,7 @@ def where() -> int:
 
 @task()
 def compare(regions: dict[str, int]) -> str:
-    return max(regions, key=regions.get)
+    return max(regions, key=lambda region: regions[region])
 
 
 @task()

@@ -209,7 +209,7 @@ class Evaluation:
         self.threads_running += 1
         return thread_id
 
-    def find_thread(self, thread: Thread) -> Forked | None:
+    def find_thread(self, thread: Thread[Any]) -> Forked | None:
         """Return what a thread evaluates; for one that was read from the store, an equal one that was begun in this run."""
         found = self.threads.get(thread.thread_id)
         if found is None and self.threads:

@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 from redun import Scheduler, Task, catch, cond, merge_handles, run, task
 from redun.functools import compose, delay, force, map_, no_prov, seq, zip_
 from redun.promise import Promise
+from redun.scheduler import fork_thread, join_thread, subrun
 from redun.task import scheduler_task, wraps_task
 
 P = ParamSpec("P")
@@ -58,7 +59,10 @@ want_str(add(1))  # error
 want_str(add.partial(1)(2))  # error
 want_str(later(1))  # error
 want_str(cond(True, add(1), add(2)))  # error
-want_str(cond(True, shout("a")))  # error
+cond()  # error
+cond(True)  # error
+seq()  # error
+seq(add(1))  # error
 want_str(catch(shout("a"), KeyError, on_key_error))  # error
 want_str(no_prov(add(1)))  # error
 want_str(force(delay(add(1))))  # error
@@ -78,7 +82,9 @@ def wrong() -> int:
 # Functions of tasks.
 want_task(shout)  # error
 map_(shout, [1])  # error
-catch(add(1), ValueError, on_key_error)  # error
+want_str(join_thread(fork_thread(add(1))))  # error
+want_str(subrun(add(1), "process"))  # error
+subrun(add(1))  # error
 want_str(compose(add, add)(1))  # error
 Scheduler().run(add(1), dry_run=True)  # error
 
