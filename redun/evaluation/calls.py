@@ -171,6 +171,9 @@ class Calls:
             self.log.job("Dryrun", job)
             job.move(State.RUNNING)
             return
+        if plan.refusal is not None:
+            self.evaluation.fail(job, plan.refusal)
+            return
         if self.handles is not None and self.handles.job is job:
             self.handles.start(job)
         self.in_flight += 1

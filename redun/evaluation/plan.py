@@ -12,7 +12,7 @@ from typing import Any
 
 import msgpack
 
-from redun.errors import LimitError, TaskDefinitionError
+from redun.errors import LimitError, RedunError, TaskDefinitionError
 from redun.store.ids import ID_BYTES
 from redun.tags import check_tags
 from redun.task import CacheCheckValid, CacheResult, CacheScope, Task
@@ -40,6 +40,7 @@ class Plan:
         records: False for `prov=False`.
         tags: (key, JSON value) pairs that each job gets.
         context_update: what `Task.update_context` lays over the context of its jobs.
+        refusal: why its jobs cannot run, though their results may be known; None if they can.
         leave_out: parameters outside the eval hash (`config_args`).
     """
 
@@ -59,6 +60,7 @@ class Plan:
         "plain_order",
         "prefix",
         "records",
+        "refusal",
         "scope",
         "shallow",
         "shape",
@@ -96,6 +98,7 @@ class Plan:
             self.allowed = frozenset((CacheResult.CSE, CacheResult.ULTIMATE))
         self.shares = self.scope is not CacheScope.NONE and (self.allowed is None or CacheResult.CSE in self.allowed)
         self.plain_order = not self.leave_out
+        self.refusal: RedunError | None = None
 
     def _check_config_args(self) -> None:
         known = {*self.names, *self.shape.keyword_only}

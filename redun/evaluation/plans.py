@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from redun.encoding import value_id
+from redun.errors import RedunError
 from redun.evaluation.plan import Plan
 from redun.store.ids import ID_BYTES
 from redun.task_options import normal_options
@@ -70,9 +71,16 @@ class Plans:
         registered = self._registered(task)
         options = {**registered.task_options_base, **update, **self._overrides}
         executor = str(options.get("executor") or "default")
-        options = {**self._executor_options(executor), **options}
+        refusal: RedunError | None = None
+        try:
+            options = {**self._executor_options(executor), **options}
+        except RedunError as error:
+            # An executor that is not there fails the jobs that need it, and only these: a known result is as good as ever.
+            refusal = error
         counts = self.counts.setdefault(registered.fullname, [0, 0, 0, 0, 0])
-        return Plan(registered, options, executor, counts)
+        plan = Plan(registered, options, executor, counts)
+        plan.refusal = refusal
+        return plan
 
     def _registered(self, task: Task[Any, Any]) -> Task[Any, Any]:
         # Options at call time do not change what a call computes: its hash is that of the task as defined.
