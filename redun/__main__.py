@@ -2,7 +2,11 @@
 
 import sys
 
-from redun.cli.main import main
+try:
+    from redun.cli.main import main
+except KeyboardInterrupt:
+    # Ctrl-C while Python imports.
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(main())

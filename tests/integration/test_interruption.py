@@ -157,7 +157,11 @@ def test_at_random_moments(folder: Path) -> None:
     rolls = random.Random(4)
     for mode in ["thread", "process"] * 3:
         with running(folder, "many", "--n", "20000", "--mode", mode) as process:
-            time.sleep(rolls.uniform(0.3, 0.8))
+            # Before that it is Python itself, which imports, that is interrupted.
+            assert process.stderr is not None
+            while "Start Execution" not in process.stderr.readline():
+                assert process.poll() is None
+            time.sleep(rolls.uniform(0, 0.5))
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=60)
             assert process.returncode in (0, 130), errors
