@@ -58,6 +58,8 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
     help="Set a value of the context; K may be a.b.c.",
 )
 @click.option("--context-file", metavar="FILE", help="JSON file laid over the context of redun.ini.")
+@click.option("-k", "--keep-going", is_flag=True, help="When a job fails, do first what does not depend on it.")
+@click.option("--max-failures", type=click.IntRange(min=1), metavar="N", help="Keep going until N jobs have failed.")
 @click.option("--execution-id", metavar="UUID", help="Id of the execution; it must be new.")
 @click.option(
     "-i",
@@ -225,6 +227,8 @@ def _run(
                 execution_id=options["execution_id"],
                 option_overrides=dict(options["options"]),
                 provenance=not options["no_prov"],
+                keep_going=options["keep_going"],
+                max_failures=options["max_failures"],
             )
         except BaseException as error:
             if scheduler.failure is not error:

@@ -521,6 +521,17 @@ class Calls:
         if id(error) not in self._origins:
             self._origins[id(error)] = node
             self._errors.append(error)
+            if isinstance(node, Job):
+                self.evaluation.count_failure(error)
+
+    def uncaught(self, error: BaseException) -> list[tuple[Job, BaseException]]:
+        """List the jobs that failed beside the error that a run ended with, and why."""
+        found = []
+        for other in self._errors:
+            job = self._origins[id(other)]
+            if other is not error and isinstance(job, Job) and (job.parent is None or job.parent.state is State.FAILED):
+                found.append((job, other))
+        return found
 
     def origin(self, error: BaseException) -> Node | None:
         """Return the node where an error came up first."""

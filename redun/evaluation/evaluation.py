@@ -53,6 +53,10 @@ class Evaluation:
         scheduler: what user-written special forms get to see.
         dryrun: stop, with a report, where jobs would run.
         context: what `get_context` sees at the root.
+
+    Attributes:
+        keep_going: when a job has failed, do everything that does not depend on it before the run fails.
+        max_failures: end the run after so many failed jobs, None for any number.
     """
 
     def __init__(self, calls: Calls, scheduler: Any, dryrun: bool = False, context: dict[str, Any] | None = None) -> None:
@@ -61,6 +65,10 @@ class Evaluation:
         self.root_scope = Scope(None, context)
         self.dryrun = dryrun
         self.context = context
+        self.keep_going = False
+        self.max_failures: int | None = None
+        self._failed_jobs = 0
+        self._too_many: BaseException | None = None
         self.completions: SimpleQueue[Any] = SimpleQueue()
         self._ready: deque[Node] = deque()
         self._failures: deque[tuple[Node, Node]] = deque()
@@ -143,10 +151,29 @@ class Evaluation:
         """One input less to wait for."""
         waiter.missing -= 1
         if waiter.missing == 0:
-            if waiter.state < FINAL:
+            if waiter.state >= FINAL:
+                return
+            if waiter.cursor >= 0:
+                # Only with `keep_going` does a node get here that has failed inputs.
+                self.look_for_error(waiter)
+            else:
                 self.ready_now(waiter)
-        elif waiter.cursor >= 0 and waiter.state < FINAL:
+        elif waiter.cursor >= 0 and waiter.state < FINAL and not self.keep_going:
             self.look_for_error(waiter)
+
+    def an_input_failed(self, node: Node) -> None:
+        """A node fails as soon as the error that counts is known; with `keep_going`, when all its inputs have an outcome."""
+        if self.keep_going:
+            node.cursor = max(node.cursor, 0)
+            self.input_done(node)
+        else:
+            self.look_for_error(node)
+
+    def count_failure(self, error: BaseException) -> None:
+        """A job has failed by itself: enough of them end the run."""
+        self._failed_jobs += 1
+        if self.max_failures is not None and self._failed_jobs >= self.max_failures and self._too_many is None:
+            self._too_many = error
 
     def look_for_error(self, node: Node) -> None:
         """Fail a node some of whose inputs have failed, once all inputs before the first of these have values.
@@ -302,6 +329,10 @@ class Evaluation:
             received = self._receive()
             self.calls.recorder.tick()
             received = self.calls.attempts.tick() or received
+            if self._too_many is not None and root.state < FINAL:
+                root.move(State.FAILED)
+                root.error = self._too_many
+                break
             if not (busy or received or (root.state >= FINAL and not self.threads_running)) and not self._wait(root):
                 break
         return root

@@ -280,7 +280,7 @@ class Job(Node):
         if self.settling:
             run.input_done(self)
         else:
-            run.look_for_error(self)
+            run.an_input_failed(self)
 
     def adopt(self, calls: Sequence[bytes]) -> None:
         """Make calls children of this job's call that were made elsewhere: its result depends on them."""

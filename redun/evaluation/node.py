@@ -201,7 +201,7 @@ class Node:
 
     def input_failed(self, run: Evaluation, source: Node) -> None:
         """An input failed. By default that fails this node, with the error that comes first in program order (`failed_by`)."""
-        run.look_for_error(self)
+        run.an_input_failed(self)
 
     def failed_by(self, run: Evaluation, source: Node) -> None:
         """An input failed, and all before it have values."""

@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from redun.store.repository import Store
 
 
+_MOST_FAILURES = 20
+
+
 class Scheduler(Reports, TakesBack):
     """Runs expressions.
 
@@ -213,6 +216,8 @@ class Scheduler(Reports, TakesBack):
         execution_id: str | None = None,
         option_overrides: Mapping[str, Any] | None = None,
         provenance: bool = True,
+        keep_going: bool = False,
+        max_failures: int | None = None,
     ) -> Any:
         """Evaluate an expression and return its value.
 
@@ -226,6 +231,8 @@ class Scheduler(Reports, TakesBack):
             execution_id: UUID to record it under; a new one by default.
             option_overrides: task options that beat all others.
             provenance: False to record no execution, look nothing up and keep no results.
+            keep_going: when a job fails, do first what does not depend on it.
+            max_failures: the same, but only until so many jobs have failed.
 
         Raises:
             DryRunResult: `dryrun` is set and jobs would run.
@@ -238,6 +245,8 @@ class Scheduler(Reports, TakesBack):
         records = provenance and not dryrun and self._root_records(root, option_overrides or {})
         recorder = self._recorder(execution, records, dryrun)
         evaluation = self._new_evaluation(recorder, dryrun, cache, context or {}, option_overrides or {})
+        evaluation.keep_going = keep_going or max_failures is not None
+        evaluation.max_failures = max_failures
         identity = str(uuid.UUID(bytes=execution.id))
         evaluation.calls.log.line(f"Start Execution {identity}:  redun {shlex.join(execution.argv[1:])}")
         done = self._run(evaluation, root, self.store.lease(identity) if records else _NoLease())
