@@ -156,7 +156,12 @@ class FsspecFileSystem(FileSystem):
         if host and host not in fs._strip_protocol(asked):
             # ftp, sftp, ...: the host belongs to the connection, and fsspec leaves it out of paths.
             return f"{proto}://{host}/{inner.lstrip('/')}"
-        return str(fs.unstrip_protocol(inner))
+        full = str(fs.unstrip_protocol(inner))
+        if "::" in asked or not proto:
+            return full
+        # fsspec writes the first of the names that a protocol has (abfs for az), and a slash before paths of memory.
+        found = full.partition("://")[2]
+        return f"{proto}://{found if rest.startswith('/') else found.lstrip('/')}"
 
     def copy(self, src_path: str, dest_path: str) -> None:
         """Copy a file, without its bytes coming here where the store can do that."""

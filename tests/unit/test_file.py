@@ -8,7 +8,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -653,6 +653,29 @@ def test_remote_files_are_values_too():
     assert File("memory://test-remote/d").stamp == FOLDER
     with pytest.raises(FileNotFoundError):
         file.read()
+
+
+def test_file_systems_of_fsspec_keep_the_name_that_was_used():
+    import fsspec
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    class Named(MemoryFileSystem):
+        protocol = ("first-name", "second-name")
+        store: ClassVar[dict[str, Any]] = {}
+        pseudo_dirs: ClassVar[list[str]] = [""]
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return "/" + path.rpartition("://")[2].strip("/")
+
+    fsspec.register_implementation("second-name", Named, clobber=True)
+    File("second-name://d/a").write("1")
+    assert [file.path for file in Dir("second-name://d")] == ["second-name://d/a"]
+    assert glob_file("second-name://d/*") == ["second-name://d/a"]
+    assert Dir("second-name://d").files()[0].hash == File("second-name://d/a").hash
+    File("memory://named/d/sub/a").write("1")
+    assert [file.path for file in Dir("memory://named/d")] == ["memory://named/d/sub/a"]
+    assert [file.path for file in Dir("memory://named/d").copy_to(Dir("here"))] == ["here/sub/a"]
 
 
 def test_users_register_file_systems_of_their_own():
