@@ -423,6 +423,11 @@ class Scheduler(Reports, TakesBack):
         log.line("*** Execution failed. Traceback (most recent task last):")
         for line in job_traceback(calls.origin(error) if self.use_task_traceback else None, error):
             log.line(line)
+        others = calls.uncaught(error) if calls.evaluation.keep_going else []
+        for job, other in others[:_MOST_FAILURES]:
+            log.line(f"*** Failed as well: Job {job.short_id} {job.task_name}: {type(other).__qualname__}: {error_text(other)}")
+        if len(others) > _MOST_FAILURES:
+            log.line(f"*** and {len(others) - _MOST_FAILURES} more: redun log --job --status FAILED lists them")
 
     def _execution(
         self, expr: Any, argv: list[str] | None, tags: Iterable[tuple[str, Any]], execution_id: str | None
