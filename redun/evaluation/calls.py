@@ -66,6 +66,7 @@ class Calls:
         use_cache: whether results of earlier executions may be used.
 
     Attributes:
+        caught: ids of the errors that a form has recovered from.
         running: jobs that an executor has. in_flight: these and the ones that wait to be handed over or for limits.
     """
 
@@ -101,6 +102,7 @@ class Calls:
         self.root_job: Job | None = None
         self._origins: dict[int, Node] = {}
         self._errors: list[BaseException] = []
+        self.caught: set[int] = set()
 
     # Making jobs.
 
@@ -529,7 +531,12 @@ class Calls:
         found = []
         for other in self._errors:
             job = self._origins[id(other)]
-            if other is not error and isinstance(job, Job) and (job.parent is None or job.parent.state is State.FAILED):
+            if (
+                other is not error
+                and id(other) not in self.caught
+                and isinstance(job, Job)
+                and (job.parent is None or job.parent.state is State.FAILED)
+            ):
                 found.append((job, other))
         return found
 

@@ -197,6 +197,7 @@ class Catch(Form):
         for classes, handler in zip(pairs[::2], pairs[1::2], strict=False):
             if isinstance(error, tuple(classes) if isinstance(classes, list | tuple) else classes):
                 self.failed_job = run.calls.recoveries.failed_job(error, self.scope)
+                run.calls.caught.add(id(error))
                 self._recover(run, handler, error)
                 return
         run.fail(self, error)
