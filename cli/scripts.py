@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from redun.cli.errors import CommandError, is_users, user_traceback
-from redun.modules import is_script, load_script, put_first
+from redun.modules import forget_script, is_script, load_script, put_first
 from redun.task import Task, get_task_registry
 
 
@@ -41,6 +41,7 @@ def _load_module(name: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
         raise CommandError(f"no script or module {name!r}: expected a path such as flow.py, or a module such as flows.main")
     put_first(os.getcwd())
+    forget_script(name)
     # Finding a module imports the packages around it.
     spec = _run_import(name, lambda: _find_module(name))
     if spec is None:

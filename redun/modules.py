@@ -49,7 +49,14 @@ def import_script(filename_or_module: str, add_cwd: bool = True) -> ModuleType:
         return load_script(Path(filename_or_module))
     if add_cwd:
         put_first(os.getcwd())
+    forget_script(filename_or_module)
     return importlib.import_module(filename_or_module)
+
+
+def forget_script(name: str) -> None:
+    """Have a name looked up anew as a module, where a script from somewhere else has it: for many command lines in one process."""
+    if name in sys.modules and not is_taken(name):
+        del sys.modules[name]
 
 
 def load_script(path: Path) -> ModuleType:

@@ -9,7 +9,12 @@ from redun.cli.errors import CommandError
 
 @click.group(name="fs", short_help="Copy files between any two file systems.")
 def command() -> None:
-    """Work with files of any file system: this machine, s3, gs, az, http(s), ftp, and what fsspec knows."""
+    """Work with files of any file system: this machine, s3, gs, az, http(s), ftp, and what fsspec knows.
+
+    \b
+    Example:
+      redun fs cp s3://bucket/reads.txt data/
+    """
 
 
 @command.command(name="cp", short_help="Copy a file or a folder.")

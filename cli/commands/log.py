@@ -47,6 +47,8 @@ def _listed(name: str, help_text: str, *others: str, callback: Callable[..., Any
 @_listed("job-id", "Only jobs whose id begins so.")
 @_listed("task-name", "Only of tasks of this name, full or bare.")
 @_listed("task-hash", "Only of tasks whose hash begins so.")
+@_listed("result", "Only jobs whose result has a hash that begins so.")
+@_listed("arg", "Only jobs of which an argument has a hash that begins so.")
 @_listed("value-type", "Only values of this type, such as builtins.int or redun.File.")
 @_listed("file-path", "Only files of this path, or pattern (*.txt).")
 @click.option("-t", "--tag", "tag", multiple=True, callback=wanted_tags, metavar="K[=V]", help="Only what has this tag.")

@@ -46,7 +46,13 @@ def command() -> None:
 @click.option("--history", "entity", metavar="ENTITY", help="Show all that was ever said of this, what was removed too.")
 @click.argument("wanted", nargs=-1, callback=wanted_tags, metavar="[KEY[=VALUE] ...]")
 def list_command(values: bool, entity: str | None, wanted: tuple[tuple[str, Any], ...]) -> None:
-    """List the tags that there are, or what has all of the given ones."""
+    """List the tags that there are, or what has all of the given ones.
+
+    \b
+    Examples:
+      redun tag list
+      redun tag list env=prod
+    """
     from redun.cli.render.output import show
     from redun.cli.render.selection import KINDS, Filters, Form, LogView
     from redun.provenance import Provenance, entity_of, matches
@@ -123,21 +129,36 @@ def _name(kind: str, entity: bytes) -> str:
 @command.command(name="add")
 @click.argument("words", nargs=-1, metavar="ENTITY ... KEY=VALUE ...")
 def add_command(words: tuple[str, ...]) -> None:
-    """Add tags. A key may have several values."""
+    """Add tags. A key may have several values.
+
+    \b
+    Example:
+      redun tag add 3f1a8bc5 env=prod 'people=["ada"]'
+    """
     _change("add", words, lambda editor: editor.add)
 
 
 @command.command(name="update")
 @click.argument("words", nargs=-1, metavar="ENTITY ... KEY=VALUE ...")
 def update_command(words: tuple[str, ...]) -> None:
-    """Give keys new values in place of all that they have."""
+    """Give keys new values in place of all that they have.
+
+    \b
+    Example:
+      redun tag update 3f1a8bc5 env=test
+    """
     _change("update", words, lambda editor: editor.update)
 
 
 @command.command(name="rm")
 @click.argument("words", nargs=-1, metavar="ENTITY ... KEY[=VALUE] ...")
 def rm_command(words: tuple[str, ...]) -> None:
-    """Remove tags; a key alone removes all of its values."""
+    """Remove tags; a key alone removes all of its values.
+
+    \b
+    Example:
+      redun tag rm 3f1a8bc5 env=prod
+    """
     _change("delete", words, lambda editor: editor.remove)
 
 

@@ -48,6 +48,8 @@ class Filters:
     job_id: tuple[str, ...] = ()
     task_name: tuple[str, ...] = ()
     task_hash: tuple[str, ...] = ()
+    result: tuple[str, ...] = ()
+    arg: tuple[str, ...] = ()
     value_type: tuple[str, ...] = ()
     file_path: tuple[str, ...] = ()
     tag: tuple[tuple[str, Any], ...] = ()
@@ -59,7 +61,7 @@ class Filters:
             return ("file",)
         if self.value_type:
             return ("value",)
-        if self.job_id or self.status:
+        if self.job_id or self.status or self.result or self.arg:
             return ("job",)
         return ("exec",)
 
@@ -267,13 +269,25 @@ class LogView:
         for execution in self._executions(of_executions):
             try:
                 jobs = self._provenance.jobs(execution)
-                yield from [job for job in jobs if _job_fits(job, filters)] if filters.any() else jobs
+                found = [job for job in jobs if _job_fits(job, filters)] if filters.any() else jobs
+                yield from [job for job in found if self._values_fit(job, filters)] if filters.result or filters.arg else found
             except NotRecorded:
                 continue
 
+    def _values_fit(self, job: Job, filters: Filters) -> bool:
+        """True if result and arguments of a job are among those asked for; by value, so inside lists does not count."""
+        call = self._provenance.get_call(job.call) if job.call is not None else None
+        if call is None:
+            return False
+        results, args = (tuple([prefix.lower() for prefix in some]) for some in (filters.result, filters.arg))
+        if results and (call.failed or not call.result.id.startswith(results)):
+            return False
+        return not args or any(argument.value.id.startswith(args) for argument in call.arguments)
+
     def _in_executions(self, filters: Filters) -> list[Job] | None:
         """List the jobs that other kinds of records have to belong to, None for any."""
-        if filters.exec_id or filters.exec_status or filters.exec_tag or filters.status or filters.job_id:
+        job = filters.status or filters.job_id or filters.result or filters.arg
+        if job or filters.exec_id or filters.exec_status or filters.exec_tag:
             return list(self._jobs(filters))
         return None
 
