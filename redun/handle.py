@@ -151,8 +151,11 @@ class Handle(Value):
 
         def clone(self, handle: Handle) -> Handle:
             """Return another handle with the same instance and attributes; `__init__` does not run."""
-            kind: Any = type(handle)
-            copy: Handle = kind.__new__(kind, self.name, *self.args, namespace=self.namespace or "", **self.kwargs)
+            kind = type(handle)
+            copy = kind.__new__(kind)
+            state = self.get_state()
+            # The hash is given: computing it would encode all arguments once more.
+            copy.__handle__ = type(self)(**state)
             for name, value in handle.__dict__.items():
                 if name != "__handle__":
                     copy.__dict__[name] = value

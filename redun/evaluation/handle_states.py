@@ -79,6 +79,8 @@ class HandleStates:
         self._pending_count = 0
         # State -> (last branching from any state before it, whether it is valid).
         self._verdicts: dict[bytes, tuple[int, bool]] = {}
+        # Whatever happened at places below this may have been other runs' doing.
+        self._others = 0
         self._recorder: Recorder | NoRecorder | None = None
         self._own_ref = ""
         self._owner: int | None = None
@@ -92,6 +94,8 @@ class HandleStates:
         self._own_ref = getattr(recorder, "ref", "")
         self._owner = threading.get_ident()
         self._forget_pending()
+        self._update()
+        self._others = ((self._seen or 0) + 1) << _PLACE_BITS
 
     def end(self) -> None:
         """The run is over: what was learned is noted in the table."""
@@ -168,6 +172,10 @@ class HandleStates:
             children = self._load(state).children
             if not children:
                 return False
+            above = self._verdict(state, self._verdicts)[0]
+            if above > self._others and all(self._reached(child, self._load(child)) < above for child in children):
+                # This run branched further up and nobody else has been here since: all that is abandoned already.
+                return False
             lost = any(self._verdict(child, self._verdicts)[1] for child in children)
             self._event(HandleEvent(state, None))
             return lost
@@ -237,8 +245,8 @@ class HandleStates:
         state = event.state
         if event.parents is None:
             self._pending_branched[state] = place
-            if self._load(state).children:
-                self._verdicts.clear()
+            for child in self._load(state).children:
+                self._drop(child)
             return
         self._pending_reached[state] = place
         self._link(event)
@@ -249,10 +257,15 @@ class HandleStates:
         for parent in event.parents or ():
             facts.parents.add(parent)
             self._load(parent).children.add(event.state)
-        if facts.children:
-            self._verdicts.clear()
-        else:
-            self._verdicts.pop(event.state, None)
+        self._drop(event.state)
+
+    def _drop(self, state: bytes) -> None:
+        """Forget the verdicts on a state and all that follow from it; whoever has one, so have all states before it."""
+        pending = [state]
+        while pending:
+            at = pending.pop()
+            if self._verdicts.pop(at, None) is not None:
+                pending.extend(self._facts[at].children)
 
     def _forget_pending(self) -> None:
         self._pending.clear()
@@ -286,6 +299,8 @@ class HandleStates:
                 changed = True
                 if entry.name == self._own_ref:
                     del self._pending[: len(events)]
+                else:
+                    self._others = (entry.seq + 1) << _PLACE_BITS
             if len(self._fresh) > _ROWS_AT_ONCE:
                 self._flush()
         if changed:
