@@ -62,7 +62,12 @@ class AzureBlobFileSystem(FsspecFileSystem):
                     import adlfs
                 except ImportError as error:
                     raise FileSystemError(f"path {path!r} needs a package that is not installed: {error}") from error
-                self._accounts[account] = adlfs.AzureBlobFileSystem(account, credential=self.az_credential)
+                # adlfs finds keys and tokens in the environment, else asks Azure's own library for a credential, in two forms: its
+                # requests need the asynchronous one; where ours can be told, it is.
+                made = adlfs.AzureBlobFileSystem(account, anon=False)
+                if made.sync_credential is not None:
+                    made.sync_credential = self.az_credential
+                self._accounts[account] = made
             return self._accounts[account]
 
     def _at(self, path: str) -> tuple[Any, str]:

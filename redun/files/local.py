@@ -27,6 +27,13 @@ class _RawWriter(io.FileIO):
 
     on_close: Callable[[], None] | None = None
 
+    def write(self, data: Any) -> Any:
+        try:
+            return super().write(data)
+        except OSError as error:
+            # A full disk, as a rule: Python does not say of which file.
+            raise named_error(str(self.name), error) from error
+
     def close(self) -> None:
         was_open = not self.closed
         super().close()

@@ -247,7 +247,7 @@ def test_a_full_disk_fails_the_job_and_leaves_nothing_valid(scheduler: Scheduler
         file.write("x" * 100_000)
         return file
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left on device\. out"):
         scheduler.run(fill())
 
 
