@@ -97,6 +97,10 @@ class Evaluation:
         self._walks.append((node, scope, iter(expressions)))
         return True
 
+    def forget_demand(self, node: Node) -> None:
+        """Let a node demand anew after a failure: the walk over what it had demanded may not have ended, and would count as input."""
+        self._walks[:] = [walk for walk in self._walks if walk[0] is not node]
+
     def ready_now(self, node: Node) -> None:
         """Put a node into the queue of those that can go on."""
         if node.state is not State.REDUCING:

@@ -203,6 +203,7 @@ class Catch(Form):
         run.fail(self, error)
 
     def _recover(self, run: Evaluation, handler: Callable[[BaseException], Any], error: BaseException) -> None:
+        run.forget_demand(self)
         try:
             value = handler(error)
         except Exception as second:

@@ -40,6 +40,25 @@ def test_a_list_with_a_failing_part(runs: Runs, fails_first: bool) -> None:
     assert runs(catch((waits(1), [waits(3)]), ValueError, handler)) == (1, [3])
 
 
+def test_a_failure_at_once(runs: Runs) -> None:
+    """The failed operation may be through before `catch` has named all that it waits for: what it takes is in the cache."""
+
+    @task()
+    def same(x: Any) -> Any:
+        return x
+
+    @task()
+    def handler(error: Exception) -> Any:
+        return same(type(error).__name__)
+
+    for _ in range(2):
+        assert runs(same(1)) == 1
+        assert runs(catch(same(1) / 0, ZeroDivisionError, handler)) == "ZeroDivisionError"
+        assert runs(catch([same(1).nothing, same(2)], AttributeError, handler)) == "AttributeError"
+        assert runs(catch([same(1), same(1)[0]], TypeError, handler)) == "TypeError"
+        assert runs([catch(same(x).nothing, AttributeError, handler) for x in range(3)]) == ["AttributeError"] * 3
+
+
 def test_plain_values_pass_through(runs: Runs) -> None:
     assert runs(catch([1, {"a": 2}], ValueError, str)) == [1, {"a": 2}]
     assert runs(catch([], ValueError, str)) == []
