@@ -377,6 +377,68 @@ def test_a_task_below_prov_false_abandons_too(runs: Runs) -> None:
     assert valid(runs.store, old) == [False]
 
 
+def test_a_run_that_records_nothing(runs: Runs) -> None:
+    old = runs(pipeline(runs, ["a", "b"]))
+    done = runs(pipeline(runs, ["a", "b"]), provenance=False)
+    assert runs.done == ["workflow", "a", "b"]
+    assert done.instance is Log.lines
+    assert valid(runs.store, old) == [True]
+
+
+def test_a_scheduler_may_run_again(runs: Runs) -> None:
+    """What one run of a scheduler knew of states serves the next, other runs in between counted in."""
+    scheduler = Scheduler(store=runs.store, logger=False)
+    old = scheduler.run(pipeline(runs, ["a", "b"]))
+    scheduler.run(pipeline(runs, ["a", "b"]), provenance=False)
+    runs(pipeline(runs, ["a", "b"], b="2"))
+    runs.done.clear()
+    back = scheduler.run(pipeline(runs, ["a", "b"]))
+    assert runs.done == ["b"]
+    assert back.get_hash() == old.get_hash()
+    runs(pipeline(runs, ["a", "b"]))
+    assert runs.done == []
+
+
+def test_another_merge_abandons_what_came_after_the_first(runs: Runs) -> None:
+    def program(*names: str) -> Any:
+        define = writers(runs, {})
+        steps, end = {name: define(name) for name in names}, define("end")
+
+        @task(version=f"{names}")
+        def workflow() -> Any:
+            conn = Log("log")
+            return end(merge_handles([step(conn.fork(name)) for name, step in steps.items()]))
+
+        return workflow()
+
+    runs(program("a", "b"))
+    runs(program("a", "b", "c"))
+    assert runs.done == ["c", "end"]
+    runs(program("a", "b"))
+    assert runs.done == ["end"]
+
+
+def test_two_merges_of_one_branch_in_one_run(runs: Runs) -> None:
+    def program(**versions: str) -> Any:
+        a, b, c, left, right = map(writers(runs, versions), ["a", "b", "c", "left", "right"])
+
+        @task(version="1")
+        def workflow() -> Any:
+            conn = Log("log")
+            one, two, three = a(conn), b(conn), c(conn)
+            return [left(merge_handles([one, two])), right(merge_handles([one, three]))]
+
+        return workflow()
+
+    for version in "12":
+        runs(program(a=version))
+        assert sorted(runs.done) == ["a", "b", "c", "left", "right"][: 5 if version == "1" else 1] + (
+            ["left", "right"] if version == "2" else []
+        )
+        runs(program(a=version))
+        assert runs.done == []
+
+
 def test_a_task_may_ask_whether_its_handle_holds(runs: Runs) -> None:
     @task()
     def ask(conn: Log) -> bool:
