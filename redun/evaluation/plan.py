@@ -32,6 +32,7 @@ class Plan:
         counts: the task's row in the status table, shared by all its plans: jobs by `State`-like column.
 
     Attributes:
+        asked: the task as the expressions have it, which may have been defined anew since.
         scope: where results may be looked up. check: how a cached result is checked.
         limits: resource name -> how much one job takes.
         life: time-out and retries of its jobs, None if they have neither.
@@ -46,6 +47,7 @@ class Plan:
 
     __slots__ = (
         "allowed",
+        "asked",
         "context_update",
         "counts",
         "executor",
@@ -98,6 +100,7 @@ class Plan:
             self.allowed = frozenset((CacheResult.CSE, CacheResult.ULTIMATE))
         self.shares = self.scope is not CacheScope.NONE and (self.allowed is None or CacheResult.CSE in self.allowed)
         self.plain_order = not self.leave_out
+        self.asked = task
         self.refusal: RedunError | None = None
 
     def _check_config_args(self) -> None:

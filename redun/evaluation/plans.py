@@ -50,8 +50,9 @@ class Plans:
         """Return the plan of a call without options of its own."""
         plan = self._plain.get(id(task))
         # The id may have been reused if a task was defined anew; its plan keeps the task alive, so identity settles it.
-        if plan is None or plan.task is not task:
+        if plan is None or plan.asked is not task:
             plan = self._plain[id(task)] = self._make(task, {})
+            plan.asked = task
         return plan
 
     def merged(self, expr: TaskExpression[Any], parent: Job | None) -> Plan:
@@ -83,15 +84,16 @@ class Plans:
         return plan
 
     def _registered(self, task: Task[Any, Any]) -> Task[Any, Any]:
-        # Options at call time do not change what a call computes: its hash is that of the task as defined.
+        # A name stands for the task that is defined under it now, also in expressions made before. Options at call time do not
+        # change what a call computes either: its hash is that of the task as defined.
         from redun.task import get_task_registry
 
-        registered = get_task_registry().get(task.fullname) if task.task_options_override else task
-        registered = registered or task
-        if registered.fullname not in self._tasks:
+        registered = get_task_registry().get(task.fullname) or task
+        known = self._tasks.get(registered.fullname)
+        if known is not registered:
             self._tasks[registered.fullname] = registered
             self._on_new_task(registered)
-            if not registered.namespace:
+            if known is None and not registered.namespace:
                 self.without_namespace.append(_where(registered))
         return registered
 
