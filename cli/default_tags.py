@@ -41,9 +41,11 @@ def execution_tags(
 
 
 def user_name() -> str | None:
-    """Return the name of the user who runs this process, None if it has none."""
+    """Return the user: of environment variable REDUN_USER, else the one who runs this process; None if it has no name."""
     import getpass
 
+    if os.environ.get("REDUN_USER"):
+        return os.environ["REDUN_USER"]
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -94,7 +94,8 @@ def _usage_message(error: object) -> str:
     import click
 
     assert isinstance(error, click.UsageError)
-    message = _lower(error.format_message())
+    # Of a choice that is missing, click lists the possibilities on lines of their own.
+    message = " ".join(_lower(error.format_message()).split())
     context = error.ctx
     return message if context is None else f"{message}: see '{context.command_path} --help'"
 

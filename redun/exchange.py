@@ -165,6 +165,8 @@ class _Import:
             if ended:
                 raise ExchangeError(f"line {number}: expected nothing after the end, found {line.strip()[:80]!r}")
             ended = self._line(number, self._parsed(number, line))
+        if number == 0:
+            raise ExchangeError("expected the lines of an export of redun, found nothing")
         if not ended:
             raise ExchangeError(f"line {number}: expected more lines: the file is not complete, export it again")
         self._flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import tarfile
 from typing import Any
@@ -114,7 +115,7 @@ def _arguments(
         return TaskArguments(task, script, task_name).parse(words)
     try:
         return read_input(input_file, index)
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, "option --input: No such file or directory", input_file) from error
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, AttributeError, ImportError) as error:
         raise CommandError(f"option --input: {input_file!r} holds no arguments for this task: {error}") from error

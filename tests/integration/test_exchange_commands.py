@@ -70,7 +70,7 @@ def test_a_whole_store_travels_and_comes_out_the_same(cli: Cli, there: Path) -> 
         (lambda lines: [lines[0], lines[1].replace('"object": "', '"object": "zz')], "line 2"),
         (lambda lines: [lines[0], '{"ref": "../x", "id": "00"}'], "line 2"),
         (lambda lines: [lines[0], "[]"], "line 2: expected a JSON object"),
-        (lambda lines: [], "not complete"),
+        (lambda lines: [], "found nothing"),
     ],
 )
 def test_bad_lines(cli: Cli, there: Path, refused, change, part: str) -> None:  # type: ignore[no-untyped-def]

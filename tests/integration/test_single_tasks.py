@@ -94,6 +94,7 @@ def test_bad_uses_of_oneshot(cli: Cli, flow: Path, refused) -> None:  # type: ig
     refused(cli("oneshot", "--array-job", "flow.py", "add", "--x", "1"), "environment variable")
     refused(cli("oneshot", "--input", "flow.py", "flow.py", "add"), "holds no arguments")
     refused(cli("oneshot", "--code", "flow.py", "flow.py", "add", "--x", "1"), "no code package")
+    refused(cli("oneshot", "--input", "nope", "flow.py", "add"), "--input", "'nope'")
     refused(cli("oneshot", "flow.py"), "missing argument", status=2)
 
 
