@@ -4,7 +4,8 @@
     completed: what the function returned is its reduction; if it holds expressions they are evaluated first
     finish: the call is recorded, the job and its twins have their value
 
-Every job passes here once, so each step does what it must and no more.
+Every job passes here once, so each step does what it must and no more. More than 500 lines, since the steps share the state of a run and
+are only understood one after the other.
 """
 
 from __future__ import annotations

@@ -106,7 +106,10 @@ class LocalExecutor(Executor):
         for job in jobs:
             plan = job.plan
             if plan.is_async:
-                self._submit_coroutine(job)
+                if self.supports_async():
+                    self._submit_coroutine(job)
+                else:
+                    self._hand_back(job, False, ExecutorError(f"executor {self.name!r} does not support async tasks"))
                 continue
             mode = plan.options.get("mode", self.mode)
             if mode == THREAD_MODE:
