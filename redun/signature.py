@@ -65,7 +65,7 @@ class CallShape:
         try:
             self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{name}() {error}") from None
+            raise TypeError(_python_error(name, self.signature, args, kwargs) or f"{name}() {error}") from None
 
     def _fits(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         if len(args) > self.most:
@@ -106,6 +106,22 @@ class CallShape:
         known = frozenset(names)
         ordered.extend([[name, kwargs[name]] for name in sorted(kwargs) if name not in known and name not in leave_out])
         return ordered
+
+
+def _python_error(name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:
+    """Return what Python itself says of a call with arguments that do not fit; it words that better than `inspect` does."""
+    bare = [
+        parameter.replace(annotation=parameter.empty, default=parameter.empty if parameter.default is parameter.empty else None)
+        for parameter in signature.parameters.values()
+    ]
+    scope: dict[str, Any] = {}
+    shape = signature.replace(parameters=bare, return_annotation=signature.empty)
+    exec(f"def {name}{shape}: pass", scope)
+    try:
+        scope[name](*args, **kwargs)
+    except TypeError as error:
+        return str(error)
+    return None
 
 
 class WrapperShape(CallShape):
