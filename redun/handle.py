@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from redun.errors import HandleError
+from redun.errors import EncodeError, HandleError
 from redun.hashing import hash_struct, hash_text
 from redun.namespace import compute_namespace
 from redun.store.ids import ID_BYTES
@@ -123,7 +123,12 @@ class Handle(Value):
             if self.call_hash:
                 return hash_struct(["Handle", self.fullname, "call", self.key, self.call_hash])
             names = sorted(self.kwargs)
-            args = _values_hash([*self.args, *[self.kwargs[name] for name in names]])
+            try:
+                args = _values_hash([*self.args, *[self.kwargs[name] for name in names]])
+            except EncodeError as error:
+                raise EncodeError(
+                    f"an argument of handle {self.fullname!r} of {self.class_name!r} cannot be recorded: {error}"
+                ) from error
             return hash_struct(["Handle", self.fullname, "init", self.key, names, args])
 
         def update_hash(self) -> None:
@@ -185,7 +190,8 @@ class Handle(Value):
     def __getattr__(self, name: str) -> Any:
         if "instance" in self.__dict__:
             return getattr(self.__dict__["instance"], name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        hint = ": a handle needs a name as its first argument" if name == "__handle__" else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__handle__.get_state()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
 
 from redun import Handle, Scheduler, merge_handles, task
-from redun.errors import HandleError, NoCurrentScheduler
+from redun.errors import EncodeError, HandleError, NoCurrentScheduler
 from redun.evaluation.current import set_current_scheduler
 from redun.functools import identity, seq
 from redun.handle import state_id
@@ -497,6 +498,13 @@ def test_a_state_that_was_never_reached_is_not_valid(runs: Runs) -> None:
 def test_what_cannot_be_merged(runs: Runs, given: list[Any], message: str) -> None:
     with pytest.raises(HandleError, match=message):
         runs(merge_handles(given))
+
+
+def test_what_makes_no_handle(runs: Runs) -> None:
+    with pytest.raises(EncodeError, match=r"an argument of handle 'test_handles.log' of '.*Log' cannot be recorded: .*lock"):
+        Log("log", threading.Lock())  # type: ignore[arg-type]
+    with pytest.raises(AttributeError, match="a handle needs a name as its first argument"):
+        runs(identity(writers(runs, {})("a")(Handle())))
 
 
 def test_merging_one_is_no_change(runs: Runs) -> None:
