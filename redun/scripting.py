@@ -263,8 +263,8 @@ def script(
         outputs: nested values, whose shape the result has: a staged file or folder is copied back and returned as `File` or
             `Dir`, a `File` is returned with its new hash, `File("-")` becomes standard output (bytes), other values stay. By
             default the result is standard output.
-        tempdir: run in a temporary folder, removed in the end. Relative paths of the other side of staged files, and of outputs
-            that are not staged, mean the working folder as ever.
+        tempdir: run in a temporary folder, removed in the end, with relative outputs that are not staged. Relative paths of the
+            other side of staged files mean the working folder as ever.
         as_mount: staged files are mounted where the command runs, if their file system knows how.
         task_options: `executor`, `memory`, `limits`, `cache`, ... of the job.
 
@@ -339,6 +339,9 @@ def _stage_in(staging: Staging[Any], tempdir: bool, as_mount: bool) -> str:
 
 
 def _stage_out(staging: Staging[Any], tempdir: bool, as_mount: bool) -> str:
+    if tempdir and staging.local is staging.remote:
+        # Not staged: it stays where the script wrote it, and a relative path goes with the temporary folder.
+        return ""
     if tempdir and _is_relative(staging.remote.path):
         remote = _in_working_folder(staging.remote.path)
         return _local_copy(staging, word(staging.local.path), remote, staging.remote.path, "$redun_dir/")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from redun.encoding import ValueEncoder
@@ -265,12 +265,25 @@ class Recorder:
         segment_id = self._add_segment(batch)
         batch.links = links.keys() - batch.objects.keys()
         try:
+            self._write(batch, links)
+        except KeyboardInterrupt:
+            # It may have come before or after the segment was written; the end of the run must be written behind it.
+            self._source.refresh()
+            if self._source.read_ref(self.ref) == segment_id:
+                self._written(segment_id)
+            raise
+        self._written(segment_id)
+
+    def _write(self, batch: Batch, links: Mapping[bytes, Any]) -> None:
+        try:
             self._source.commit(batch)
         except MissingLinks as error:
             self._put_again(error.missing)
             batch.objects.update(self._objects)
             batch.links = links.keys() - batch.objects.keys()
             self._source.commit(batch)
+
+    def _written(self, segment_id: bytes) -> None:
         self._head = segment_id
         self._sequence += 1
         self._forget()

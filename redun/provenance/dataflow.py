@@ -32,6 +32,9 @@ from redun.store.ids import ref_id
 MAX_DERIVED = 20
 _MAX_COMPARED = 2000
 
+_SCRIPT, _PREPARE, _POSTPROCESS = "redun.script", "redun.prepare_script", "redun.postprocess_script"
+_INPUTS = 1
+
 Slot = int | str | None
 
 
@@ -165,7 +168,12 @@ class Dataflow:
                     return self._parts(name, hops, parts, below)
                 point = onward
             elif slot is None:
+                script = self._script_around(site, record)
+                if script is not None:
+                    return self._script(name, hops, *script)
                 return self._arguments(name, hops, site, record)
+            elif (prepared := self._prepared(site)) is not None:
+                point = prepared, slot
             else:
                 passed = self._passed_on(site, tracked)
                 if passed is None:
@@ -286,6 +294,46 @@ class Dataflow:
         if not variables:
             hops.append(Hop(Step.ORIGIN))
         return Section(name, tuple(hops), tuple(variables)), found
+
+    # A script is four jobs (`redun.scripting`); what a reader wants to know is that its outputs come from its inputs.
+
+    def _script_around(self, site: Site, record: CallRecord) -> tuple[Site, CallRecord] | None:
+        """Return the call of `redun.script` whose outputs a call collects, None if it does something else."""
+        if self._objects.task_name(record.task) != _POSTPROCESS:
+            return None
+        for parent in self._parents(site):
+            around = self._objects.call_record(parent.call)
+            if around is not None and self._objects.task_name(around.task) == _SCRIPT and len(around.args) > _INPUTS:
+                return parent, around
+        return None
+
+    def _script(
+        self, name: str, hops: list[Hop], site: Site, record: CallRecord
+    ) -> tuple[Section, list[tuple[str, _Point, Value | None]]]:
+        inside = [data for _, data in self._values.inside(record.args[_INPUTS])]
+        parts = list(dict.fromkeys(inside)) or [record.args[_INPUTS]]
+        variables = []
+        found: list[tuple[str, _Point, Value | None]] = []
+        for place, (base, ref) in enumerate([("command", record.args[0]), *[("input", ref) for ref in parts[:MAX_DERIVED]]]):
+            variable, is_new = self._name((site.call, f"script {place}"), base)
+            value = Value(ref)
+            variables.append(Variable(variable, value))
+            if is_new:
+                found.append((variable, (site, _INPUTS if place else 0), value))
+        names = tuple([variable.name for variable in variables])
+        hops.append(Hop(Step.CALL, site.call.hex(), _SCRIPT, names))
+        return Section(name, tuple(hops), tuple(variables), len(parts) - len(variables) + 1), found
+
+    def _prepared(self, site: Site) -> Site | None:
+        """Return the job that made a call of `redun.script` once its arguments were known: it has these at the same places."""
+        record = self._objects.call_record(site.call)
+        if record is None or self._objects.task_name(record.task) != _SCRIPT:
+            return None
+        for parent in self._parents(site):
+            around = self._objects.call_record(parent.call)
+            if around is not None and self._objects.task_name(around.task) == _PREPARE:
+                return parent
+        return None
 
     def _name(self, key: tuple[bytes, Slot], base: str) -> tuple[str, bool]:
         """Return the name of a call's result or argument, and whether it is new."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from .conftest import TIMEOUT_S, Cli
 
@@ -39,6 +42,35 @@ def strange():
 def large():
     return 10 ** 5000
 """
+
+
+SHELL = """
+from redun import script, task
+redun_namespace = "i"
+
+@task()
+def main():
+    return script("trap '' INT; exec 3> alive; sleep 600 & echo began >&3; sleep 601")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_scripts_end_with_the_run(tmp_path: Path, redun_environ: dict[str, str], cli: Cli, number: signal.Signals) -> None:
+    (tmp_path / "flow.py").write_text(SHELL)
+    os.mkfifo(tmp_path / "alive")
+    with (
+        subprocess.Popen(
+            ["redun", "run", "flow.py", "main"], cwd=tmp_path, env=redun_environ, stderr=subprocess.PIPE, text=True
+        ) as process,
+        open(tmp_path / "alive") as alive,
+    ):
+        assert alive.readline() == "began\n"
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=TIMEOUT_S)
+        # The pipe ends when the last of the script's processes has.
+        assert alive.read() == ""
+    assert process.returncode == 130, stderr
+    assert "[CANCEL]" in cli("log").stdout
 
 
 def test_ctrl_c_ends_with_130_and_one_line(tmp_path: Path, redun_environ: dict[str, str], cli: Cli) -> None:

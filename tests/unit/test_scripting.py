@@ -260,10 +260,11 @@ def test_a_temporary_folder_is_entered_and_removed(tmp_path: Path):
     for _ in range(2):
         result = run(command, scheduler)
         assert result["staged"].read() == result["absolute"].read() == "content\nx"
-        assert result["plain"].read() == "kept\n"
+        # Not staged out, so it went with the folder.
+        assert not result["plain"].exists()
         assert [file.path for file in result["folder"]] == ["copied/deep/y"]
         assert result["stdout"].startswith(str(tmp_path / "tmp").encode())
-        assert sorted(os.listdir(".")) == ["a b.txt", "abs", "copied", "folder", "kept.txt", "res"]
+        assert sorted(os.listdir(".")) == ["a b.txt", "abs", "copied", "folder", "res"]
         os.remove("res/b c.txt")
     assert left_over(tmp_path) == []
     with pytest.raises(ScriptError):
@@ -413,3 +414,46 @@ def test_what_copying_programs_say_stays_out_of_the_result(monkeypatch: pytest.M
 
 def exec_script_of(call: Any) -> bytes:
     return exec_script(call.args[0])
+
+
+def test_a_missing_unstaged_output_of_a_temporary_folder_is_cached_as_such():
+    scheduler = Scheduler(logger=False)
+    call = script(f"echo x >> {os.getcwd()}/ran; echo y > out.txt", outputs=File("out.txt"), tempdir=True)
+    for _ in range(2):
+        assert not run(call, scheduler).exists()
+    assert Path("ran").read_text() == "x\n"
+    # A file of that name in the working folder is another one; the script did not make it.
+    Path("out.txt").write_text("mine")
+    run(call, scheduler)
+    assert Path("out.txt").read_text() == "mine"
+
+
+def test_dataflow_goes_from_a_script_to_its_inputs():
+    from redun.provenance import Provenance
+
+    @task(name="make_input", namespace="t")
+    def make_input(path: str) -> File:
+        file = File(path)
+        file.write("content")
+        return file
+
+    @task(name="given", namespace="t")
+    def given(file: File) -> File:
+        return script("cat in > out", inputs=[file.stage("in")], outputs=File("a.txt").stage("out"))
+
+    @task(name="lazily", namespace="t")
+    def lazily(path: str) -> File:
+        return script("cat in > out", inputs=[make_input(path).stage("in")], outputs=File("b.txt").stage("out"))
+
+    scheduler = Scheduler(logger=False)
+    run([given(make_input("one")), lazily("two")], scheduler)
+    for _ in range(2):
+        provenance = Provenance(scheduler.store)
+        for output, source in (("a.txt", "one"), ("b.txt", "two")):
+            [use] = provenance.file(output)
+            tasks = [hop.task_name for section in provenance.dataflow(use.value) for hop in section.hops if hop.task_name]
+            assert "redun.script" in tasks
+            assert "t.make_input" in tasks
+            assert f"'{source}'" in [provenance.text(value) for value in provenance.upstream(use.value)]
+            assert any(f"path={source}," in provenance.text(value) for value in provenance.upstream(use.value))
+        run([given(make_input("one")), lazily("two")], scheduler)
