@@ -123,12 +123,17 @@ class _Below(NamedTuple):
 
 
 class Dataflow:
-    """Walks upstream from one value; see the module text. For one use."""
+    """Walks upstream from one value; see the module text. For one use.
 
-    def __init__(self, objects: ObjectReader, values: ValueReader, sites: Sites) -> None:
+    Args:
+        most: of the calls that one value was made of, only as many are followed; a section tells how many more there are.
+    """
+
+    def __init__(self, objects: ObjectReader, values: ValueReader, sites: Sites, most: int = MAX_DERIVED) -> None:
         self._objects = objects
         self._values = values
         self._sites = sites
+        self._most = most
         self._names: dict[tuple[bytes, Slot], str] = {}
         self._counts: dict[str, int] = {}
 
@@ -270,7 +275,7 @@ class Dataflow:
         variables = []
         found: list[tuple[str, _Point, Value | None]] = []
         distinct = list(dict.fromkeys(parts))
-        for call in distinct[:MAX_DERIVED]:
+        for call in distinct[: self._most]:
             record = self._objects.call_record(call)
             task_name = "?" if record is None else self._objects.task_name(record.task)
             part, is_new = self._name((call, None), f"{task_name.rpartition('.')[2]}_result")

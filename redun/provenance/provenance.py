@@ -18,12 +18,13 @@ beside this one.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import Any, Protocol
 from uuid import UUID
 
-from redun.provenance.dataflow import Dataflow, Section, Site, Step
+from redun.provenance.dataflow import MAX_DERIVED, Dataflow, Section, Site, Step
 from redun.provenance.errors import AmbiguousId, NotRecorded
 from redun.provenance.executions import Executions
 from redun.provenance.history import History
@@ -460,12 +461,16 @@ class Provenance:
 
     # -- dataflow
 
-    def dataflow(self, of: Job | Call | Value) -> Iterator[Section]:
+    def dataflow(self, of: Job | Call | Value, most: int = MAX_DERIVED) -> Iterator[Section]:
         """Yield where the result of a job or call, or a value, came from; see `redun.provenance.dataflow`.
+
+        Args:
+            of: what to explain.
+            most: of the calls that one value was made of, only as many are followed.
 
         Nothing is yielded for a job without a call and a value that no call returned.
         """
-        flow = Dataflow(self._objects, self._values, self._places)
+        flow = Dataflow(self._objects, self._values, self._places, most)
         if isinstance(of, Job):
             history = self._executions.history(UUID(of.execution).bytes)
             if of.call is not None:
@@ -485,7 +490,7 @@ class Provenance:
         """
         seen: set[str] = set()
         for start in self._results_of(of):
-            for section in self.dataflow(start):
+            for section in self.dataflow(start, sys.maxsize):
                 for variable in section.variables:
                     if variable.value is not None and variable.value.id not in seen:
                         seen.add(variable.value.id)
@@ -496,7 +501,7 @@ class Provenance:
         starts = self._results_of(of)
         seen = {start.call if isinstance(start, Job) else start.id for start in starts}
         for start in starts:
-            for section in self.dataflow(start):
+            for section in self.dataflow(start, sys.maxsize):
                 for call in [hop.call for hop in section.hops if hop.step is Step.CALL]:
                     found = None if call in seen else self.get_call(call)
                     seen.add(call)

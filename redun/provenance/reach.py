@@ -53,6 +53,7 @@ class Downstream:
         self._consuming = consuming
         self._within = within
         self._uses: dict[UUID, Uses] = {}
+        self._followed: set[tuple[UUID, int, Slot]] = set()
 
     def calls(self, start: Iterable[bytes], given: Value | None = None) -> Iterator[bytes]:
         """Yield the ids of calls that used the results of some calls, or were given a value; each once, nearest first.
@@ -108,7 +109,9 @@ class Downstream:
         waiting = [(number, slot)]
         while waiting:
             parent, at = waiting.pop()
-            held = self._argument(history, parent, at)
+            key = UUID(history.execution.id), parent, at
+            held = None if key in self._followed else self._argument(history, parent, at)
+            self._followed.add(key)
             if held is None:
                 continue
             for child in history.children(parent):

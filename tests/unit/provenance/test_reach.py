@@ -203,3 +203,18 @@ def test_open_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path / "below")
     with Provenance.open() as provenance:
         assert next(provenance.executions()).status.name == "DONE"
+
+
+@task()
+def many(n: int) -> list[int]:
+    return [inc(i) for i in range(n)]
+
+
+def test_no_part_is_left_out() -> None:
+    scheduler = Scheduler(logger=False)
+    scheduler.run(many(50))
+    provenance = Provenance(scheduler.store)
+    execution = provenance.execution("-")
+    assert len(list(provenance.upstream_calls(execution))) == 50
+    assert next(provenance.dataflow(provenance.roots(execution)[0])).omitted == 30
+    assert sum(section.omitted for section in provenance.dataflow(provenance.roots(execution)[0], 100)) == 0
