@@ -18,6 +18,7 @@ from redun.codecs.buffer import BUFFER_PADDING, INLINE_BUFFER_MAX, Buffer
 from redun.errors import DecodeError, RedunError
 from redun.expression import Expression, QuotedExpression
 from redun.graph import LINK_ABOVE, GraphReader, GraphWriter, LinkTo
+from redun.large_values import LARGE_BYTES, LOOKS, LargeValues
 from redun.store.codec import BYTES_PIECE, PIECE_MAX, TEXT_PIECE, Decoder, Encoder, Form
 from redun.store.ids import INLINE_MAX, LINK_MARK, link_ref, object_id, ref_id
 from redun.store.objects import Codec, Flag, Kind, LinkTable, header, link_at, split, with_links
@@ -41,6 +42,7 @@ class ValueEncoder:
 
     Args:
         put: called with id and bytes of every object that is too large to live inside what refers to it.
+        reused: if given, large values are remembered, and not encoded and put a second time; it is told ref and value instead.
         by_hash: write values whose class defines its own `get_hash` as that hash: the bytes then say what the value *counts as*,
             not what it is, and cannot be decoded.
 
@@ -50,13 +52,17 @@ class ValueEncoder:
         counts_as: True if the value encoded last holds one whose class defines its own `get_hash`; see `key`.
     """
 
-    def __init__(self, put: Put = _discard, by_hash: bool = False) -> None:
+    def __init__(self, put: Put = _discard, by_hash: bool = False, reused: Callable[[bytes, Any], None] | None = None) -> None:
         self._put = put
+        self._reused = reused
+        self._large = None if reused is None else LargeValues()
         self._by_hash = by_hash
         self._encoder = Encoder(self._extend, self._spill)
         self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass").pack
         self._links = LinkTable()
         self._blocks: set[bytes] = set()
+        self._linked: dict[int, tuple[Any, LinkTo | None]] = {}
+        self._forms: dict[int, tuple[Any, tuple[Form, bool]]] = {}
         self.flags = 0
         self.graph: GraphWriter | None = None
         self.counts_as = False
@@ -75,13 +81,43 @@ class ValueEncoder:
                 data: bytes = PLAIN + self._pack(value)
             except (OverflowError, ValueError):
                 data = self.object(value)
+        elif type(value) in LOOKS and (known := self._remembered(value)) is not None:
+            return known
         else:
             data = self.object(value)
         if len(data) <= INLINE_MAX:
             return data
+        if len(data) < LARGE_BYTES and type(value) in _SCALARS:
+            oid = object_id(data)
+            self._put(oid, data)
+            return link_ref(oid)
+        return self._stored(value, data)
+
+    def _stored(self, value: Any, data: bytes) -> bytes:
+        if type(value) is str and (known := self._remembered(value)) is not None:
+            return known
         oid = object_id(data)
         self._put(oid, data)
-        return link_ref(oid)
+        ref = link_ref(oid)
+        if self._large is not None and not self.counts_as:
+            self._large.keep(value, ref, self.flags)
+        return ref
+
+    def _remembered(self, value: Any) -> bytes | None:
+        """Return the ref of a large value that was encoded before."""
+        known = None if self._large is None else self._large.find(value)
+        if known is None or self._reused is None:
+            return None
+        self.flags = known.flags
+        self.graph = None
+        self.counts_as = False
+        self._reused(known.ref, value)
+        return known.ref
+
+    def forget(self) -> None:
+        """Encode and put every value anew from here on."""
+        if self._large is not None:
+            self._large.clear()
 
     def key(self, value: Any, ref: bytes) -> bytes:
         """Return what a value that was just encoded counts as in an eval hash: its ref, unless a class in it says otherwise."""
@@ -96,6 +132,8 @@ class ValueEncoder:
             return RAW + value
         links = self._links = LinkTable()
         self._blocks.clear()
+        self._linked.clear()
+        self._forms.clear()
         body = self._encoder.encode(value)
         graph: GraphWriter | None = self.graph
         if graph is not None:
@@ -104,6 +142,8 @@ class ValueEncoder:
             self.flags |= Flag.EXPRESSION
         for oid in sorted(self._blocks):
             links.place_id(oid)
+        self._linked.clear()
+        self._forms.clear()
         return with_links(Kind.VALUE, Codec.MSGPACK, self.flags, links.ids, body)
 
     def _extend(self, value: Any) -> Form:
@@ -131,10 +171,14 @@ class ValueEncoder:
                 self.counts_as = True
                 if self._by_hash:
                     return UserExt.VALUE, [proxy.type_name, proxy(value).get_hash(), None]
-        form, unstable = value_form(value)
+        made = self._forms.get(id(value))
+        form, unstable = value_form(value) if made is None else made[1]
         if unstable:
             self.flags |= Flag.UNSTABLE
             _say_unstable(type(value))
+        if made is None and type(form) is tuple and form[0] == UserExt.CODEC and _is_long(value):
+            # The same array may stand in every call of a result: it is taken apart and hashed once.
+            self._forms[id(value)] = value, (form, unstable)
         if type(form) is tuple and form[0] == UserExt.VALUE:
             self.flags |= Flag.SUBVALUES
             if isinstance(value, Value) and type(value).get_hash is not Value.get_hash:
@@ -144,7 +188,10 @@ class ValueEncoder:
         return form
 
     def _buffer(self, buffer: Buffer) -> msgpack.ExtType:
-        return msgpack.ExtType(UserExt.BLOCK, self._beside(buffer.data))
+        if buffer.oid is None:
+            buffer.oid = self._beside(buffer.data)
+        self._blocks.add(buffer.oid)
+        return msgpack.ExtType(UserExt.BLOCK, buffer.oid)
 
     def _spill(self, what: int, data: bytes) -> msgpack.ExtType:
         return msgpack.ExtType(UserExt.LONG, bytes((what,)) + self._beside(data))
@@ -167,7 +214,17 @@ class ValueEncoder:
         return msgpack.ExtType(UserExt.QUOTED, graph.finish(root))
 
     def _link(self, value: Any) -> LinkTo | None:
-        """Make a large argument of an expression an object of its own."""
+        """Make a large argument of an expression an object of its own, once for all expressions that it is an argument of."""
+        known = self._linked.get(id(value))
+        if known is None:
+            known = self._linked[id(value)] = value, self._link_anew(value)
+        return known[1]
+
+    def _link_anew(self, value: Any) -> LinkTo | None:
+        if self._large is not None and self._reused is not None and (found := self._large.find(value)) is not None:
+            self._reused(found.ref, value)
+            self.flags |= found.flags & (Flag.SUBVALUES | Flag.UNSTABLE)
+            return LinkTo(self._links.place_id(ref_id(found.ref)))
         encoder = ValueEncoder(self._put)
         data = encoder.object(value)
         if len(data) <= LINK_ABOVE:
@@ -176,7 +233,13 @@ class ValueEncoder:
         self._put(oid, data)
         self.flags |= encoder.flags & (Flag.SUBVALUES | Flag.UNSTABLE)
         self.counts_as |= encoder.counts_as
+        if self._large is not None and not encoder.counts_as:
+            self._large.keep(value, link_ref(oid), encoder.flags)
         return LinkTo(self._links.place_id(oid))
+
+
+def _is_long(value: Any) -> bool:
+    return type(value) in LOOKS or getattr(value, "nbytes", 0) > INLINE_BUFFER_MAX
 
 
 class ValueDecoder:

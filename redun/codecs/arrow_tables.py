@@ -19,6 +19,7 @@ import pyarrow as _pyarrow
 from redun.codecs.buffer import Buffer
 from redun.codecs.registry import Codec
 from redun.errors import DecodeError
+from redun.large_values import LARGE_BYTES, LOOKS
 
 pa: Any = _pyarrow
 
@@ -151,6 +152,15 @@ _BASES = (
     (pa.Field, _FIELD),
     (pa.DataType, _TYPE),
 )
+
+
+def _look(value: Any) -> int | None:
+    # What arrow holds cannot be changed: that it is the same object is enough.
+    size: int = value.nbytes
+    return size if size >= LARGE_BYTES else None
+
+
+LOOKS.update(dict.fromkeys((pa.Table, pa.RecordBatch, pa.ChunkedArray), _look))
 
 
 def find(kind: type) -> Codec | None:

@@ -16,10 +16,11 @@ class Buffer:
         data: written: anything with a contiguous buffer of bytes. Read: a view that belongs to the reader alone and is writable.
     """
 
-    __slots__ = ("data",)
+    __slots__ = ("data", "oid")
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         self.data = data
+        self.oid: bytes | None = None  # of the object that holds it, once that has been put
 
     def __len__(self) -> int:
         data = self.data

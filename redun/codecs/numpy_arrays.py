@@ -16,10 +16,12 @@ import math
 from typing import Any
 
 import numpy as _numpy
+from xxhash import xxh3_128_digest
 
 from redun.codecs.buffer import Buffer
 from redun.codecs.registry import Codec, NotCanonical
 from redun.errors import DecodeError
+from redun.large_values import LARGE_BYTES, LOOKS
 
 np: Any = _numpy
 
@@ -190,6 +192,23 @@ _DTYPE = Codec("numpy.dtype", write_dtype, read_dtype)
 _MASKED = Codec("numpy.ma.MaskedArray", _write_masked, _read_masked)
 
 BY_NAME = {codec.name: codec for codec in (_ARRAY, _SCALAR, _TEXT, _DTYPE, _MASKED)}
+
+
+def look(array: Any) -> Any:
+    """Return a digest of an array's content by which a change can be told, or None (see `redun.large_values`)."""
+    dtype = array.dtype
+    if (
+        array.nbytes < LARGE_BYTES
+        or dtype.hasobject
+        or dtype.kind == "T"
+        or not (array.flags.c_contiguous or array.flags.f_contiguous)
+    ):
+        return None
+    flat = array.reshape(-1, order="C" if array.flags.c_contiguous else "F")
+    return dtype.str, array.shape, array.flags.c_contiguous, xxh3_128_digest(flat.view(np.uint8).data)
+
+
+LOOKS[np.ndarray] = look
 
 
 def find(kind: type) -> Codec | None:

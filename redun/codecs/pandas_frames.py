@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as _numpy
 import pandas as _pandas
+from xxhash import xxh3_128_digest
 
 from redun.codecs.registry import Codec, NotCanonical
 from redun.errors import DecodeError
+from redun.large_values import LARGE_BYTES, LOOKS
 
 np: Any = _numpy
 pd: Any = _pandas
@@ -309,6 +311,35 @@ _SCALAR = Codec("pandas.scalar", _write_scalar, _read_scalar)
 
 BY_NAME = {codec.name: codec for codec in (_FRAME, _SERIES, _INDEX, _ARRAY, _SCALAR)}
 _SCALARS = (pd.Timestamp, pd.Timedelta, pd.Period, pd.Interval, type(pd.NA), type(pd.NaT))
+
+
+class _Same:
+    """Equal to another one of identical indexes: of the same types, names and labels."""
+
+    def __init__(self, *indexes: Any) -> None:
+        self.indexes = indexes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and all(
+            one.identical(two) for one, two in zip(self.indexes, other.indexes, strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _look_at_frame(frame: Any) -> Any:
+    """As `numpy_arrays.look`; frames with columns other than of numbers, truth values and times without a zone are passed over."""
+    if frame.attrs or not all(isinstance(dtype, np.dtype) and dtype.kind in "biufcmM" for dtype in frame.dtypes):
+        return None
+    columns = [frame.iloc[:, place].to_numpy() for place in range(frame.shape[1])]
+    if sum(column.nbytes for column in columns) < LARGE_BYTES:
+        return None
+    digests = [(column.dtype.str, xxh3_128_digest(np.ascontiguousarray(column).view(np.uint8).data)) for column in columns]
+    names = list(frame.index.names), list(frame.columns.names)
+    return _Same(frame.index, frame.columns), names, frame.flags.allows_duplicate_labels, digests
+
+
+LOOKS[pd.DataFrame] = _look_at_frame
 
 
 def find(kind: type) -> Codec | None:

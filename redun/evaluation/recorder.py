@@ -86,7 +86,7 @@ class Recorder:
         self._handles: list[HandleEvent] = []
         self._needed_objects: dict[bytes, bytes] = {}
         self._needed_values: dict[bytes, Any] = {}
-        self.encoder = ValueEncoder(self.put)
+        self.encoder = ValueEncoder(self.put, reused=self.needs_value)
         self._since: float | None = None
         self._urgent = False
 
@@ -314,6 +314,7 @@ class Recorder:
         return segment_id
 
     def _put_again(self, missing: Iterable[bytes]) -> None:
+        self.encoder.forget()
         for oid in missing:
             data = self._needed_objects.get(oid)
             if data is not None:

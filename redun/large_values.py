@@ -1,0 +1,71 @@
+"""Remembers the ids of large values that are used many times, so that a run hashes each of them once.
+
+`[f(table, i) for i in range(1000)]` would hash `table` two thousand times. A value is known again by identity, and, where it could
+have been changed in the meantime, by a quick look at its content (xxh3, thirty times as fast as SHA-256). Lists, dicts and other
+objects are not remembered: nothing tells quickly whether they are still the same.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+LARGE_BYTES = 1 << 20
+"""Smaller values are not worth the trouble."""
+
+_STRONG = 2
+"""How many texts and bytes are kept alive for this; other values are not, they go when their users let go of them."""
+
+
+class _Known(NamedTuple):
+    value: Callable[[], Any]
+    look: Any
+    ref: bytes
+    flags: int
+
+
+def _length(value: Any) -> int | None:
+    return len(value) if len(value) >= LARGE_BYTES else None
+
+
+LOOKS: dict[type, Callable[[Any], Any]] = {bytes: _length, str: _length}
+"""Type -> function that gives something equal as long as a value is unchanged, or None where a value is small or cannot be told
+apart. Codecs of foreign packages add theirs when they are loaded."""
+
+
+class LargeValues:
+    """The large values of one run. One thread."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Known] = {}
+        self._strong: list[Any] = []
+
+    def find(self, value: Any) -> _Known | None:
+        """Return what is known of this very value, if it has not changed."""
+        known = self._known.get(id(value))
+        if known is None or known.value() is not value:
+            return None
+        return known if LOOKS[type(value)](value) == known.look else None
+
+    def keep(self, value: Any, ref: bytes, flags: int) -> None:
+        """Remember the ref and flags of a value that was just encoded; small ones and unknown types are passed over."""
+        look_at = LOOKS.get(type(value))
+        look = None if look_at is None else look_at(value)
+        if look is None:
+            return
+        key = id(value)
+        if type(value) in (bytes, str):
+            self._strong.append(value)
+            for old in self._strong[:-_STRONG]:
+                self._known.pop(id(old), None)
+            del self._strong[:-_STRONG]
+            self._known[key] = _Known(lambda: value, look, ref, flags)
+        else:
+            gone = weakref.ref(value, lambda _: self._known.pop(key, None))
+            self._known[key] = _Known(gone, look, ref, flags)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._known.clear()
+        self._strong.clear()
