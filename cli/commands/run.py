@@ -47,6 +47,9 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
 )
 @click.option("-t", "--tag", "tags", multiple=True, callback=tag_pairs, metavar="K=V", help="Tag the execution.")
 @click.option("-u", "--user", metavar="NAME", help="Tag user; by default who runs it.")
+@click.option(
+    "--exclude-user", multiple=True, expose_value=False, metavar="KIND", help="Accepted; users of clouds are not recorded."
+)
 @click.option("-p", "--project", metavar="NAME", help="Tag project; by default the task's namespace.")
 @click.option("--doc", metavar="TEXT", help="Tag doc: what this execution is for.")
 @click.option(
