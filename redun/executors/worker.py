@@ -118,7 +118,8 @@ class _Worker:
                 message.key,
                 duration_s=time.monotonic() - started,
                 error=_error_bytes(error),
-                trace=python_traceback(error),
+                # As multiprocessing calls the main script here.
+                trace=[line.replace("__mp_main__.", "__main__.") for line in python_traceback(error)],
             )
         return ResultMessage(message.key, duration_s=time.monotonic() - started, result=encoded)
 
