@@ -63,8 +63,7 @@ def list_command(values: bool, entity: str | None, wanted: tuple[tuple[str, Any]
         if entity is not None:
             record = view.find(entity)
             kind, found = entity_of(record)
-            said = [tag for tag in provenance.tags.history(record) if tag.key is None or matches([_pair(tag)], wanted[:1])]
-            show(_history_lines(kind, found, said), pager=True)
+            show(_history_lines(kind, found, provenance.tags.history(record), wanted), pager=True)
         elif wanted and not values:
             kinds = [kind for kind in KINDS if kind != "file"]
             show(view.lines(None, kinds, Filters(tag=wanted)), pager=True)
@@ -90,8 +89,9 @@ def _count_lines(provenance: Provenance, values: bool, wanted: tuple[tuple[str, 
         yield f"  {shown:<{_PAIR_WIDTH if values else _KEY_WIDTH}} ({told})"
 
 
-def _history_lines(kind: str, entity: bytes, said: list[TagRecord]) -> Iterator[str]:
+def _history_lines(kind: str, entity: bytes, said: list[TagRecord], wanted: tuple[tuple[str, Any], ...]) -> Iterator[str]:
     from redun.cli.render.words import local_time
+    from redun.provenance import matches
     from redun.tag_records import newest
     from redun.tags import format_tag_key_value
 
@@ -99,6 +99,9 @@ def _history_lines(kind: str, entity: bytes, said: list[TagRecord]) -> Iterator[
     by_id = {record.id: record for record in said}
     holds = newest(said)
     for tag_id, record in by_id.items():
+        about = [_pair(tag) for tag in (record, *[by_id[parent] for parent in record.parents if parent in by_id])]
+        if wanted and not any(matches(about, [one]) for one in wanted):
+            continue
         when = "run" + " " * 16 if record.time_us is None else local_time(record.time_us)
         parents = [by_id[parent] for parent in record.parents if parent in by_id]
         replaced = sorted([format_tag_key_value(*_pair(parent)) for parent in parents if parent.key is not None])
