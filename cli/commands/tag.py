@@ -55,7 +55,7 @@ def list_command(values: bool, entity: str | None, wanted: tuple[tuple[str, Any]
     """
     from redun.cli.render.output import show
     from redun.cli.render.selection import KINDS, Filters, Form, LogView
-    from redun.provenance import Provenance, entity_of, matches
+    from redun.provenance import Provenance, entity_of
 
     with closing(current_session().open_store()) as store:
         provenance = Provenance(store)
