@@ -42,6 +42,7 @@ TOKENS = [
     ("duration", r"\b\d+:\d\d:\d\d(?::\d\d)?\.\d+"),
     ("version", r"(?<=version )\d+\.\d+\.\w+|(?<=version=)\d+\.\d+\.\w+"),
     ("user", r"(?<=user=)[\w.-]+"),
+    ("host", r"(?<=host=)[\w.-]+"),
     ("any", re.escape(ELISION)),
 ]
 TOKEN = re.compile("|".join(f"(?P<t{place}>{pattern})" for place, (_, pattern) in enumerate(TOKENS)))
