@@ -132,6 +132,8 @@ class ProcessPool:
         self._waiting: deque[tuple[JobMessage, Job]] = deque()
         self._workers: list[_Worker] = []
         self._estimates: dict[str, float] = {}
+        self._forking = 0
+        self._forked: deque[_Worker] = deque()
         self._keys = 0
         self._stopping = False
         self._killing = False
@@ -231,6 +233,8 @@ class ProcessPool:
 
     def _assign(self) -> bool:
         """Send jobs to idle workers; True if jobs are left and no worker is on its way."""
+        while self._forked:
+            self._register(self._forked.popleft())
         with self._lock:
             idle = [worker for worker in self._workers if worker.ready and not worker.running]
             while self._waiting and idle:
@@ -244,8 +248,9 @@ class ProcessPool:
                     worker.running.clear()
                     self._waiting.extendleft(reversed(batch))
             waiting = len(self._waiting)
-            starting = sum(not worker.ready for worker in self._workers)
-            first = min(waiting, self._max_workers, os.cpu_count() or 1) - len(self._workers)
+            coming = self._forking + len(self._forked)
+            starting = coming + sum(not worker.ready for worker in self._workers)
+            first = min(waiting, self._max_workers, os.cpu_count() or 1) - len(self._workers) - coming
         for _ in range(first):
             self._start()
         return waiting > 0 and starting == 0 and first <= 0 and len(self._workers) < self._max_workers
@@ -269,6 +274,29 @@ class ProcessPool:
             self._start()
 
     def _start(self) -> None:
+        if self._start_method != "fork":
+            worker = self._new_worker()
+            if worker is not None:
+                self._register(worker)
+            return
+        # What other threads are about at that moment stays referred to in the child for ever, and LMDB does not open a store again to
+        # which there are references. So it is the scheduler's thread that forks, between two steps, when it is not inside the store.
+        with self._lock:
+            self._forking += 1
+        self._completions.put(self._fork)
+
+    def _fork(self, evaluation: Any) -> None:
+        """A request to the scheduler's loop."""
+        if self._stopping:
+            return
+        worker = self._new_worker()
+        with self._lock:
+            self._forking -= 1
+            if worker is not None:
+                self._forked.append(worker)
+        self._wake()
+
+    def _new_worker(self) -> _Worker | None:
         context = _context(self._start_method)
         ours, theirs = context.Pipe()
         process = context.Process(target=work, args=(theirs, _own_lifeline(), self._settings), name=f"redun-{self._name}")
@@ -277,14 +305,16 @@ class ProcessPool:
         except Exception as error:
             ours.close()
             self._fail_all(ExecutorError(f"executor {self._name!r} cannot start a worker process: {error}"))
-            return
+            return None
         finally:
             theirs.close()
-        worker = _Worker(process, ours)
+        return _Worker(process, ours)
+
+    def _register(self, worker: _Worker) -> None:
         with self._lock:
             self._workers.append(worker)
-        self._selector.register(ours, selectors.EVENT_READ, lambda: self._receive(worker))
-        self._selector.register(process.sentinel, selectors.EVENT_READ, lambda: self._ended(worker))
+        self._selector.register(worker.connection, selectors.EVENT_READ, lambda: self._receive(worker))
+        self._selector.register(worker.process.sentinel, selectors.EVENT_READ, lambda: self._ended(worker))
 
     def _receive(self, worker: _Worker) -> bool:
         """Take what a worker has sent; False at its end."""
@@ -366,7 +396,7 @@ class ProcessPool:
             self._completions.put((job, False, error))
 
     def _end_workers(self) -> None:
-        workers = self._workers
+        workers = [*self._workers, *self._forked]
         for worker in workers:
             if self._killing or worker.running or not worker.ready:
                 worker.kill()
