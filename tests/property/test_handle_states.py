@@ -7,7 +7,7 @@ import time
 import uuid
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redun.evaluation.handle_states import HandleStates
@@ -83,7 +83,7 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(steps)
 def test_every_view_is_the_definition(program: list[Any]) -> None:
     with Store.in_memory() as store:

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redun import Handle, Scheduler, get_task_registry, merge_handles, task
@@ -118,7 +118,7 @@ def _own_registry() -> Any:
     registry._tasks.update(before)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(programs, st.booleans(), st.booleans())
 def test_the_outside_is_as_after_a_run_from_scratch(programs: list[Any], named: bool, forget: bool) -> None:
     Database.tables = {}
