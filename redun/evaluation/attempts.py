@@ -171,6 +171,10 @@ class Attempts:
         """Seconds until something is due, None if nothing is."""
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
 
+    def will_retry(self) -> bool:
+        """Tell whether a job is to be tried again."""
+        return any(what == _AGAIN for _, _, what, _ in self._timers)
+
     def is_waiting(self) -> bool:
         """Tell whether something will happen though no executor has a job."""
         return bool(self._timers or self.lingering)

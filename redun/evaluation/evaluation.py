@@ -327,7 +327,7 @@ class Evaluation:
         """
         root = Root(expr, self.root_scope)
         root.begin(self)
-        while root.state < FINAL or (self.threads_running and root.error is None):
+        while not self._is_over(root):
             busy = self._burst()
             self.calls.submit()
             received = self._receive()
@@ -337,9 +337,26 @@ class Evaluation:
                 root.move(State.FAILED)
                 root.error = self._too_many
                 break
-            if not (busy or received or (root.state >= FINAL and not self.threads_running)) and not self._wait(root):
+            if not (busy or received or self._is_over(root)) and not self._wait(root):
                 break
         return root
+
+    def _is_over(self, root: Node) -> bool:
+        """A run that failed is over at once. One that succeeded when all that it began has ended: threads, and what stands beside errors
+        that were recovered from. Else what the next run finds would depend on how quick this one was.
+        """
+        if root.state < FINAL or root.error is not None:
+            return root.state >= FINAL
+        calls = self.calls
+        return not (
+            self._ready
+            or self._walks
+            or self._failures
+            or self.threads_running
+            or calls.running
+            or calls.attempts.will_retry()
+            or not self.completions.empty()
+        )
 
     def finish_running(self) -> None:
         """Wait for the jobs that are running and record what they give; start nothing new."""

@@ -89,6 +89,20 @@ def test_the_handler_runs_while_calls_beside_the_error_are_under_way_but_the_job
     assert NOTED == ["handled"]
 
 
+def test_a_run_that_has_recovered_ends_what_stood_beside_the_error_further_below() -> None:
+    @task()
+    def below() -> Any:
+        return [fail_then_tell("second", "left"), note("handled")]
+
+    @task()
+    def main() -> Any:
+        return catch(below(), ValueError, tell)
+
+    # `below` has failed before `note` could end, and `main` needs nothing more.
+    assert run(main()) == "left"
+    assert NOTED == ["handled"]
+
+
 def test_the_first_error_that_no_class_takes_is_the_first_in_the_program() -> None:
     pair = [wait_then_fail("second", "left"), fail_then_tell("second", "right")]
     with pytest.raises(ValueError, match="left"):
