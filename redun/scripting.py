@@ -128,16 +128,18 @@ def exec_script(command: str) -> bytes:
         # interpreter is called by name, since a file that another thread's child still holds open cannot be executed.
         with open(os.path.join(folder, "stdout"), "w+b") as stdout, open(os.path.join(folder, "stderr"), "w+b") as stderr:
             try:
-                process = subprocess.Popen(
-                    [*program, path],
-                    stdin=subprocess.DEVNULL,
-                    stdout=stdout,
-                    stderr=stderr,
-                    start_new_session=_in_sessions,
-                )
+                # A script may be well under way before Popen returns here: whoever kills scripts has to wait for its name.
+                with _starting:
+                    process = subprocess.Popen(
+                        [*program, path],
+                        stdin=subprocess.DEVNULL,
+                        stdout=stdout,
+                        stderr=stderr,
+                        start_new_session=_in_sessions,
+                    )
+                    _running_scripts[process] = threading.get_ident()
             except OSError as error:
                 raise ScriptError(f"{program[0]}: {error.strerror}".encode()) from error
-            _running_scripts[process] = threading.get_ident()
             try:
                 status = process.wait()
             except BaseException:
@@ -155,6 +157,18 @@ def exec_script(command: str) -> bytes:
 _running_scripts: dict[Any, int] = {}
 """Scripts of this process, and the threads that wait for them."""
 
+_starting = threading.Lock()
+_STARTS_WITHIN_S = 1.0
+
+
+def _forget_starting() -> None:
+    global _starting
+    _starting = threading.Lock()
+
+
+# A forked child has none of the threads that may hold it.
+os.register_at_fork(after_in_child=_forget_starting)
+
 
 # Each in a group of processes of its own, so that it can be killed with all that it starts.
 _in_sessions = True
@@ -168,9 +182,15 @@ def stay_in_group() -> None:
 
 def kill_scripts(thread: int | None = None) -> None:
     """Kill the scripts that run, with all that they have started; of one thread only, if it is given. Safe in a signal handler."""
-    for process, waiting in list(_running_scripts.items()):
-        if thread is None or waiting == thread:
-            _kill(process)
+    # With a time-out: a signal handler may have stopped the very thread that holds it.
+    held = _starting.acquire(timeout=_STARTS_WITHIN_S)
+    try:
+        for process, waiting in list(_running_scripts.items()):
+            if thread is None or waiting == thread:
+                _kill(process)
+    finally:
+        if held:
+            _starting.release()
 
 
 def _kill(process: Any) -> None:

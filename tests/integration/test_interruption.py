@@ -120,7 +120,12 @@ def test_what_runs_is_stopped(folder: Path, number: int, what: str, mode: str) -
         assert "redun: interrupted" in errors
         nothing_is_left(process.pid)
         if what == "shell" or mode == "process":
-            assert not any(is_alive(int((folder / name).read_text())) for name in ("pid1", "pid2"))
+            pids = [int((folder / name).read_text()) for name in ("pid1", "pid2")]
+            # Killed, but the kernel may not be through with them.
+            deadline = time.monotonic() + 10
+            while any(map(is_alive, pids)) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert not any(map(is_alive, pids))
     assert (folder / "runs").read_text() == "x" * 5
     log = subprocess.run([sys.executable, "-m", "redun", "log"], cwd=folder, capture_output=True, text=True, check=True).stdout
     assert "[CANCEL]" in log
