@@ -83,6 +83,9 @@ class HandleStates:
         self._others = 0
         self._recorder: Recorder | NoRecorder | None = None
         self._own_ref = ""
+        # The last movement of it that was taken in, and what the table said of `seen` when last looked at.
+        self._own_seen = 0
+        self._stored = 0
         self._owner: int | None = None
         self._lock = threading.RLock()
 
@@ -284,10 +287,18 @@ class HandleStates:
         """Take in what has been committed since the last time."""
         source = self._source
         source.refresh()
-        if self._seen is None:
-            row = self._table.get(_SEEN)
-            self._seen = int.from_bytes(row, "big") if row is not None else 0
+        row = self._table.get(_SEEN)
+        stored = int.from_bytes(row, "big") if row is not None else 0
         changed = False
+        if self._seen is None:
+            self._seen = stored
+        elif stored < self._stored:
+            # Somebody makes the table again: what only stood there has to be read once more.
+            self._seen = stored
+            self._facts.clear()
+            self._fresh.clear()
+            changed = True
+        self._stored = stored
         for entry in source.reflog(self._seen):
             self._seen = entry.seq
             if entry.new is None or not entry.name.startswith(_PREFIX):
@@ -297,10 +308,11 @@ class HandleStates:
                 self._apply(event, entry.seq << _PLACE_BITS | number)
             if events:
                 changed = True
-                if entry.name == self._own_ref:
+                if entry.name != self._own_ref:
+                    self._others = max(self._others, (entry.seq + 1) << _PLACE_BITS)
+                elif entry.seq > self._own_seen:
+                    self._own_seen = entry.seq
                     del self._pending[: len(events)]
-                else:
-                    self._others = (entry.seq + 1) << _PLACE_BITS
             if len(self._fresh) > _ROWS_AT_ONCE:
                 self._flush()
         if changed:
@@ -347,4 +359,5 @@ class HandleStates:
             rows: Iterable[tuple[bytes, bytes]] = sorted(self._fresh.items())
             # One write, all or nothing: what was seen is never ahead of the rows.
             self._table.put_many([*rows, (_SEEN, self._seen.to_bytes(8, "big"))])
+            self._stored = self._seen
             self._fresh.clear()

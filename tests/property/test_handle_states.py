@@ -7,7 +7,7 @@ import time
 import uuid
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from redun.evaluation.handle_states import HandleStates
@@ -84,6 +84,8 @@ steps = st.lists(
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@example([(0, "reach", 0, [0]), (0, "restart", 0, [0]), (0, "forget", 0, [0]), (0, "ask", 0, [0])])
+@example([(0, "reach", 0, [0]), (0, "restart", 0, [0]), (0, "reach", 1, [0]), (0, "forget", 0, [0]), (0, "ask", 0, [0])])
 @given(steps)
 def test_every_view_is_the_definition(program: list[Any]) -> None:
     with Store.in_memory() as store:

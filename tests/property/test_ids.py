@@ -140,7 +140,10 @@ def find_python(version: str) -> str | None:
     for folder in sorted(Path.home().glob(f".pyenv/versions/{version}.*")):
         if (folder / "bin" / "python").exists():
             return str(folder / "bin" / "python")
-    return shutil.which(f"python{version}")
+    found = shutil.which(f"python{version}")
+    # A shim may be there without the Python that it stands for.
+    works = found is not None and subprocess.run([found, "-c", "pass"], capture_output=True, check=False).returncode == 0
+    return found if works else None
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
