@@ -64,7 +64,7 @@ def redun(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(params=["forkserver", "spawn"])
+@pytest.fixture(params=["forkserver", "fork", "spawn"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     (tmp_path / ".redun").mkdir()
     (tmp_path / ".redun" / "redun.ini").write_text(INI.format(method=request.param))
