@@ -272,8 +272,8 @@ class CatchAll(Form):
         run.input_done(self)
 
 
-class Rewrite(Form):
-    """A form that evaluates its arguments and goes on with what a function makes of them: `map_`, `flatten`, `force`, ..."""
+class OfArguments(Form):
+    """A form that evaluates its arguments and goes on with what becomes of them."""
 
     __slots__ = ()
 
@@ -288,47 +288,50 @@ class Rewrite(Form):
             return
         value_of = self.scope.value
         try:
-            value = expr.task.func(*value_of(expr.args), **value_of(expr.kwargs))
+            value = self.become(run, value_of(expr.args), value_of(expr.kwargs))
         except Exception as error:
             run.fail(self, error)
             return
         self.follow(run, value)
+
+    def become(self, run: Evaluation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return what evaluated arguments become; it may hold expressions. What it raises fails the form."""
+        raise NotImplementedError
 
     def derives_from(self) -> list[Any]:
         """The arguments."""
         return [self.expr.args, self.expr.kwargs]
 
 
-class ApplyTags(Form):
+class Rewrite(OfArguments):
+    """A form whose function says what becomes of the arguments: `force`, ..."""
+
+    __slots__ = ()
+
+    def become(self, run: Evaluation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the function."""
+        return self.expr.task.func(*args, **kwargs)
+
+
+class ApplyTags(OfArguments):
     """`apply_tags(value, tags, job_tags, execution_tags)`: the value, once it and the job around it have been tagged."""
 
     __slots__ = ()
 
-    def turn(self, run: Evaluation) -> None:
-        """Evaluate the arguments, then note the tags."""
+    def become(self, run: Evaluation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Note the tags."""
         from redun.tag_records import JOB
         from redun.tags import check_tags
 
-        expr = self.expr
-        if self.stage == 0:
-            self.stage = 1
-            run.demand(self, [expr.args, expr.kwargs], self.scope)
-            return
-        value_of = self.scope.value
-        try:
-            value, *given = expr.task.func(*value_of(expr.args), **value_of(expr.kwargs))
-            tags, job_tags, execution_tags = [check_tags(pairs) for pairs in given]
-            job = self.scope.job
-            recorder = run.calls.recorder if job is None else job.recorder
-            recorder.tag_value(value, tags)
-            if job is not None:
-                recorder.tag(JOB, job.job_id, job_tags)
-            recorder.tag_execution(execution_tags)
-        except Exception as error:
-            run.fail(self, error)
-            return
-        self.calls = self.scope.calls([expr.args, expr.kwargs])
-        run.succeed(self, value)
+        value, *given = self.expr.task.func(*args, **kwargs)
+        tags, job_tags, execution_tags = [check_tags(pairs) for pairs in given]
+        job = self.scope.job
+        recorder = run.calls.recorder if job is None else job.recorder
+        recorder.tag_value(value, tags)
+        if job is not None:
+            recorder.tag(JOB, job.job_id, job_tags)
+        recorder.tag_execution(execution_tags)
+        return value
 
 
 class Map(Form):
@@ -368,47 +371,32 @@ class Map(Form):
         return [part for part in self._operands() if not isinstance(part, list | tuple)]
 
 
-class GetContext(Form):
+class GetContext(OfArguments):
     """`get_context(path, default)`: a value of the context of the job in whose result it stands."""
 
     __slots__ = ()
 
-    def turn(self, run: Evaluation) -> None:
+    def become(self, run: Evaluation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Look the value up; it may be an expression."""
         from redun.context import lookup
 
-        if self.followed(run):
-            return
-        if self.stage == 0:
-            self.stage = 1
-            run.demand(self, [self.expr.args, self.expr.kwargs], self.scope)
-            return
-        args, kwargs = self.scope.value(self.expr.args), self.scope.value(self.expr.kwargs)
         path = args[0] if args else kwargs["var_path"]
         default = args[1] if len(args) > 1 else kwargs.get("default")
-        self.follow(run, lookup(self.scope.context or {}, path, default))
+        return lookup(self.scope.context or {}, path, default)
+
+    def derives_from(self) -> list[Any]:
+        """Nothing: where a value of the context came from is not known here."""
+        return []
 
 
-class MergeHandles(Form):
+class MergeHandles(OfArguments):
     """`merge_handles(handles)`: one handle in a state that was reached from all of theirs."""
 
     __slots__ = ()
 
-    def turn(self, run: Evaluation) -> None:
-        """Evaluate the handles, then merge them."""
-        expr = self.expr
-        if self.stage == 0:
-            self.stage = 1
-            run.demand(self, [expr.args, expr.kwargs], self.scope)
-            return
-        given = [*self.scope.value(expr.args), *self.scope.value(expr.kwargs).values()]
-        try:
-            merged = run.calls.take_handles().merge(given[0])
-        except Exception as error:
-            run.fail(self, error)
-            return
-        self.calls = self.scope.calls([expr.args, expr.kwargs])
-        run.succeed(self, merged)
+    def become(self, run: Evaluation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Merge them."""
+        return run.calls.take_handles().merge([*args, *kwargs.values()][0])
 
 
 class LazyOptions(Node):
