@@ -144,6 +144,12 @@ class HandleStates:
             self._update()
             return frozenset(self._load(state).parents)
 
+    def children(self, state: bytes) -> frozenset[bytes]:
+        """Return the states that were ever reached from one."""
+        with self._lock:
+            self._update()
+            return frozenset(self._load(state).children)
+
     def rivals(self, state: bytes) -> frozenset[bytes]:
         """Return other merged states, if this is one, that share a branch with it: they stand for the same thing."""
         with self._lock:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from redun.evaluation.job import Job
     from redun.evaluation.node import Scope
 
+_GAP = 64
+"""As many forks may never have been taken, since an argument of their call failed, before one that was."""
+
 Source = tuple[str, Any]
 """Where an argument came from: ("handle", hash of one that stood in the call) or ("expression", id of the one that gave it)."""
 
@@ -30,11 +33,13 @@ class Uses:
     Attributes:
         calls: source -> ids of the calls that take it, one for each time.
         taken: state of a fork -> (id of the call's expression, place among its handles).
+        settled: sources of which a call has been made: forks that earlier runs had beyond the calls here are abandoned.
     """
 
     def __init__(self, scope: Scope) -> None:
         self.calls: dict[Source, list[int]] = {}
         self.taken: dict[bytes, tuple[int, int]] = {}
+        self.settled: set[Source] = set()
         if scope.job is not None:
             self._read(scope, scope.job.reduction)
 
@@ -135,6 +140,8 @@ class Handles:
         self._given: list[Handle] = []
         self._merges: list[bytes] = []
         self._merged: set[bytes] = set()
+        self._here: set[bytes] = set()
+        self._counted: list[tuple[Uses, Source, Handle]] = []
         self._sources: dict[str, Source] = {}
         self._times: dict[Source, int] = {}
 
@@ -149,6 +156,7 @@ class Handles:
         self.job = job
         self._given = []
         self._merges = []
+        self._counted = []
         self._times = {}
         sources = self._sources = {}
         scope = job.scope
@@ -172,6 +180,7 @@ class Handles:
         if uses is None:
             uses = scope.handle_uses = Uses(scope)
         source = self._sources.get(handle.get_hash(), ("handle", handle.get_hash()))
+        self._counted.append((uses, source, handle))
         time = self._times.get(source, 0)
         self._times[source] = time + 1
         call = id(job.expr)
@@ -194,6 +203,7 @@ class Handles:
         if isinstance(fork, Handle):
             self._reach(fork, [handle])
             self._given.append(fork)
+            self._here.add(state_id(fork))
             while handle.__handle__.fork_parent is not None:
                 handle = handle.__handle__.fork_parent
             if state_id(handle) in self._merged:
@@ -205,9 +215,31 @@ class Handles:
         self.running[job.number] = self._given
         # A call on a merged state also ends what earlier runs did after merging some of the same branches with others.
         rivals = [rival for merge in self._merges for rival in self.states.rivals(merge) if rival not in self._merged]
-        abandons = [self.states.branch(state) for state in [*map(state_id, self._given), *rivals]]
+        surplus = [state for uses, source, handle in self._counted for state in self._surplus(job, uses, source, handle)]
+        abandons = [self.states.branch(state) for state in [*map(state_id, self._given), *rivals, *surplus]]
         if any(abandons):
             self.states.commit()
+
+    def _surplus(self, job: Job, uses: Uses, source: Source, handle: Handle) -> list[bytes]:
+        """List forks of a state that are told apart by their order and that earlier results had beyond the calls of this one.
+
+        A call that stood there may be the one that is made now, in another place since a call before it is gone.
+        """
+        if source in uses.settled:
+            return []
+        uses.settled.add(source)
+        known = self.states.children(state_id(handle)).difference(uses.taken)
+        if not known:
+            return []
+        registry = get_type_registry()
+        found: list[bytes] = []
+        calls = len(uses.calls.get(source, ()))
+        for order in range(calls + 1, calls + len(known) + _GAP):
+            fork = registry.preprocess(handle, {"job": job, "call_order": order})
+            state = state_id(fork) if isinstance(fork, Handle) else b""
+            if state in known and state not in self._here:
+                found.append(state)
+        return found
 
     # Results.
 

@@ -79,7 +79,10 @@ class Model:
             if self.valid.get(place) == made_of:
                 return True
             ran.append(name)
-            for other in [place, *below]:
+            beyond = (
+                [] if named or place in ("setup", "end") else [f"#{number}" for number in range(len(branches), len(BRANCHES))]
+            )
+            for other in [place, *below, *beyond]:
                 self.valid.pop(other, None)
             if name != broken:
                 self.valid[place] = made_of
@@ -118,8 +121,7 @@ def _own_registry() -> Any:
     registry._tasks.update(before)
 
 
-# The same programs each time: a rare one shows a fault that is known, and stands below by itself until it is mended.
-@settings(deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(programs, st.booleans(), st.booleans())
 def test_the_outside_is_as_after_a_run_from_scratch(programs: list[Any], named: bool, forget: bool) -> None:
     Database.tables = {}
@@ -146,9 +148,8 @@ def test_the_outside_is_as_after_a_run_from_scratch(programs: list[Any], named: 
                 store.index_source().table("handles").clear()
 
 
-@pytest.mark.xfail(strict=True, reason="known fault: see docs/semantics.md, merges of fewer and again more branches")
 def test_a_merge_of_fewer_and_again_more_branches() -> None:
-    """Found by the test above. A step is taken from the store though a merge without it has come between."""
+    """Found by the test above. A step that moved to an earlier place, and back, ran at the earlier one with other code."""
 
     def versions(setup: int, extra: int) -> dict[str, int]:
         return {"setup": setup, "left": 1, "right": 1, "extra": extra, "end": 1}
