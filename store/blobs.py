@@ -16,6 +16,7 @@ from pathlib import Path
 
 from redun.store.errors import DamagedObject
 from redun.store.ids import checksum
+from redun.store.reach import TABLE_START, table_end
 from redun.store.rows import BlobPointer
 
 
@@ -93,6 +94,15 @@ class Blobs:
         except OSError as error:
             raise self._unreadable(oid, error) from error
         return data
+
+    def head(self, oid: bytes) -> bytes:
+        """Return a blob's header and table of links, b"" if its file cannot be read. Nothing is verified."""
+        try:
+            with open(self.path(oid), "rb", buffering=0) as file:
+                head = file.read(TABLE_START)
+                return head + file.read(max(0, table_end(head) - len(head)))
+        except OSError:
+            return b""
 
     def map(self, oid: bytes, pointer: BlobPointer) -> memoryview:
         """Return a blob's bytes as a private, writable map of its file: pages are read when touched, writes stay in memory.

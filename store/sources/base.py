@@ -98,6 +98,9 @@ class Source(Protocol):
     def contains(self, oid: bytes) -> bool:
         """Tell whether an object is there, without reading it."""
 
+    def links(self, oid: bytes) -> list[bytes] | None:
+        """Return the ids that an object refers to, None if it is not there. Neither decoded nor verified: cheap, for walks."""
+
     def memo_get(self, eval_hash: bytes) -> bytes | None:
         """Return the memo row of an eval hash; a damaged row counts as none."""
 

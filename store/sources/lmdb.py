@@ -33,9 +33,12 @@ from xxhash import xxh3_64_digest
 from redun.store.blobs import Blobs
 from redun.store.disk import unavailable
 from redun.store.errors import DamagedObject, MissingLinks, ObjectNotFound, RefConflict, StoreUnavailable
+from redun.store.reach import links_in
 from redun.store.rows import (
     BLOB_ABOVE,
+    HERE,
     HERE_BYTE,
+    OBJECT_START,
     BlobPointer,
     blob_pointer,
     blob_row,
@@ -230,6 +233,15 @@ class LmdbSource:
             self.snapshot()
             row_of = self._row_of
         return row_of(oid) is not None and oid not in self._damaged  # type: ignore[misc]
+
+    def links(self, oid: bytes) -> list[bytes] | None:
+        """See `Source.links`. About 1 us; of a file only the beginning is read."""
+        row = self._row(oid)
+        if row is None:
+            return None
+        if row[8:9] == HERE:
+            return links_in(row[OBJECT_START:])
+        return links_in(self._blobs.head(oid))
 
     def memo_get(self, eval_hash: bytes) -> bytes | None:
         """See `Source.memo_get`. About 0.4 us."""

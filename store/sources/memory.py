@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from redun.store.errors import MissingLinks, ObjectNotFound, RefConflict, StoreError
+from redun.store.reach import links_in
 from redun.store.sources.base import Batch, ReflogEntry
 from redun.store.sources.checks import (
     MAX_TABLES,
@@ -94,6 +95,11 @@ class MemorySource:
     def contains(self, oid: bytes) -> bool:
         """See `Source.contains`."""
         return oid in self._objects
+
+    def links(self, oid: bytes) -> list[bytes] | None:
+        """See `Source.links`."""
+        data = self._objects.get(oid)
+        return None if data is None else links_in(data)
 
     def memo_get(self, eval_hash: bytes) -> bytes | None:
         """See `Source.memo_get`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from redun.store.errors import MissingLinks, ObjectNotFound, RefConflict, StoreError
+from redun.store.objects import Codec, Kind, with_links
 from redun.store.sources.base import Batch, RefUpdate
 from redun.store.sources.lmdb import LmdbSource
 from redun.store.sources.memory import MemorySource
@@ -82,6 +83,15 @@ def test_an_object_comes_back_as_it_was(source, size):
     assert type(source.get(oid)) is bytes
     assert bytes(source.view(oid)) == data
     assert source.contains(oid)
+
+
+def test_links_of_an_object_are_in_front_of_its_body(source):
+    linking = with_links(Kind.VALUE, Codec.RAW, 0, [B, A], b"body")
+    plain = with_links(Kind.VALUE, Codec.RAW, 0, [], b"body")
+    source.commit(Batch(objects=objects(linking, plain)))
+    assert source.links(name_of(linking)) == [B, A]
+    assert source.links(name_of(plain)) == []
+    assert source.links(C) is None
 
 
 def test_an_absent_object_is_not_found(source):
