@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from redun.errors import RedunError
 from redun.provenance.tags import Tags
-from redun.store.errors import RefConflict
+from redun.store.errors import MissingLinks, RefConflict
 from redun.store.sources.base import Batch, RefUpdate
 from redun.tag_records import Pair, TagRecord, newest, pack
 from redun.tags import ANY_VALUE, check_tags, format_tag_key_value
@@ -145,10 +145,12 @@ class TagEditor:
                 objects[record.id] = record.encode()
                 # What a run said is no object yet; as a parent it must be one.
                 objects.update({parent: by_id[parent].encode() for parent in record.parents})
+            links = {older for parent in objects if parent in by_id for older in by_id[parent].parents}
             try:
-                self._store.source.commit(Batch(objects, {}, [RefUpdate(r.ref, None, r.id, "tag") for r in made]))
+                self._store.source.commit(Batch(objects, {}, [RefUpdate(r.ref, None, r.id, "tag") for r in made], links))
                 return made
-            except RefConflict:
+            except (RefConflict, MissingLinks):
+                # Somebody else was quicker: another editor, or a gc to which the entity had gone.
                 if attempt == _ATTEMPTS - 1:
                     raise
         return []

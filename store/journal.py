@@ -19,6 +19,7 @@ Body of a segment (canonical msgpack), a map with short keys; columns of a job t
     G  tags: [[kind of entity, [entity], [[key, value]]]]; an entity is its id, a value its link or inline object
     H  events of handles: [[state, 20 bytes, [states, 20 bytes each] or nil]]: a state was reached from others, or (nil) what was
        reached from it was abandoned; the segment then has `Flag.HANDLES`
+    K  [link]: what running jobs rely on although nothing else here names it yet: arguments, reductions, tasks
     X  [[key, value]] what else happened: {"status": ..., "end": ...} when the execution ends, messages
 
 A job may stand in two segments: once when it was started, again, whole, when it ended; the later record wins. Numbers count the
@@ -130,6 +131,7 @@ class Segment:
         tags: what was tagged.
         extra: free-form facts, msgpack plain data.
         handles: what happened to states of handles, in order.
+        kept: ids of what jobs rely on that are not finished yet, so that gc spares it.
     """
 
     execution: bytes
@@ -143,10 +145,11 @@ class Segment:
     tags: list[TagFact] = field(default_factory=list)
     extra: list[tuple[str, Any]] = field(default_factory=list)
     handles: list[HandleEvent] = field(default_factory=list)
+    kept: list[bytes] = field(default_factory=list)
 
 
 def encode_segment(segment: Segment) -> bytes:
-    """Return the object bytes of a segment. Its links: execution, parent, tasks, calls, source texts, tagged values."""
+    """Return the object bytes of a segment. Its links: execution, parent, tasks, calls, source texts, tagged and kept values."""
     table = LinkTable()
     body: dict[str, Any] = {"e": table.place_id(segment.execution), "q": segment.sequence}
     body["p"] = None if segment.parent is None else table.place_id(segment.parent)
@@ -184,6 +187,8 @@ def encode_segment(segment: Segment) -> bytes:
         body["G"] = [_tag_row(fact, table) for fact in segment.tags]
     if segment.handles:
         body["H"] = [[event.state, None if event.parents is None else list(event.parents)] for event in segment.handles]
+    if segment.kept:
+        body["K"] = [table.place_id(oid) for oid in segment.kept]
     if segment.extra:
         body["X"] = [list(pair) for pair in segment.extra]
     packed: bytes = msgpack.packb(body, strict_types=True, unicode_errors="surrogatepass")
@@ -282,6 +287,7 @@ def _segment_from(body: dict[str, Any], links: Sequence[bytes]) -> Segment:
         tags=[_tag_fact(row, links) for row in body.get("G", [])],
         extra=[(key, value) for key, value in body.get("X", [])],
         handles=[_handle_event(state, parents) for state, parents in body.get("H", [])],
+        kept=[link_at(links, place) for place in body.get("K", [])],
     )
 
 

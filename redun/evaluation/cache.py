@@ -38,7 +38,7 @@ class Hit(NamedTuple):
     """A stored result that a call may take.
 
     Attributes:
-        value, ref, flags: the single reduction, decoded, or the final value of a shallow hit.
+        value, ref, flags: the single reduction, decoded, or the final value of a shallow hit. data: its object's bytes.
         call, call_data: the call that gave it, with its object bytes; None if its subtree never finished.
         ultimate: the call's record, for a shallow hit.
     """
@@ -46,6 +46,7 @@ class Hit(NamedTuple):
     value: Any
     ref: bytes
     flags: int
+    data: bytes
     call: bytes | None
     call_data: bytes | None
     ultimate: CallRecord | None
@@ -100,7 +101,7 @@ class Cache:
         flags = data[3]
         if flags & Flag.SUBVALUES and not self._is_valid(job, value):
             return None
-        return Hit(value, ref, flags, None if call_data is None else call, call_data, None)
+        return Hit(value, ref, flags, data, None if call_data is None else call, call_data, None)
 
     def _shallow(self, job: Job, row: bytes) -> tuple[Hit | None, bool]:
         """Return a hit, if it is one, and whether that settles the matter: an invalid final value does, a changed task does not."""
@@ -119,19 +120,24 @@ class Cache:
             return None, False
         if data[3] & Flag.SUBVALUES and not self._is_valid(job, value):
             return None, True
-        return Hit(value, ref, data[3], call, call_data, record), True
+        return Hit(value, ref, data[3], data, call, call_data, record), True
 
-    def lookup_recovery(self, key: bytes) -> tuple[Any] | None:
-        """Return, in a tuple, what a handler of `catch` returned, if every task that was called before is unchanged."""
+    def lookup_recovery(self, key: bytes) -> tuple[Any, bytes, bytes] | None:
+        """Return what a handler of `catch` returned, if every task that was called before is unchanged, and the call that says so.
+
+        Returns:
+            the value, id and object bytes of the call.
+        """
         row = self._source.memo_get(key)
         if row is None:
             return None
         try:
-            record = CallRecord.decode(self._source.get(row[:ID_BYTES]))
-            if not all(map(self._is_current, record.tasks)):
+            call = row[:ID_BYTES]
+            data = self._source.get(call)
+            if not all(map(self._is_current, CallRecord.decode(data).tasks)):
                 return None
             value = self._decoder.decode(row[ID_BYTES:])
-            return (value,) if self._first_invalid(value) is None else None
+            return (value, call, data) if self._first_invalid(value) is None else None
         except RedunError:
             return None
 

@@ -24,7 +24,7 @@ from redun.evaluation.recovery import Recoveries
 from redun.executors.messages import EncodedResult
 from redun.nested import ATOMS, holds_expression, iter_leaves
 from redun.records import encode_call
-from redun.store.ids import LINK_MARK
+from redun.store.ids import LINK_MARK, link_ref
 from redun.store.journal import Upstream
 from redun.store.objects import Flag
 from redun.task import CacheScope
@@ -221,6 +221,8 @@ class Calls:
             self._settle(job, State.CACHED, hit.value, hit.call, frozenset(call.tasks))
             self._remember(job, hit.value, frozenset(call.tasks))
             return True
+        if hit.ref[0] == LINK_MARK and hit.flags & Flag.EXPRESSION:
+            job.recorder.needs_object(hit.ref[1:], hit.data)
         self._reduce(job, hit.value, hit.ref, hit.flags)
         return True
 
@@ -320,8 +322,8 @@ class Calls:
             return
         for oid, data in result.objects.items():
             job.recorder.put(oid, data)
-        if result.ref[0] == LINK_MARK and not result.objects:
-            job.recorder.needs_value(result.ref, value)
+        for oid in result.stored:
+            job.recorder.needs_value(link_ref(oid), value)
         self._reduce(job, value, result.ref, result.flags)
 
     def _take_result(self, job: Job, result: Any) -> None:

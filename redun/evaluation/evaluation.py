@@ -442,9 +442,14 @@ class Evaluation:
         if self.status_clock is not None:
             timeout_s = self.status_clock.tick(timeout_s)
         try:
-            self._take(self.completions.get(timeout=timeout_s))
+            completion = self.completions.get(timeout=timeout_s)
         except Empty:
+            completion = None
+        calls.recorder.after_wait()
+        if completion is None:
             calls.grow()
+        else:
+            self._take(completion)
         return True
 
     def _break_circle(self) -> None:

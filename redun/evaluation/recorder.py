@@ -36,6 +36,7 @@ QUIET_S = 0.020
 BUSY_S = 0.100
 LONG_US = 50_000
 _MOST_RECORDS = 20_000
+_NO_REF = b"\x01"
 
 _STATUS = {
     Column.PENDING: Status.PENDING,
@@ -84,6 +85,7 @@ class Recorder:
         self._execution_tags: dict[bytes, tuple[str, Any]] = {}
         self._extra: list[tuple[str, Any]] = []
         self._handles: list[HandleEvent] = []
+        self._kept: dict[bytes, None] = {}
         self._needed_objects: dict[bytes, bytes] = {}
         self._needed_values: dict[bytes, Any] = {}
         self.encoder = ValueEncoder(self.put, reused=self.needs_value)
@@ -103,14 +105,24 @@ class Recorder:
     def needs_object(self, oid: bytes, data: bytes) -> None:
         """Rely on an object that should be in the store; `data` is put if it is not."""
         self._needed_objects[oid] = data
+        if self._since is None:
+            # It must be said before the scheduler may wait for long.
+            self._note(0)
 
     def needs_value(self, ref: bytes, value: Any) -> None:
         """Rely on a stored value; it is encoded again if it is gone when the commit comes."""
         self._needed_values[ref[1:]] = value
 
+    def keep(self, oid: bytes, data: bytes) -> None:
+        """Rely on an object for longer than until the next commit."""
+        self.needs_object(oid, data)
+        self._kept[oid] = None
+
     def new_task(self, task: Task[Any, Any]) -> None:
         """Have a task's object written, and its source where the object does not carry it."""
         self.put(task.id, task.record.encode())
+        # Jobs of it may stand in later segments only.
+        self._kept[task.id] = None
         tags = task.task_options_base.get("tags")
         if tags:
             self.tag(TASK, task.id, check_tags(tags))
@@ -245,12 +257,19 @@ class Recorder:
     def before_wait(self) -> float | None:
         """The scheduler is about to wait: commit if it is time, else return the seconds after which it will be."""
         if self._since is None:
+            # For as long as it may take, nothing is in the way of gc, nor of the use of free pages.
+            self._source.let_go()
+            self._source.refresh()
             return None
         left_s = self._since + QUIET_S - time.monotonic()
         if self._urgent or left_s <= 0:
             self.commit()
             return None
         return left_s
+
+    def after_wait(self) -> None:
+        """The scheduler goes on: what it looks up from here on must still be there when it is committed."""
+        self._source.hold()
 
     # Committing.
 
@@ -261,8 +280,8 @@ class Recorder:
             StoreUnavailable: disk full, read-only, ...; nothing is forgotten, so a later commit may succeed.
         """
         batch = Batch(self._objects, self._memo, [], [])
-        links = {**dict.fromkeys(self._needed_objects), **dict.fromkeys(self._needed_values)}
         segment_id = self._add_segment(batch)
+        links = dict.fromkeys((*self._needed_objects, *self._needed_values, *self._kept))
         batch.links = links.keys() - batch.objects.keys()
         try:
             self._write(batch, links)
@@ -275,13 +294,17 @@ class Recorder:
         self._written(segment_id)
 
     def _write(self, batch: Batch, links: Mapping[bytes, Any]) -> None:
-        try:
-            self._source.commit(batch)
-        except MissingLinks as error:
-            self._put_again(error.missing)
-            batch.objects.update(self._objects)
-            batch.links = links.keys() - batch.objects.keys()
-            self._source.commit(batch)
+        tried: set[bytes] = set()
+        while True:
+            try:
+                return self._source.commit(batch)
+            except MissingLinks as error:
+                if error.missing <= tried:
+                    raise
+                tried |= error.missing
+                self._put_again(error.missing)
+                batch.objects.update(self._objects)
+                batch.links = links.keys() - batch.objects.keys()
 
     def _written(self, segment_id: bytes) -> None:
         self._head = segment_id
@@ -289,7 +312,8 @@ class Recorder:
         self._forget()
 
     def _add_segment(self, batch: Batch) -> bytes:
-        started = [self._started(job) for job in self._created if job.start_us and job.column <= Column.RUNNING]
+        running = [job for job in self._created if job.start_us and job.column <= Column.RUNNING]
+        started = list(map(self._started, running))
         segment = Segment(
             execution=self._execution,
             sequence=self._sequence,
@@ -302,6 +326,7 @@ class Recorder:
             tags=[TagFact(kind, tuple(entities), unpack_pairs(packed)) for (kind, packed), entities in self._tags.items()],
             extra=self._extra,
             handles=self._handles,
+            kept=self._kept_by(running),
         )
         data = encode_segment(segment)
         segment_id = object_id(data)
@@ -313,13 +338,22 @@ class Recorder:
         batch.refs = [RefUpdate(self.ref, self._head, segment_id, f"commit {self._sequence}")]
         return segment_id
 
+    def _kept_by(self, running: Iterable[Job]) -> list[bytes]:
+        """List what is written, or relied on, now, and named only by the calls that running jobs will make."""
+        kept = self._kept
+        for job in running:
+            for ref in (*job.arg_refs, *job.kwarg_refs.values(), job.reduction_ref or _NO_REF):
+                if ref[0] == LINK_MARK:
+                    kept[ref[1:]] = None
+        return list(kept)
+
     def _put_again(self, missing: Iterable[bytes]) -> None:
         self.encoder.forget()
         for oid in missing:
             data = self._needed_objects.get(oid)
             if data is not None:
                 self.put(oid, data)
-            else:
+            elif oid in self._needed_values:
                 self.encoder.encode(self._needed_values[oid])
 
     def _forget(self) -> None:
@@ -335,11 +369,13 @@ class Recorder:
         self._tags = {}
         self._extra = []
         self._handles = []
+        self._kept = {}
         self._needed_objects = {}
         self._needed_values = {}
         self._since = None
         self._urgent = False
         self._source.refresh()
+        self._source.hold()
 
     def end(self, status: Status, error: str | None = None) -> None:
         """Write the end of the execution and all that is left; jobs that have begun but not ended are written as cancelled."""
@@ -378,7 +414,9 @@ class NoRecorder:
     def _ignore(self, *facts: Any) -> None:
         return None
 
-    put = needs_object = needs_value = created = dropped = reduction = memo = recovery = finished = new_task = _ignore
+    put = needs_object = needs_value = keep = after_wait = created = dropped = reduction = memo = recovery = finished = (
+        new_task
+    ) = _ignore
     tag = tag_value = tag_execution = note = handle = tick = commit = end = _ignore
 
     def before_wait(self) -> float | None:

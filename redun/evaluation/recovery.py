@@ -47,7 +47,12 @@ class Recoveries:
             form.key = scope.identity.digest([form.expr, context] if context else form.expr)
         except (EncodeError, TaskNotFound):
             return None
-        return self._calls.cache.lookup_recovery(form.key) if self._calls.use_cache else None
+        found = self._calls.cache.lookup_recovery(form.key) if self._calls.use_cache else None
+        if found is None:
+            return None
+        # No job names it, so this execution would not keep it.
+        self._calls.recorder.keep(*found[1:])
+        return found[:1]
 
     def remember(
         self, key: bytes, failed: Job, involved: tuple[bytes, ...], form: Task[Any, Any], recovered: Any, value: Any

@@ -386,6 +386,7 @@ class Scheduler(Reports, TakesBack):
             return root
         finally:
             log.flush()
+            self.store.source.let_go()
             if self._handle_states is not None:
                 self._handle_states.end()
             self.executors.stop()

@@ -76,11 +76,13 @@ class EncodedResult(NamedTuple):
         ref: of the value (`redun.store.ids`).
         flags: of its object (`redun.store.objects.Flag`).
         objects: id -> bytes of the objects that must be in the store with it and are not.
+        stored: ids of those that the worker has put there: nothing keeps them before the scheduler names them.
     """
 
     ref: bytes
     flags: int
     objects: dict[bytes, bytes]
+    stored: tuple[bytes, ...] = ()
 
     def decode(self, get: Callable[[bytes], bytes]) -> Any:
         """Return the value.
@@ -183,5 +185,5 @@ def encode_result(value: Any, put: Callable[[dict[bytes, bytes]], None] | None) 
     objects[oid] = data
     if put is not None and any(len(part) > BLOB_ABOVE for part in objects.values()):
         put(objects)
-        objects = {}
+        return EncodedResult(link_ref(oid), flags, {}, tuple(objects))
     return EncodedResult(link_ref(oid), flags, objects)

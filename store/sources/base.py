@@ -53,7 +53,10 @@ class Batch:
         memo: eval hash (20 bytes) -> row (opaque bytes); the newest row wins.
         refs: compare-and-swaps, all of which must hold.
         links: ids that must exist once `objects` are put. The links of `objects` themselves are checked by the source only if
-            they are listed here too.
+            they are listed here too, or if a gc has swept since the source was opened.
+
+    gc knows what is new by the refs that moved. A batch that moves none protects nothing: whoever makes its objects reachable
+    lists all of them as `links` then, not only the topmost.
     """
 
     objects: dict[bytes, bytes] = field(default_factory=dict)
@@ -115,6 +118,16 @@ class Source(Protocol):
 
     def refresh(self) -> None:
         """Let later reads see what others have committed by now. Reads in between may keep one snapshot for speed."""
+
+    def hold(self) -> None:
+        """Have gc spare what is read from now on, until the next commit of this source or `let_go`. Twice is once.
+
+        A run takes results from the memo and links them only in its next commit; a gc that drops memo rows waits for all that
+        hold a state from before before it deletes what the rows named.
+        """
+
+    def let_go(self) -> None:
+        """End `hold`: nothing that was read since is relied on."""
 
     def read_ref(self, name: str) -> bytes | None:
         """Return the id that a ref names, or None."""

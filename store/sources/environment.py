@@ -36,6 +36,8 @@ from redun.store.sources.checks import MAX_TABLES
 STORE_FORMAT = 1
 BASE_TABLES = ("meta", "objects", "memo", "refs", "reflog")
 MAP_BYTES = 1 << 40
+SWEEPS = b"sweeps"
+"""Row of `meta`: how often gc began to delete objects, in decimal digits; absent: never."""
 _SMALLER_MAPS = (1 << 36, 1 << 33, 1 << 31, 1 << 29, 1 << 27)
 _MAX_READERS = 1024
 
@@ -209,6 +211,12 @@ class Environment:
         """List the names of all tables."""
         with self.begin() as txn:
             return [key.decode() for key in txn.cursor().iternext(keys=True, values=False)]
+
+    def meta(self, key: bytes) -> bytes | None:
+        """Return a row of the table `meta`."""
+        with self.begin() as txn:
+            row: bytes | None = txn.get(key, db=self._tables["meta"])
+            return row
 
     def begin(self, db: Any = None) -> Any:
         """Begin a read transaction, with `db` as its default table.

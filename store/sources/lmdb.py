@@ -49,7 +49,7 @@ from redun.store.rows import (
 )
 from redun.store.sources.base import Batch, ReflogEntry
 from redun.store.sources.checks import check_batch, check_table_name, prefix_digits
-from redun.store.sources.environment import MAP_BYTES, Environment, acquire, release
+from redun.store.sources.environment import MAP_BYTES, SWEEPS, Environment, acquire, release
 from redun.store.sources.lmdb_table import LmdbTable, scan
 
 _KNOWN_LIMIT = 40_000
@@ -104,27 +104,44 @@ class LmdbSource:
             raise StoreUnavailable(f"there is no store at {str(self._path)!r}: nothing was ever written there")
         self._environment: Environment = acquire(self._path, **self._options)
         self.forget()
+        self._sweeps = self._environment.meta(SWEEPS)
 
     # The snapshot that reads share.
 
     def forget(self) -> None:
         """Let go of the snapshot without ending it; see `redun.store.sources.environment.Holder`."""
         self._txn: Any = None
+        self._held: Any = None
         self._row_of: Callable[[bytes], bytes | None] | None = None
         self._memo_db: Any = None
         self._opened = -1
 
     def drop(self) -> None:
-        """End the snapshot; the next read begins another."""
-        txn = self._txn
-        if txn is not None:
-            self.forget()
-            txn.abort()
+        """End the snapshot, and what is held; the next read begins another."""
+        self.refresh()
+        self.let_go()
 
     def refresh(self) -> None:
         """See `Source.refresh`."""
-        if self._txn is not None:
-            self.drop()
+        txn, held = self._txn, self._held
+        if txn is not None:
+            self.forget()
+            self._held = held
+            txn.abort()
+
+    def hold(self) -> None:
+        """See `Source.hold`: a read transaction that nobody reads from, for LMDB's table of readers to show."""
+        if self._held is None:
+            self.refresh()
+            environment = self.environment()
+            self._held = environment.begin()
+            environment.holders.add(self)
+
+    def let_go(self) -> None:
+        """See `Source.let_go`."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.abort()
 
     def environment(self) -> Environment:
         """Return the open environment of this process, opening it again after a fork."""
@@ -311,11 +328,15 @@ class LmdbSource:
         ]
         memo = [(key, xxh3_64_digest(row) + row) for key, row in sorted(batch.memo.items())]
         links = set(batch.links).difference(objects)
-        # Pages that only our own snapshot still shows are then free to be used again.
-        self.refresh()
 
         def work(txn: Any) -> int:
-            self._check_links(txn, environment, links)
+            relied = links
+            if txn.get(SWEEPS, db=environment.table("meta")) != self._sweeps:
+                # Whatever it was that somebody believed to be there for good.
+                relied = links.union(*map(links_in, objects.values())).difference(objects)
+            self._check_links(txn, environment, relied)
+            # Nothing can be swept any more, and pages that only we still show are free to be used again.
+            self.drop()
             for oid, pointer in large.items():
                 if not self._blobs.has(oid, pointer.size):
                     # Swept between our write and this transaction, in which no sweep can run.
@@ -407,7 +428,7 @@ class LmdbSource:
     def close(self) -> None:
         """See `Source.close`."""
         if not self._closed:
-            self.refresh()
+            self.drop()
             self._closed = True
             release(self._environment)
 

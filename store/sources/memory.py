@@ -133,6 +133,12 @@ class MemorySource:
     def refresh(self) -> None:
         """See `Source.refresh`: nobody else can have written."""
 
+    def hold(self) -> None:
+        """See `Source.hold`: nothing is swept here."""
+
+    def let_go(self) -> None:
+        """See `Source.let_go`."""
+
     def read_ref(self, name: str) -> bytes | None:
         """See `Source.read_ref`."""
         return self._refs.get(name)
