@@ -16,6 +16,8 @@ _OPTIONS: dict[str, frozenset[str] | None] = {
     "scheduler": frozenset(
         (
             "boto_config",
+            "capture_output",
+            "capture_output_size",
             "context",
             "context_file",
             "federated_configs",

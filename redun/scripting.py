@@ -28,6 +28,8 @@ from redun.errors import RedunError
 from redun.file import Dir, File, Staging, StagingDir, StagingFile, get_proto
 from redun.files.shell import local_folder_copy, word
 from redun.nested import holds_expression, map_leaves
+from redun.output import CUT, STDERR, add_output
+from redun.output import STDOUT as STANDARD_OUTPUT
 from redun.task import CacheScope, Task, task
 
 DEFAULT_SHELL = "#!/usr/bin/env bash\nset -exo pipefail"
@@ -43,6 +45,7 @@ STDOUT = "-"
 _CACHE_OPTIONS = frozenset(("cache", "cache_scope", "check_valid", "allowed_cache_results", "nout"))
 
 _KEPT_STDERR_BYTES = 1 << 20
+_KEPT_OUTPUT_BYTES = 1 << 20
 _SHOWN_LINES = 10
 
 
@@ -147,11 +150,27 @@ def exec_script(command: str) -> bytes:
                 raise
             finally:
                 _running_scripts.pop(process, None)
+                _keep_output(stdout, stderr)
             if status != 0:
                 stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - _KEPT_STDERR_BYTES))
                 raise ScriptError(stderr.read(), status)
             stdout.seek(0)
             return stdout.read()
+
+
+def _keep_output(stdout: Any, stderr: Any) -> None:
+    """Keep the beginning and the end of what a script wrote as output of the job that runs it."""
+    for number, stream in ((STDERR, stderr), (STANDARD_OUTPUT, stdout)):
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        data = stream.read(min(size, _KEPT_OUTPUT_BYTES))
+        add_output(number, data.decode("utf-8", "replace"))
+        at = max(len(data), size - _KEPT_OUTPUT_BYTES)
+        if at > len(data):
+            add_output(CUT, at - len(data))
+        if at < size:
+            stream.seek(at)
+            add_output(number, stream.read().decode("utf-8", "replace"))
 
 
 _running_scripts: dict[Any, int] = {}

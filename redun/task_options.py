@@ -88,6 +88,25 @@ def check_async(fullname: str, options: Mapping[str, Any]) -> None:
         )
 
 
+def captures_output(fullname: str, options: Mapping[str, Any]) -> bool:
+    """Return what the option `capture_output` of a task says: what its jobs write is kept, unless it is false.
+
+    Raises:
+        TaskDefinitionError: it is neither true nor false.
+    """
+    value = options.get("capture_output")
+    wanted = True if value is None else truth(value)
+    if wanted is None:
+        raise TaskDefinitionError(f"option capture_output of task {fullname!r} must be true or false, found {value!r}")
+    return wanted
+
+
+def truth(value: Any) -> bool | None:
+    """Return what the value of an option means, from a configuration file maybe; None if it is neither true nor false."""
+    known = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    return known.get(str(value).strip().lower())
+
+
 class Life(NamedTuple):
     """How long a job may run and how often it may be tried.
 

@@ -20,6 +20,7 @@ Body of a segment (canonical msgpack), a map with short keys; columns of a job t
     H  events of handles: [[state, 20 bytes, [states, 20 bytes each] or nil]]: a state was reached from others, or (nil) what was
        reached from it was abandoned; the segment then has `Flag.HANDLES`
     K  [link]: what running jobs rely on although nothing else here names it yet: arguments, reductions, tasks
+    O  what jobs wrote: [[number of a job, number of the attempt, link or inline: a value]]
     X  [[key, value]] what else happened: {"status": ..., "end": ...} when the execution ends, messages
 
 A job may stand in two segments: once when it was started, again, whole, when it ended; the later record wins. Numbers count the
@@ -119,6 +120,20 @@ class HandleEvent(NamedTuple):
     parents: tuple[bytes, ...] | None
 
 
+class OutputFact(NamedTuple):
+    """What a job wrote while it ran.
+
+    Attributes:
+        number: of the job.
+        attempt: which try at it, from 1.
+        ref: of a value, the pieces: `[[1 or 2 for the stream, text], or [0, characters left out]]`.
+    """
+
+    number: int
+    attempt: int
+    ref: bytes
+
+
 @dataclass(slots=True)
 class Segment:
     """A decoded segment; see the module text for what each part means.
@@ -132,6 +147,7 @@ class Segment:
         extra: free-form facts, msgpack plain data.
         handles: what happened to states of handles, in order.
         kept: ids of what jobs rely on that are not finished yet, so that gc spares it.
+        outputs: what jobs wrote.
     """
 
     execution: bytes
@@ -146,10 +162,11 @@ class Segment:
     extra: list[tuple[str, Any]] = field(default_factory=list)
     handles: list[HandleEvent] = field(default_factory=list)
     kept: list[bytes] = field(default_factory=list)
+    outputs: list[OutputFact] = field(default_factory=list)
 
 
 def encode_segment(segment: Segment) -> bytes:
-    """Return the object bytes of a segment. Its links: execution, parent, tasks, calls, source texts, tagged and kept values."""
+    """Return a segment's object bytes. Its links: execution, parent, tasks, calls, source texts, tagged and kept values, output."""
     table = LinkTable()
     body: dict[str, Any] = {"e": table.place_id(segment.execution), "q": segment.sequence}
     body["p"] = None if segment.parent is None else table.place_id(segment.parent)
@@ -189,6 +206,8 @@ def encode_segment(segment: Segment) -> bytes:
         body["H"] = [[event.state, None if event.parents is None else list(event.parents)] for event in segment.handles]
     if segment.kept:
         body["K"] = [table.place_id(oid) for oid in segment.kept]
+    if segment.outputs:
+        body["O"] = [[fact.number, fact.attempt, table.place(fact.ref)] for fact in segment.outputs]
     if segment.extra:
         body["X"] = [list(pair) for pair in segment.extra]
     packed: bytes = msgpack.packb(body, strict_types=True, unicode_errors="surrogatepass")
@@ -288,7 +307,15 @@ def _segment_from(body: dict[str, Any], links: Sequence[bytes]) -> Segment:
         extra=[(key, value) for key, value in body.get("X", [])],
         handles=[_handle_event(state, parents) for state, parents in body.get("H", [])],
         kept=[link_at(links, place) for place in body.get("K", [])],
+        outputs=[_output_fact(row, links) for row in body.get("O", [])],
     )
+
+
+def _output_fact(row: Any, links: Sequence[bytes]) -> OutputFact:
+    number, attempt, item = row
+    if type(number) is not int or type(attempt) is not int:
+        raise ValueError(f"output of job {number!r}, attempt {attempt!r}")
+    return OutputFact(number, attempt, body_ref(item, links))
 
 
 def _handle_event(state: Any, parents: Any) -> HandleEvent:

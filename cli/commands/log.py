@@ -57,6 +57,7 @@ def _listed(name: str, help_text: str, *others: str, callback: Callable[..., Any
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N of each kind.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="json: one object per line.")
 @click.option("--detail", is_flag=True, help="Show each record in full.")
+@click.option("--output", "output", is_flag=True, help="Show what a job has printed, or all jobs of an execution.")
 @click.option("--no-pager", is_flag=True, help="Never use a pager.")
 def command(
     what: str | None,
@@ -65,6 +66,7 @@ def command(
     limit: int | None,
     form: str,
     detail: bool,
+    output: bool,
     no_pager: bool,
     **options: Any,
 ) -> None:
@@ -83,6 +85,8 @@ def command(
       redun log --job --status FAILED
       redun log --file --file-path '*.csv'
       redun log --value --tag checked=true
+      redun log --output 3f1a8bc5     what this job has printed
+      redun log --output -            what the jobs of the last execution have printed
     """
     from redun.cli.render.output import show
     from redun.cli.render.selection import KINDS, Filters, Form, LogView
@@ -93,4 +97,13 @@ def command(
     view_form = Form(form == "json", detail, count, limit)
     with closing(current_session().open_store()) as store:
         view = LogView(Provenance(store), view_form)
-        show(view.lines(what, kinds, filters), pager=not no_pager)
+        if output:
+            from redun.cli.render.job_output import OutputView
+
+            if count or all_kinds or set(kinds) - {"job", "exec"}:
+                raise click.UsageError(
+                    "--output shows what jobs have printed: it goes with a job, an execution or filters of jobs"
+                )
+            show(OutputView(view, form == "json").lines(what, kinds, filters), pager=not no_pager)
+        else:
+            show(view.lines(what, kinds, filters), pager=not no_pager)

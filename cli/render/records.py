@@ -7,7 +7,11 @@ from itertools import islice
 
 from redun.cli.render import words
 from redun.cli.render.flow import MAX_SECTIONS, flow_lines
-from redun.provenance import Argument, Call, Candidate, Execution, FileUse, Job, NotRecorded, Provenance, Task, Value
+from redun.cli.render.job_output import output_lines
+from redun.provenance import Argument, Call, Candidate, Execution, FileUse, Job, NotRecorded, Provenance, Status, Task, Value
+
+OUTPUT_LINES = 20
+_FAILED = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
 
 LISTED = 10
 """How many related records a full view names before it only counts."""
@@ -112,6 +116,7 @@ class RecordText:
         if call is not None:
             yield from indented(self._flow("result", call.result, job))
             yield from indented(self._error(call))
+        yield from indented(self._output(job))
 
     def _traceback(self, job: Job) -> str:
         path = self._provenance.ancestors(job)
@@ -121,6 +126,21 @@ class RecordText:
             parts.append(f"({hidden:,} Job{'s' if hidden > 1 else ''})")
         parts += [f"Job {words.short(above.id)} {words.bare_name(above.task_name)}" for above in path[-2:]]
         return f"Traceback: {' > '.join(parts)}"
+
+    def _output(self, job: Job) -> Iterator[str]:
+        """Yield the end of what a failed job has printed, and that there is output of others."""
+        output = self._provenance.output(job)
+        if output is None:
+            return
+        see = f"redun log --output {words.short(job.id)}"
+        yield ""
+        if job.status not in _FAILED:
+            yield f"Output: {see}"
+            return
+        lines = list(output_lines(output.pieces))
+        more = len(lines) - OUTPUT_LINES
+        yield f"Output (last {OUTPUT_LINES} of {len(lines):,} lines, {see} shows more):" if more > 0 else "Output:"
+        yield from indented([words.clip(line, words.CALL_MAX) for line in lines[-OUTPUT_LINES:]])
 
     def _call_head(self, call: Call) -> Iterator[str]:
         yield f"CallNode {call.id} {call.task_name}{self.tags(call)}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from redun.cli.render.as_json import RecordJson, dump
 from redun.cli.render.records import RecordText
@@ -85,10 +85,14 @@ class Form:
 
 
 class LogView:
-    """The lines of one `redun log`."""
+    """The lines of one `redun log`.
+
+    Attributes:
+        provenance: what is asked.
+    """
 
     def __init__(self, provenance: Provenance, form: Form) -> None:
-        self._provenance = provenance
+        self.provenance = self._provenance = provenance
         self._form = form
         self._text = RecordText(provenance, form.detail)
         self._json = RecordJson(provenance)
@@ -111,6 +115,14 @@ class LogView:
         if filters.kinds() != ("exec",) or self._form.as_json or self._form.count:
             return recent
         return self._recent(recent)
+
+    def jobs(self, filters: Filters) -> Iterator[Job]:
+        """Yield the jobs that filters let through, newest execution first."""
+        return cast("Iterator[Job]", self._records("job", filters))
+
+    def job_line(self, job: Job) -> str:
+        """Return a job as lists show it."""
+        return self._text.job_line(job)
 
     # -- one thing
 

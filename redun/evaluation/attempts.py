@@ -59,6 +59,11 @@ class Attempt(Job):
         return self.real_job
 
     @property
+    def attempt_number(self) -> int:
+        """Which try this is, from 1."""
+        return self.attempt
+
+    @property
     def tells_begin(self) -> bool:
         """Its time counts from when it begins, so its executor has to say when."""
         return self.life.timeout_s is not None

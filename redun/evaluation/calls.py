@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from redun.evaluation.events import EventLog
     from redun.evaluation.handles import Handles
     from redun.evaluation.limits import Limits
+    from redun.evaluation.outputs import Outputs
     from redun.evaluation.plans import Plans
     from redun.executors.collection import Executors
     from redun.expression import TaskExpression
@@ -68,6 +69,7 @@ class Calls:
 
     Attributes:
         caught: ids of the errors that a form has recovered from.
+        outputs: keeps what jobs write, None if nothing is to be kept.
         running: jobs that an executor has. in_flight: these and the ones that wait to be handed over or for limits.
     """
 
@@ -94,6 +96,7 @@ class Calls:
         self.unrecorded = NoRecorder()
         self.attempts = Attempts(self)
         self.handles: Handles | None = None
+        self.outputs: Outputs | None = None
         self._arguments = Arguments(self.take_handles)
         self.recoveries = Recoveries(self)
         self._equal: dict[bytes, Job | Outcome] = {}
@@ -259,6 +262,11 @@ class Calls:
         self.limits.drop_waiting()
         self.running -= len(self.executors.drop_waiting())
 
+    def record_outputs(self) -> None:
+        """The run ends: what jobs have written that were stopped, or left behind, goes into the journal."""
+        if self.outputs is not None:
+            self.outputs.record_all()
+
     # From a function's result to the call's.
 
     def completed(self, job: Job, ok: bool, result: Any) -> None:
@@ -267,6 +275,8 @@ class Calls:
         Args:
             result: what the function returned, or its exception.
         """
+        if self.outputs is not None and self.outputs.kept:
+            self.outputs.record(job)
         if type(job) is Attempt:
             self.attempts.completed(job, ok, result)
             return

@@ -185,6 +185,11 @@ class Job(Node):
         return self
 
     @property
+    def attempt_number(self) -> int:
+        """Which try at the job this is, from 1."""
+        return 1
+
+    @property
     def tells_begin(self) -> bool:
         """Its executor is to say when it begins (`Attempt.begun`)."""
         return False

@@ -16,7 +16,7 @@ from redun.errors import LimitError, RedunError, TaskDefinitionError
 from redun.store.ids import ID_BYTES
 from redun.tags import check_tags
 from redun.task import CacheCheckValid, CacheResult, CacheScope, Task
-from redun.task_options import life
+from redun.task_options import captures_output, life
 
 _EVAL_TAG = b"redun eval 1\x00"
 _pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass").pack
@@ -41,6 +41,7 @@ class Plan:
         records: False for `prov=False`.
         tags: (key, JSON value) pairs that each job gets.
         context_update: what `Task.update_context` lays over the context of its jobs.
+        captures: what its jobs write is kept.
         refusal: why its jobs cannot run, though their results may be known; None if they can.
         leave_out: parameters outside the eval hash (`config_args`).
     """
@@ -48,6 +49,7 @@ class Plan:
     __slots__ = (
         "allowed",
         "asked",
+        "captures",
         "context_update",
         "counts",
         "executor",
@@ -100,6 +102,7 @@ class Plan:
             self.allowed = frozenset((CacheResult.CSE, CacheResult.ULTIMATE))
         self.shares = self.scope is not CacheScope.NONE and (self.allowed is None or CacheResult.CSE in self.allowed)
         self.plain_order = not self.leave_out
+        self.captures = captures_output(task.fullname, options)
         self.asked = task
         self.refusal: RedunError | None = None
 

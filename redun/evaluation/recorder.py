@@ -21,13 +21,24 @@ from redun.evaluation.cache import memo_row
 from redun.evaluation.job import Column
 from redun.records import CallRecord
 from redun.store.ids import LINK_MARK, object_id
-from redun.store.journal import VALUE_KIND, HandleEvent, JobRecord, Segment, Status, TagFact, Upstream, encode_segment
+from redun.store.journal import (
+    VALUE_KIND,
+    HandleEvent,
+    JobRecord,
+    OutputFact,
+    Segment,
+    Status,
+    TagFact,
+    Upstream,
+    encode_segment,
+)
 from redun.store.sources.base import Batch, RefUpdate
 from redun.tag_records import EXECUTION, JOB, TASK, pack, unpack_pairs
 from redun.tags import check_tags
 
 if TYPE_CHECKING:
     from redun.evaluation.job import Job
+    from redun.output import Piece
     from redun.records import ExecutionRecord
     from redun.store.sources.base import Source
     from redun.task import Task
@@ -86,6 +97,7 @@ class Recorder:
         self._extra: list[tuple[str, Any]] = []
         self._handles: list[HandleEvent] = []
         self._kept: dict[bytes, None] = {}
+        self._outputs: list[OutputFact] = []
         self._needed_objects: dict[bytes, bytes] = {}
         self._needed_values: dict[bytes, Any] = {}
         self.encoder = ValueEncoder(self.put, reused=self.needs_value)
@@ -233,6 +245,15 @@ class Recorder:
         """Add a fact to the journal (`Segment.extra`)."""
         self._extra.append((key, value))
 
+    def output(self, job: Job, attempt: int, pieces: Iterable[Piece]) -> None:
+        """A job has ended that had written something."""
+        written = [list(piece) for piece in pieces]
+        ref = self.encoder.encode(written)
+        if ref[0] == LINK_MARK:
+            self.needs_value(ref, written)
+        self._outputs.append(OutputFact(job.number, attempt, ref))
+        self._note(0)
+
     def handle(self, event: HandleEvent) -> None:
         """A state of a handle was reached or left."""
         self._handles.append(event)
@@ -327,6 +348,7 @@ class Recorder:
             extra=self._extra,
             handles=self._handles,
             kept=self._kept_by(running),
+            outputs=self._outputs,
         )
         data = encode_segment(segment)
         segment_id = object_id(data)
@@ -370,6 +392,7 @@ class Recorder:
         self._extra = []
         self._handles = []
         self._kept = {}
+        self._outputs = []
         self._needed_objects = {}
         self._needed_values = {}
         self._since = None
@@ -417,7 +440,7 @@ class NoRecorder:
     put = needs_object = needs_value = keep = after_wait = created = dropped = reduction = memo = recovery = finished = (
         new_task
     ) = _ignore
-    tag = tag_value = tag_execution = note = handle = tick = commit = end = _ignore
+    tag = tag_value = tag_execution = note = handle = output = tick = commit = end = _ignore
 
     def before_wait(self) -> float | None:
         """Nothing is waiting to be committed."""

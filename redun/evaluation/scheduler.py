@@ -25,6 +25,7 @@ from redun.evaluation.failure import job_traceback
 from redun.evaluation.interruption import Interruption
 from redun.evaluation.limits import Limits
 from redun.evaluation.node import Node
+from redun.evaluation.outputs import Outputs, kept_characters
 from redun.evaluation.plans import Plans
 from redun.evaluation.recorder import DryRecorder, NoRecorder, Recorder
 from redun.evaluation.reports import Reports
@@ -34,6 +35,7 @@ from redun.executors.base import Executor
 from redun.executors.collection import Executors
 from redun.executors.takes_back import Abort, TakesBack, refuse_in_importing_worker
 from redun.expression import Expression
+from redun.output import capturing
 from redun.records import ExecutionRecord
 from redun.root import as_root
 from redun.scripting import kill_scripts
@@ -104,6 +106,7 @@ class Scheduler(Reports, TakesBack):
         self.use_task_traceback = use_task_traceback
         interval = {} if job_status_interval is None else {"job_status_interval": job_status_interval}
         self.job_status_interval = status_interval_s({**self._section("scheduler"), **interval})
+        self._kept_characters = kept_characters(self._section("scheduler"))
         self._running = False
         self._evaluation: Evaluation | None = None
         self._handle_states: HandleStates | None = None
@@ -332,6 +335,8 @@ class Scheduler(Reports, TakesBack):
         calls = Calls(plans, Cache(self.store, log), recorder, self.executors, limits, log, cache)
         evaluation = Evaluation(calls, self, dryrun, merge(self._configured_context(), context))
         calls.evaluation = evaluation
+        if self._kept_characters and recorder.records and not dryrun:
+            calls.outputs = Outputs(self._kept_characters)
         if self.job_status_interval is not None and log.enabled:
             evaluation.status_clock = StatusClock(self.job_status_interval, self._show_status_now)
         return evaluation
@@ -359,7 +364,7 @@ class Scheduler(Reports, TakesBack):
         self.last_call = ""
         try:
             ask = partial(evaluation.completions.put, Abort(KeyboardInterrupt()))
-            with lease, _raised_thresholds(), Interruption(ask, kill_scripts):
+            with capturing(calls.outputs is not None), lease, _raised_thresholds(), Interruption(ask, kill_scripts):
                 if recorder.records:
                     recorder.commit()
                 try:
@@ -370,14 +375,17 @@ class Scheduler(Reports, TakesBack):
                     # What was recorded stays, and the next run goes on from there.
                     self.executors.kill()
                     evaluation.take_finished()
+                    calls.record_outputs()
                     recorder.end(Status.CANCELLED, "interrupted by the user")
                     raise
                 except StoreError:
                     # There is nowhere to write its end to.
                     raise
                 except Exception as error:
+                    calls.record_outputs()
                     recorder.end(Status.FAILED, f"{type(error).__qualname__}: {error_text(error)}")
                     raise
+                calls.record_outputs()
                 self._close(recorder, root)
             self._report(calls, log, time.monotonic() - started)
             self._tell_failure(calls, root, log)

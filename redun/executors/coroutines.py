@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from redun.errors import SchedulerError
+from redun.output import run_for
 
 if TYPE_CHECKING:
     from redun.evaluation.evaluation import Evaluation
@@ -56,6 +57,7 @@ class CoroutineThread:
 
     async def _run(self, job: Job) -> None:
         _running.set((job.real, self._completions))
+        run_for(getattr(self._scheduler, "outputs", None)).job = job
         if job.tells_begin:
             self._completions.put(job.begun)  # type: ignore[attr-defined]
         self._tasks[job] = asyncio.current_task()

@@ -146,9 +146,13 @@ class LocalExecutor(Executor):
                 # Workers cannot reach it: everything rides in the messages.
                 store = None
             folder = None if store is None else str(store.folder.absolute())
-            settings = Settings(get_import_paths(), folder, self.start_method == "fork")
+            outputs = getattr(self._scheduler, "outputs", None)
+            kept = 0 if outputs is None else outputs.most
+            settings = Settings(get_import_paths(), folder, self.start_method == "fork", kept)
             source = None if store is None else store.source
-            self._pool = ProcessPool(self.name, self.max_workers, self.start_method, settings, source, self._completions)
+            self._pool = ProcessPool(
+                self.name, self.max_workers, self.start_method, settings, source, self._completions, outputs
+            )
         return self._pool
 
     def grow_after_s(self) -> float | None:
@@ -229,10 +233,13 @@ class LocalExecutor(Executor):
 
     def _work(self, jobs: SimpleQueue[Job | None], completions: SimpleQueue[Any]) -> None:
         from redun.evaluation.current import set_current_scheduler
+        from redun.output import run_for
 
         set_current_scheduler(self.scheduler)
+        current = run_for(getattr(self.scheduler, "outputs", None))
         get, put = jobs.get, completions.put
         while (job := get()) is not None:
+            current.job = job
             if job.tells_begin:
                 self._running[job] = threading.get_ident()
                 put(job.begun)  # type: ignore[attr-defined]
@@ -244,6 +251,7 @@ class LocalExecutor(Executor):
                 put((job, True, result))
                 # A worker that waits must not keep a large result alive.
                 del result
+            current.job = None
             self._running.pop(job, None)
             if self._lost and job in self._lost:
                 # Another worker has taken its place.

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 from redun.encoding import ValueDecoder, ValueEncoder, restore, value_bytes
 from redun.errors import EncodeError, ValueEncodeError
+from redun.executors.streams import Ends, Mark
 from redun.expression import ApplyExpression, QuotedExpression, ValueExpression
 from redun.job_info import JobInfo
 from redun.nested import ATOMS, iter_leaves
+from redun.output import Piece
 from redun.store.ids import INLINE_MAX, LINK_MARK, link_ref, object_id
 from redun.store.objects import links
 from redun.store.rows import BLOB_ABOVE
@@ -59,6 +61,8 @@ class ResultMessage(NamedTuple):
         duration_s: how long it ran.
         result: what it returned; None if it failed.
         error: `value_bytes` of its exception. trace: lines of the traceback.
+        ends, marks: where what it wrote to its standard streams ends, if they are kept (`redun.executors.streams`).
+        written: pieces of what it has written elsewhere.
     """
 
     key: int
@@ -67,6 +71,9 @@ class ResultMessage(NamedTuple):
     result: EncodedResult | None = None
     error: bytes = b""
     trace: list[str] | None = None
+    ends: Ends | None = None
+    marks: list[Mark] | None = None
+    written: list[Piece] | None = None
 
 
 class EncodedResult(NamedTuple):

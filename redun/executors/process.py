@@ -33,16 +33,20 @@ from redun.encoding import restore
 from redun.errors import EncodeError, ExecutorError, InternalError, RedunError, WorkerLost
 from redun.evaluation.failure import TOLD_ELSEWHERE
 from redun.executors.messages import JobMessage, ResultMessage, argument, modules_of
+from redun.executors.streams import WorkerOutput
 from redun.executors.worker import Settings, work
+from redun.output import Kept
 
 if TYPE_CHECKING:
     from redun.evaluation.job import Job
+    from redun.evaluation.outputs import Outputs
 
 _BATCH_S = 0.002
 _MOST_IN_BATCH = 32
 _GROW_AFTER_S = 0.002
 _FADE = 0.95
 _END_S = 2.0
+_PASS_ON_S = 0.1
 
 _lifeline: tuple[Connection, Connection] | None = None
 _fork_server_is_set = False
@@ -83,11 +87,13 @@ class _Worker:
         ready: it has been heard of.
         running: (key, job) of the jobs that it has, the one that runs first.
         cancelled: the job that it was killed for, if any.
+        output: what it writes, None if that is not kept.
     """
 
-    def __init__(self, process: Any, connection: Connection) -> None:
+    def __init__(self, process: Any, connection: Connection, output: WorkerOutput | None) -> None:
         self.process = process
         self.connection = connection
+        self.output = output
         self.ready = False
         self.running: deque[tuple[int, Job]] = deque()
         self.cancelled: Job | None = None
@@ -111,6 +117,7 @@ class ProcessPool:
         settings: what workers have to know.
         source: the store, if workers reach it, else None.
         completions: where jobs are handed back.
+        outputs: what keeps the output of jobs, None if nothing does.
     """
 
     def __init__(
@@ -121,6 +128,7 @@ class ProcessPool:
         settings: Settings,
         source: Any,
         completions: SimpleQueue[Any],
+        outputs: Outputs | None = None,
     ) -> None:
         self._name = name
         self._max_workers = max_workers
@@ -128,6 +136,8 @@ class ProcessPool:
         self._settings = settings
         self._source = source
         self._completions = completions
+        self._outputs = outputs
+        self._passed_on_s = 0.0
         self._lock = threading.Lock()
         self._waiting: deque[tuple[JobMessage, Job]] = deque()
         self._workers: list[_Worker] = []
@@ -217,9 +227,11 @@ class ProcessPool:
         try:
             while not self._stopping:
                 busy = self._assign()
-                events = self._selector.select(_GROW_AFTER_S if busy else None)
+                events = self._selector.select(_GROW_AFTER_S if busy else self._pass_on_after_s())
                 if not events and busy:
                     self._grow()
+                if self._outputs is not None:
+                    self._pass_on()
                 for key, _ in events:
                     if key.data is None:
                         with contextlib.suppress(BlockingIOError):
@@ -230,6 +242,18 @@ class ProcessPool:
             self._fail_all(InternalError(f"the dispatcher of executor {self._name!r} has failed: {error!r}"))
         finally:
             self._end_workers()
+
+    def _pass_on_after_s(self) -> float | None:
+        return _PASS_ON_S if self._outputs is not None and any(worker.running for worker in self._workers) else None
+
+    def _pass_on(self) -> None:
+        """Let the user see what running jobs have written."""
+        now = time.monotonic()
+        if now - self._passed_on_s >= _PASS_ON_S:
+            self._passed_on_s = now
+            for worker in self._workers:
+                if worker.output is not None and worker.running:
+                    worker.output.pass_on()
 
     def _assign(self) -> bool:
         """Send jobs to idle workers; True if jobs are left and no worker is on its way."""
@@ -299,16 +323,23 @@ class ProcessPool:
     def _new_worker(self) -> _Worker | None:
         context = _context(self._start_method)
         ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs, _own_lifeline(), self._settings), name=f"redun-{self._name}")
+        output = None
         try:
+            output = None if self._outputs is None else WorkerOutput()
+            given = None if output is None else output.given(self._start_method)
+            process = context.Process(
+                target=work, args=(theirs, _own_lifeline(), self._settings, given), name=f"redun-{self._name}"
+            )
             process.start()
         except Exception as error:
             ours.close()
+            if output is not None:
+                output.close()
             self._fail_all(ExecutorError(f"executor {self._name!r} cannot start a worker process: {error}"))
             return None
         finally:
             theirs.close()
-        return _Worker(process, ours)
+        return _Worker(process, ours, output)
 
     def _register(self, worker: _Worker) -> None:
         with self._lock:
@@ -342,10 +373,26 @@ class ProcessPool:
             worker.running.popleft()
         name = job.plan.fullname
         self._estimates[name] = max(message.duration_s, self._estimates.get(name, 0.0) * _FADE)
+        self._keep_output(worker, job, message)
         if message.result is not None:
             self._completions.put((job, True, message.result))
         else:
             self._completions.put((job, False, _error(message)))
+
+    def _keep_output(self, worker: _Worker, job: Job, message: ResultMessage | None) -> None:
+        """Keep what a job has written that has ended; without a message, that was lost."""
+        if worker.output is None or self._outputs is None:
+            return
+        most = self._outputs.most if job.plan.captures else 0
+        kept = worker.output.take(most) if message is None else worker.output.take(most, message.ends, message.marks)
+        if message is not None and message.written and most:
+            kept = kept or Kept(most)
+            for stream, text in message.written:
+                kept.add(stream, text)
+        if kept is not None:
+            self._outputs.put(job, kept)
+        if not worker.running:
+            worker.output.empty()
 
     def _ended(self, worker: _Worker) -> None:
         """A worker's process has ended: hand back what it ran, put the rest back into the queue."""
@@ -366,6 +413,7 @@ class ProcessPool:
         with self._lock:
             lost = [job for _, job in worker.running]
             worker.running.clear()
+        self._close_output(worker, lost)
         if lost and worker.cancelled is None:
             first = lost.pop(0)
             told = f"{how} while it ran {first.plan.fullname} (job {first.short_id})"
@@ -387,6 +435,13 @@ class ProcessPool:
     def _again(self, jobs: list[Job]) -> None:
         # Arguments are looked up by the scheduler's thread only: ask it to submit them once more.
         self._completions.put(lambda evaluation: self.submit(jobs))
+
+    def _close_output(self, worker: _Worker, running: list[Job]) -> None:
+        """A worker has ended: what it wrote last is the first job's that it had."""
+        if worker.output is not None:
+            if running:
+                self._keep_output(worker, running[0], None)
+            worker.output.close()
 
     def _fail_all(self, error: Exception) -> None:
         with self._lock:
@@ -410,6 +465,7 @@ class ProcessPool:
             worker.kill()
             worker.process.join(_END_S)
             worker.connection.close()
+            self._close_output(worker, [job for _, job in worker.running])
         self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)

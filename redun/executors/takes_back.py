@@ -11,12 +11,18 @@ from redun.errors import ExecutorError, SchedulerError
 if TYPE_CHECKING:
     from redun.evaluation.evaluation import Evaluation
     from redun.evaluation.job import Job
+    from redun.evaluation.outputs import Outputs
 
 
 class TakesBack:
     """Takes jobs back from executors that hand them back one by one. Any thread."""
 
     _evaluation: Evaluation | None = None
+
+    @property
+    def outputs(self) -> Outputs | None:
+        """What keeps the output of jobs of the run that goes on, None if it is not to be kept."""
+        return None if self._evaluation is None else self._evaluation.calls.outputs
 
     def done_job(self, job: Job, result: Any, job_tags: Sequence[tuple[str, Any]] = ()) -> None:
         """An executor hands back a job that has succeeded. Any thread; a job that was handed back already is ignored.

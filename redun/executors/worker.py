@@ -24,7 +24,9 @@ from redun.errors import EncodeError, ExecutorError, ObjectNotFound, ValueEncode
 from redun.evaluation.failure import python_traceback
 from redun.executors.base import call_task
 from redun.executors.messages import JobMessage, ResultMessage, encode_result, value_of
+from redun.executors.streams import WorkerStreams
 from redun.import_paths import add_import_path
+from redun.output import Kept, real_streams, run_for
 from redun.scripting import stay_in_group
 from redun.store.repository import Store
 from redun.store.sources.base import Batch
@@ -38,29 +40,33 @@ class Settings(NamedTuple):
         import_paths: folders to import workflow modules from, beside those of Python.
         store: folder of the store, if workers may open it.
         inherits: the worker is a fork of the scheduler's process, and has its tasks.
+        kept_characters: how much of what each job writes is kept, 0 for nothing.
     """
 
     import_paths: list[str]
     store: str | None
     inherits: bool
+    kept_characters: int = 0
 
 
-def work(connection: Connection, lifeline: Connection, settings: Settings) -> None:
-    """Be a worker; does not return before the scheduler says so or is gone."""
+def work(connection: Connection, lifeline: Connection, settings: Settings, given: tuple[Any, Any] | None) -> None:
+    """Be a worker; does not return before the scheduler says so or is gone. `given` are the files for its standard streams."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     stay_in_group()
+    real_streams()
+    streams = None if given is None else WorkerStreams(given)
     # Not a thread of `threading`: tasks that look at threads, or fork, find themselves alone.
     _thread.start_new_thread(_watch, (lifeline,))
     for path in reversed(settings.import_paths):
         add_import_path(path)
-    worker = _Worker(settings)
+    worker = _Worker(settings, streams)
     try:
         connection.send(ResultMessage(-1))
         while (batch := connection.recv()) is not None:
             for message in batch:
-                connection.send(worker.run(message, connection))
+                connection.send(worker.ended(worker.run(message, connection)))
     except (EOFError, OSError):
         # The scheduler is gone.
         _end_all()
@@ -90,11 +96,15 @@ def _import(module: str) -> None:
 
 
 class _Worker:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, streams: WorkerStreams | None) -> None:
         self._folder = settings.store
         self._inherits = settings.inherits
         self._store: Store | None = None
         self._tasks: dict[bytes, Any] = {}
+        self._streams = streams
+        self._most = settings.kept_characters
+        self._elsewhere: Kept | None = None
+        run_for(None if streams is None else self).job = self
 
     def run(self, message: JobMessage, connection: Connection) -> ResultMessage:
         """Run one job; if it has a time-out, say when it begins: modules are imported by then."""
@@ -122,6 +132,20 @@ class _Worker:
                 trace=[line.replace("__mp_main__.", "__main__.") for line in python_traceback(error)],
             )
         return ResultMessage(message.key, duration_s=time.monotonic() - started, result=encoded)
+
+    def add(self, job: Any, stream: int, text: str | int) -> None:
+        """What the job wrote that no standard stream has seen."""
+        if self._elsewhere is None:
+            self._elsewhere = Kept(self._most)
+        self._elsewhere.add(stream, text)
+
+    def ended(self, result: ResultMessage) -> ResultMessage:
+        """Add to the result what the job has written."""
+        if self._streams is None:
+            return result
+        elsewhere, self._elsewhere = self._elsewhere, None
+        written = None if elsewhere is None else elsewhere.pieces()
+        return result._replace(ends=self._streams.ends(), marks=self._streams.take_marks(), written=written)
 
     def _find(self, message: JobMessage) -> Any:
         registry = get_task_registry()

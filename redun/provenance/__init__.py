@@ -8,7 +8,20 @@ notebooks may use the same.
 from redun.provenance.dataflow import Hop, Section, Step, Variable
 from redun.provenance.errors import AmbiguousId, NotRecorded
 from redun.provenance.lookup import is_id_prefix
-from redun.provenance.model import Argument, Attempt, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
+from redun.provenance.model import (
+    Argument,
+    Attempt,
+    Call,
+    Candidate,
+    Execution,
+    FailureInfo,
+    FileUse,
+    Job,
+    Output,
+    Task,
+    Value,
+    Written,
+)
 from redun.provenance.provenance import Provenance, StoreView, matches_name
 from redun.provenance.reach import Thing
 from redun.provenance.tags import Tags, entity_of, matches
@@ -26,6 +39,7 @@ __all__ = [
     "Hop",
     "Job",
     "NotRecorded",
+    "Output",
     "Provenance",
     "Section",
     "Status",
@@ -36,6 +50,7 @@ __all__ = [
     "Thing",
     "Value",
     "Variable",
+    "Written",
     "entity_of",
     "is_id_prefix",
     "matches",

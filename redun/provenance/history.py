@@ -14,7 +14,7 @@ from uuid import UUID
 from redun.provenance.model import Attempt, Execution
 from redun.records import ExecutionRecord
 from redun.store.errors import RedunError
-from redun.store.journal import JobRecord, Segment, Status, chain, decode_extra, decode_segment
+from redun.store.journal import JobRecord, OutputFact, Segment, Status, chain, decode_extra, decode_segment
 from redun.store.objects import split
 from redun.store.sources.base import Source
 from redun.tag_records import EXECUTION, JOB
@@ -154,6 +154,7 @@ class History:
         sources: task id -> ref of its text, where the task object has none.
         job_tags: id of a job -> what the run tagged it with.
         extra: what else happened, oldest first.
+        outputs: number -> what the job wrote, oldest first.
         damaged: ids of segments that could not be read; what lies before the first of them is unknown.
     """
 
@@ -164,6 +165,7 @@ class History:
     sources: dict[bytes, bytes] = field(default_factory=dict)
     job_tags: dict[bytes, list[tuple[str, Any]]] = field(default_factory=dict)
     extra: list[tuple[str, Any]] = field(default_factory=list)
+    outputs: dict[int, list[OutputFact]] = field(default_factory=dict)
     damaged: list[bytes] = field(default_factory=list)
     _children: dict[int, list[int]] | None = None
     _by_call: dict[bytes, list[int]] | None = None
@@ -281,4 +283,6 @@ def _merge_older(history: History, segment: Segment) -> None:
         if fact.kind == JOB:
             for job_id in fact.entities:
                 history.job_tags.setdefault(job_id, []).extend(fact.pairs)
+    for output in reversed(segment.outputs):
+        history.outputs.setdefault(output.number, []).insert(0, output)
     history.extra.extend(reversed(segment.extra))

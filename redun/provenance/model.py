@@ -106,6 +106,43 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """Something that a job wrote to standard output or error, or that was not kept of it.
+
+    Attributes:
+        stream: `stdout` or `stderr`; `cut` for what was not kept.
+        text: empty for what was not kept.
+        cut: how many characters were not kept.
+    """
+
+    stream: str
+    text: str
+    cut: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a job wrote while it ran.
+
+    Attributes:
+        job: the job that ran: for a cached job the one whose result it took.
+        attempts: number of the attempt -> what it wrote, in order.
+    """
+
+    job: Job
+    attempts: dict[int, tuple[Written, ...]]
+
+    @property
+    def pieces(self) -> tuple[Written, ...]:
+        """What all attempts wrote."""
+        return tuple([piece for pieces in self.attempts.values() for piece in pieces])
+
+    def text(self, stream: str | None = None) -> str:
+        """What was written to a stream, or to both in order."""
+        return "".join([piece.text for piece in self.pieces if stream in (None, piece.stream)])
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """A value by its name.
 

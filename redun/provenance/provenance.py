@@ -30,8 +30,21 @@ from redun.provenance.executions import Executions
 from redun.provenance.history import History
 from redun.provenance.index import ARGUMENT, INLINE, LINKED, RESULT, Index, split_file_row
 from redun.provenance.lookup import KINDS, Lookup, keys_from
-from redun.provenance.model import Argument, Attempt, Call, Candidate, Execution, FailureInfo, FileUse, Job, Task, Value
+from redun.provenance.model import (
+    Argument,
+    Attempt,
+    Call,
+    Candidate,
+    Execution,
+    FailureInfo,
+    FileUse,
+    Job,
+    Output,
+    Task,
+    Value,
+)
 from redun.provenance.objects import ObjectReader
+from redun.provenance.outputs import Outputs
 from redun.provenance.places import CallPlaces, JobPlace
 from redun.provenance.reach import Downstream, Thing
 from redun.provenance.tags import Tags
@@ -75,6 +88,7 @@ class Provenance:
         self._index: Index | None = None
         self._executions = Executions(self._source, store.is_alive)
         self.tags = Tags(self._source, self._updated_index, self._executions.history)
+        self._outputs = Outputs(self._source, lambda job: self.history(self.execution(job.execution)))
         self._places = CallPlaces(self._updated_index, self._executions.history, self._objects)
 
     @classmethod
@@ -164,6 +178,26 @@ class Provenance:
             depth, number = stack.pop()
             yield depth, self.make_job(history, history.jobs[number])
             stack.extend([(depth + 1, child) for child in reversed(history.children(number))])
+
+    def output(self, job: Job) -> Output | None:
+        """Return what a job wrote while it ran; for a cached job, what that one wrote whose result it took.
+
+        A script is several jobs, and a user knows the outermost: what the script wrote is told as its output.
+
+        Returns:
+            None if nothing was kept.
+        """
+        found = self._own_output(job)
+        if found is None and job.status is Status.CACHED and job.call is not None:
+            ran = (other for other in self.jobs_of_call(job.call) if other.status is not Status.CACHED)
+            return next((output for other in ran if (output := self._own_output(other)) is not None), None)
+        return found
+
+    def _own_output(self, job: Job) -> Output | None:
+        found = self._outputs.of(job)
+        if found is None and job.task_name == "redun.script":
+            return next((output for child in self.children(job) if (output := self._outputs.of(child)) is not None), None)
+        return found
 
     def attempts(self, job: Job) -> list[Attempt]:
         """List the attempts at a job, oldest first; empty if it was run once at most."""

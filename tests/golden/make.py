@@ -21,7 +21,7 @@ from redun import Handle, task
 from redun.encoding import ValueEncoder
 from redun.expression import QuotedExpression, ValueExpression
 from redun.records import ExecutionRecord, TaskRecord, encode_call
-from redun.store.journal import HandleEvent, JobRecord, Segment, Status, TagFact, Upstream, encode_segment
+from redun.store.journal import HandleEvent, JobRecord, OutputFact, Segment, Status, TagFact, Upstream, encode_segment
 from redun.tag_records import TagRecord
 from redun.value import Value
 
@@ -167,6 +167,8 @@ def objects() -> dict[str, str]:
         TagFact("value", (inline, b"\x00" + two), (("a", 1),)),
     ]
     made["segment with tags"] = encode_segment(Segment(one, 1, two, tags=facts)).hex()
+    outputs = [OutputFact(5, 1, inline), OutputFact(5, 2, b"\x00" + two)]
+    made["segment with outputs"] = encode_segment(Segment(one, 1, two, outputs=outputs)).hex()
     made["tag"] = TagRecord("value", two, "k", {"a": [1, None]}, (one, two), 1_700_000_000_000_000, "me").encode().hex()
     made["tag of a run"] = TagRecord("job", bytes(16), "k", True).encode().hex()
     made["tag removed"] = TagRecord("execution", bytes(16), None, None, (one,), 9, "me").encode().hex()

@@ -48,7 +48,7 @@ def test_large_arguments_travel_beside_the_expression() -> None:
 
 
 def test_golden_segments_can_be_read() -> None:
-    for name in ("segment", "segment with handles", "first segment", "segment with tags"):
+    for name in ("segment", "segment with handles", "first segment", "segment with tags", "segment with outputs"):
         data = bytes.fromhex(GOLDEN[name])
         assert encode_segment(decode_segment(data)) == data
 
