@@ -35,6 +35,18 @@ class DamagedObject(StoreError, ValueError):
     """Stored bytes do not match their checksum, or cannot be an object at all."""
 
 
+class DamagedStore(StoreError):
+    """The database file itself is damaged: its pages do not hang together. Nothing is written to it before it is repaired."""
+
+    @classmethod
+    def at(cls, folder: object, what: str) -> DamagedStore:
+        """Make the error for a store's folder and what was found in it."""
+        return cls(
+            f"store {str(folder)!r} is damaged: {what}; the disk or its memory may fail: 'redun fsck' tells what is touched, "
+            "'redun fsck --repair' saves what can be read"
+        )
+
+
 class DecodeError(StoreError, ValueError):
     """Bytes are not a canonical encoding of anything we know: truncated, hostile or of a newer version."""
 

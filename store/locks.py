@@ -1,9 +1,9 @@
 """The file `lock` of a store's folder: who has it open, who writes.
 
-One file, three bytes that are locked (POSIX `lockf`; the kernel drops the locks of a process that dies), and the pid of the last
-writer as text behind them, for messages:
+One file, three bytes that are locked (POSIX `lockf`; the kernel drops the locks of a process that dies), and behind them the pid of
+the writer as text while it writes, for messages:
 
-    byte 0   held shared by everybody who has the store open; compaction wants it alone
+    byte 0   held shared by everybody who has the store open; compaction, repair and upgrades want it alone
     byte 1   the turnstile: held by the one process that is next to write
     byte 2   held by the process that writes
 
@@ -22,6 +22,7 @@ import fcntl
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from redun.store.disk import is_readonly_error, unavailable
@@ -29,6 +30,7 @@ from redun.store.errors import StoreLocked
 
 _OPENERS, _TURNSTILE, _WRITER = 0, 1, 2
 _PID_AT = 8
+_NOBODY = b" " * 20 + b"\n"
 _FIRST_PAUSE_S = 0.0003
 _LONGEST_PAUSE_S = 0.01
 
@@ -56,8 +58,11 @@ class FolderLock:
         if trusted:
             self._fd = self._open(readonly)
         if self._fd is not None and not self._try(_OPENERS, fcntl.LOCK_SH):
+            holder = self.writer()
             self.close()
-            raise StoreLocked(f"store {str(folder)!r} is being compacted by another process: wait for it and run again")
+            raise StoreLocked(
+                f"store {str(folder)!r} is used by {holder} alone, which compacts, repairs or upgrades it: wait for it and run again"
+            )
 
     def _open(self, readonly: bool) -> int | None:
         path = self._folder / "lock"
@@ -77,6 +82,43 @@ class FolderLock:
         except OSError as error:
             raise unavailable("lock", self._folder / "lock", error) from error
         return True
+
+    @contextlib.contextmanager
+    def alone(self, purpose: str, timeout_s: float = 2.0) -> Iterator[None]:
+        """Have the store to oneself, for what cannot be done while others have it open.
+
+        Args:
+            purpose: what for, for the message: "be compacted".
+            timeout_s: how long to wait for others.
+
+        Raises:
+            StoreLocked: others have it open; names them.
+        """
+        if self._fd is None:
+            yield
+            return
+        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _OPENERS)
+        try:
+            deadline = time.monotonic() + timeout_s
+            while not self._try(_OPENERS, fcntl.LOCK_EX):
+                if time.monotonic() > deadline:
+                    pids = self.holders()
+                    names = f"process{'es' * (len(pids) > 1)} {', '.join(map(str, pids))}" if pids else "another process"
+                    raise StoreLocked(
+                        f"store {str(self._folder)!r} has to {purpose}, for which nobody else may have it open, and {names} "
+                        f"ha{'ve' if len(pids) > 1 else 's'}: wait for the end, or end what hangs, and run again"
+                    )
+                time.sleep(_LONGEST_PAUSE_S)
+            with contextlib.suppress(OSError):
+                os.pwrite(self._fd, self._pid_text, _PID_AT)
+            yield
+            with contextlib.suppress(OSError):
+                os.pwrite(self._fd, _NOBODY, _PID_AT)
+        finally:
+            # From alone to shared there is no moment in between; after a time-out there is, and somebody may be alone by now.
+            deadline = time.monotonic() + timeout_s
+            while not self._try(_OPENERS, fcntl.LOCK_SH) and time.monotonic() < deadline:
+                time.sleep(_LONGEST_PAUSE_S)
 
     def acquire(self) -> None:
         """Become the one writer.
@@ -120,17 +162,33 @@ class FolderLock:
         """Let others write."""
         try:
             if self._fd is not None:
+                with contextlib.suppress(OSError):
+                    os.pwrite(self._fd, _NOBODY, _PID_AT)
                 fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _WRITER)
         finally:
             self._mutex.release()
 
     def writer(self) -> str:
-        """Name the process that wrote last, or is writing now."""
+        """Name the process that is writing now."""
         try:
             text = os.pread(self._fd, 20, _PID_AT).strip() if self._fd is not None else b""
         except OSError:
             text = b""
         return f"process {int(text)}" if text.isdigit() else "another process"
+
+    def died_writing(self) -> bool:
+        """Tell whether the last writer ended in the middle of it, as whoever is killed does, or crashes over damaged pages.
+
+        The next one to write takes the mark away.
+        """
+        if self._fd is None or not self._try(_WRITER, fcntl.LOCK_EX):
+            return False
+        try:
+            return os.pread(self._fd, 20, _PID_AT).strip().isdigit()
+        except OSError:
+            return False
+        finally:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _WRITER)
 
     def holders(self) -> list[int]:
         """List the pids of other processes that have the store open, as far as the system tells (Linux does)."""

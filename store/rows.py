@@ -2,7 +2,11 @@
 
     object row    xxh3 of the object (8) | 'o' | object bytes
                   xxh3, seeded, of the pointer (8) | 'b' | size (8, big-endian) | xxh3 of the file's bytes (8)
-    other rows    xxh3 of the content (8) | content
+    memo row      xxh3 of the content (8) | content
+    other rows    xxh3 of key and content (8) | content
+
+A key counts in the last: a row of a ref, of the reflog or of a derived table that turned up under another key would be believed (an
+object is named by its bytes, and no memo row is asked for under a key that nobody computes). Format 1 left it out.
 
 The two kinds of object row are told apart by their marker *and* by the seed of their checksum, so no change of a marker can
 make a pointer pass for the object itself. An object of up to `BLOB_ABOVE` bytes stands in its row, a larger one in a file
@@ -59,47 +63,63 @@ def blob_pointer(row: bytes) -> BlobPointer | None:
     return BlobPointer(int.from_bytes(content[:8], "big"), content[8:])
 
 
-def guarded(content: bytes) -> bytes:
-    """Return the row of anything but an object."""
-    return xxh3_64_digest(content) + content
+def guarded(content: bytes, key: bytes = b"") -> bytes:
+    """Return the row of anything but an object; `key` is given for all but the memo."""
+    return xxh3_64_digest(key + content) + content
 
 
-def unguarded(row: bytes) -> bytes | None:
+def unguarded(row: bytes, key: bytes = b"") -> bytes | None:
     """Return a row's content, None if it is damaged."""
     content = row[CHECKSUM_BYTES:]
-    return content if xxh3_64_digest(content) == row[:CHECKSUM_BYTES] else None
+    return content if xxh3_64_digest(key + content) == row[:CHECKSUM_BYTES] else None
+
+
+def sequence_key(seq: int) -> bytes:
+    """Return the key of a movement in the reflog."""
+    return seq.to_bytes(8, "big")
 
 
 def reflog_row(entry: ReflogEntry) -> bytes:
     """Return the row of a reflog entry; its `seq` is the key."""
     packed: bytes = msgpack.packb(list(entry[1:]), unicode_errors="surrogatepass")
-    return guarded(packed)
+    return guarded(packed, sequence_key(entry.seq))
 
 
-def reflog_entry(key: bytes, row: bytes) -> ReflogEntry:
+def reflog_entry(key: bytes, row: bytes, *, keyed: bool = True) -> ReflogEntry:
     """Read a reflog entry.
+
+    Args:
+        keyed: False in a store of format 1, whose checksums leave the key out.
 
     Raises:
         DamagedObject: the row is not what was written.
     """
     seq = int.from_bytes(key, "big")
-    content = unguarded(row)
+    content = unguarded(row, key if keyed else b"")
     try:
         if content is None:
             raise ValueError("checksum does not match")
         name, old, new, time_us, message = msgpack.unpackb(content, unicode_errors="surrogatepass")
         return ReflogEntry(seq, name, old, new, time_us, message)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
-        raise DamagedObject(f"entry {seq} of the reflog is damaged: {error}") from error
+        raise DamagedObject(f"entry {seq} of the reflog is damaged ({error}): 'redun fsck --repair' mends it") from error
 
 
-def ref_target(name: str, row: bytes) -> bytes:
+def ref_row(name: str, oid: bytes) -> bytes:
+    """Return the row of a ref."""
+    return guarded(oid, name.encode())
+
+
+def ref_target(name: str, row: bytes, *, keyed: bool = True) -> bytes:
     """Return the id in a ref's row.
+
+    Args:
+        keyed: False in a store of format 1, whose checksums leave the key out.
 
     Raises:
         DamagedObject: the row is not what was written.
     """
-    oid = unguarded(row)
+    oid = unguarded(row, name.encode(errors="surrogatepass") if keyed else b"")
     if oid is None or len(oid) != ID_BYTES:
-        raise DamagedObject(f"ref {name!r} is damaged: look for its last value in the reflog")
+        raise DamagedObject(f"ref {name!r} is damaged: 'redun fsck --repair' mends it")
     return oid

@@ -28,18 +28,21 @@ from typing import Any, Protocol
 import lmdb
 
 from redun.store.disk import error_code, free_bytes, unavailable, without_room
-from redun.store.errors import FormatTooNew, StoreError, StoreLocked, StoreUnavailable
+from redun.store.errors import DamagedStore, StoreError, StoreLocked, StoreUnavailable
 from redun.store.exclusive import ExclusiveLock
 from redun.store.locks import FolderLock
+from redun.store.pages import check_head, check_pages
 from redun.store.sources.checks import MAX_TABLES
+from redun.store.upgrades import STORE_FORMAT, read_format, upgrade, write_format
 
-STORE_FORMAT = 1
 BASE_TABLES = ("meta", "objects", "memo", "refs", "reflog")
 MAP_BYTES = 1 << 40
 SWEEPS = b"sweeps"
 """Row of `meta`: how often gc began to delete objects, in decimal digits; absent: never."""
 _SMALLER_MAPS = (1 << 36, 1 << 33, 1 << 31, 1 << 29, 1 << 27)
 _MAX_READERS = 1024
+DAMAGE = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.BadTxnError, lmdb.CursorFullError, lmdb.BadDbiError)
+"""What LMDB reports when its pages contradict one another; a transaction that met it once is of no more use."""
 
 
 class Holder(Protocol):
@@ -57,6 +60,7 @@ class Environment:
 
     Attributes:
         folder, readonly: as it was opened.
+        format: the store's; an older one than the present only if it cannot be written.
         forgotten: True in a forked child; whoever holds it must `acquire` another.
         opened: how many tables were opened after the environment was; a snapshot does not know those that came later.
         can_pin: False if LMDB works without its table of readers, so that a snapshot does not survive our own commits.
@@ -66,6 +70,7 @@ class Environment:
         self.folder = folder
         self.readonly = readonly
         self.exclusive = exclusive
+        self.format = STORE_FORMAT
         self.forgotten = False
         self.can_pin = True
         self.users = 0
@@ -78,6 +83,7 @@ class Environment:
         self._lock: FolderLock | None = None
         try:
             self._lock = FolderLock(folder, readonly=readonly, timeout_s=timeout_s, trusted=not exclusive)
+            self._check_file()
             self._env = self._open(map_bytes)
             self._check_size()
             self._open_tables()
@@ -121,15 +127,27 @@ class Environment:
         self.can_pin = self.readonly
         return lmdb.open(str(self.folder), lock=False, **options)
 
+    def _check_file(self) -> None:
+        """Look at what LMDB would believe: the head pages, and all pages if whoever wrote last did not come to its end."""
+        lock, data = self._lock, self.folder / "data.mdb"
+        if lock is None or not data.exists():
+            return
+        wrong = check_head(data)
+        if wrong is None and not self.readonly and lock.died_writing():
+            lock.acquire()
+            try:
+                wrong = check_pages(data)
+            finally:
+                lock.release()
+        if wrong is not None:
+            raise DamagedStore.at(self.folder, wrong)
+
     def _check_size(self) -> None:
         # LMDB trusts its header; reading behind the end of a file that was cut would be a bus error.
         needed = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
         found = os.stat(self.folder / "data.mdb").st_size
         if found < needed:
-            raise StoreError(
-                f"store {str(self.folder)!r} is damaged: data.mdb has {found} bytes, its header says {needed}: it was cut short, "
-                "restore a copy or move it away"
-            )
+            raise DamagedStore.at(self.folder, f"data.mdb has {found} bytes, its header says {needed}: it was cut short")
 
     def _foreign(self, why: str) -> StoreError:
         return StoreError(
@@ -142,7 +160,7 @@ class Environment:
                 names = list(txn.cursor().iternext(keys=True, values=False))
             self._tables = {name.decode(errors="replace"): self._open_db(name, create=False) for name in names}
             with self._env.begin() as txn:
-                self._check_format(txn, fresh=not names)
+                self.format = self._read_format(txn, fresh=not names)
             return
         self._env.reader_check()
 
@@ -151,12 +169,19 @@ class Environment:
             if names and b"meta" not in names:
                 raise self._foreign(f"it holds {names[0]!r}")
             self._tables["meta"] = self._open_db(b"meta", create=not names, txn=txn)
-            self._check_format(txn, fresh=not names)
+            self.format = self._read_format(txn, fresh=not names)
             wanted = {*names, *[name.encode() for name in BASE_TABLES]}
             return {name.decode(): self._open_db(name, create=name not in names, txn=txn) for name in sorted(wanted)}
 
         try:
             self._tables = self.write(work)
+            if self.format < STORE_FORMAT and self._lock is not None:
+                with self._lock.alone(f"be upgraded from format {self.format} to {STORE_FORMAT}"):
+                    with self._env.begin() as txn:
+                        # Another process may have been quicker.
+                        self.format = self._read_format(txn, fresh=False)
+                    upgrade(self.write, self._tables, self.format)
+                    self.format = STORE_FORMAT
         except lmdb.Error as error:
             raise unavailable("open store", self.folder, error) from error
 
@@ -168,20 +193,14 @@ class Environment:
         except lmdb.DbsFullError as error:
             raise StoreError(f"store {str(self.folder)!r} has more than {MAX_TABLES} tables") from error
 
-    def _check_format(self, txn: Any, fresh: bool) -> None:
+    def _read_format(self, txn: Any, fresh: bool) -> int:
         meta = self._tables.get("meta")
-        row = txn.get(b"format", db=meta) if meta is not None else None
-        if row is None and fresh:
-            if not self.readonly:
-                txn.put(b"format", str(STORE_FORMAT).encode(), db=meta)
-            return
-        if row is None or not row.isdigit():
+        found = read_format(txn, meta, self.folder)
+        if found is None and not fresh:
             raise self._foreign("it states no format")
-        if int(row) > STORE_FORMAT:
-            raise FormatTooNew(
-                f"store {str(self.folder)!r} has format {int(row)}, this redun reads up to {STORE_FORMAT}: "
-                "upgrade redun, or choose another folder"
-            )
+        if found is None and not self.readonly:
+            write_format(txn, meta)
+        return STORE_FORMAT if found is None else found
 
     # Tables and transactions.
 
@@ -267,6 +286,8 @@ class Environment:
                     self._grow(wanted_bytes)
                 except lmdb.MapResizedError:
                     self._resize(0)
+        except DAMAGE as error:
+            raise DamagedStore.at(self.folder, f"what was to be written does not fit its pages ({error})") from error
         except (lmdb.Error, MemoryError) as error:
             cause = without_room(error, self.folder, wanted_bytes)
             made = unavailable("write to store", self.folder, cause, wanted_bytes)

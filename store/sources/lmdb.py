@@ -16,11 +16,13 @@ from the beginning of the snapshot, and no layer in between.
 **Links** are re-checked inside the write transaction. Ids that this source itself saw there in its last commit are still there
 if nobody has written since, which LMDB's transaction number tells; only the others are looked up.
 
-**Healing.** An object found damaged counts as absent from then on (`contains`, links), and is overwritten when it is put again.
+**Healing.** An object found damaged counts as absent from then on (`contains`, links). When it is put again what was found goes into
+the quarantine. Where the pages of the tables themselves are damaged, a lookup finds nothing, and a commit that meets them refuses.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +34,8 @@ from xxhash import xxh3_64_digest
 
 from redun.store.blobs import Blobs
 from redun.store.disk import unavailable
-from redun.store.errors import DamagedObject, MissingLinks, ObjectNotFound, RefConflict, StoreUnavailable
+from redun.store.errors import DamagedObject, DamagedStore, MissingLinks, ObjectNotFound, RefConflict, StoreUnavailable
+from redun.store.quarantine import Quarantine
 from redun.store.reach import links_in
 from redun.store.rows import (
     BLOB_ABOVE,
@@ -42,14 +45,15 @@ from redun.store.rows import (
     BlobPointer,
     blob_pointer,
     blob_row,
-    guarded,
+    ref_row,
     ref_target,
     reflog_entry,
     reflog_row,
+    sequence_key,
 )
 from redun.store.sources.base import Batch, ReflogEntry
 from redun.store.sources.checks import check_batch, check_table_name, prefix_digits
-from redun.store.sources.environment import MAP_BYTES, SWEEPS, Environment, acquire, release
+from redun.store.sources.environment import DAMAGE, MAP_BYTES, SWEEPS, Environment, acquire, release
 from redun.store.sources.lmdb_table import LmdbTable, scan
 
 _KNOWN_LIMIT = 40_000
@@ -90,6 +94,7 @@ class LmdbSource:
             "map_bytes": map_size_bytes,
         }
         self._blobs = Blobs(self._path / "blobs")
+        self._quarantine = Quarantine(self._path)
         self._closed = False
         self._damaged: set[bytes] = set()
         # Ids that were there after the write transaction of this number.
@@ -236,7 +241,9 @@ class LmdbSource:
         return None if row is None else blob_pointer(row)
 
     def _unreadable(self, oid: bytes, error: lmdb.Error) -> DamagedObject | StoreUnavailable:
-        if isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError):
+        # LMDB gives up a transaction that met such a page; the next read begins another.
+        self.refresh()
+        if isinstance(error, DAMAGE):
             self._damaged.add(oid)
             return DamagedObject(
                 f"object {oid.hex()} in store {str(self._path)!r} cannot be found: its index is damaged ({error})"
@@ -249,7 +256,11 @@ class LmdbSource:
         if row_of is None:
             self.snapshot()
             row_of = self._row_of
-        return row_of(oid) is not None and oid not in self._damaged  # type: ignore[misc]
+        try:
+            return row_of(oid) is not None and oid not in self._damaged  # type: ignore[misc]
+        except DAMAGE as error:
+            self._unreadable(oid, error)
+            return False
 
     def links(self, oid: bytes) -> list[bytes] | None:
         """See `Source.links`. About 1 us; of a file only the beginning is read."""
@@ -267,7 +278,11 @@ class LmdbSource:
             txn = self.snapshot()
         if self._memo_db is None:
             return None
-        row = txn.get(eval_hash, None, self._memo_db)
+        try:
+            row = txn.get(eval_hash, None, self._memo_db)
+        except DAMAGE:
+            self.refresh()
+            return None
         if row is None:
             return None
         content: bytes = row[8:]
@@ -280,18 +295,24 @@ class LmdbSource:
             DamagedObject: its row is damaged.
         """
         refs = self.table_handle("refs")
-        row = None if refs is None or not name else self.snapshot().get(name.encode(errors="surrogatepass"), db=refs)
-        return None if row is None else ref_target(name, row)
+        try:
+            row = None if refs is None or not name else self.snapshot().get(name.encode(errors="surrogatepass"), db=refs)
+        except DAMAGE as error:
+            self.refresh()
+            raise DamagedStore.at(self._path, f"ref {name!r} cannot be found ({error})") from error
+        return None if row is None else ref_target(name, row, keyed=self._environment.format > 1)
 
     def refs(self, prefix: str = "") -> list[tuple[str, bytes]]:
         """See `Source.refs`."""
+        keyed = self.environment().format > 1
         rows = scan(self, "refs", prefix.encode(errors="surrogatepass"))
-        return [(key.decode(), ref_target(key.decode(), row)) for key, row in rows]
+        return [(key.decode(errors="replace"), ref_target(key.decode(errors="replace"), row, keyed=keyed)) for key, row in rows]
 
     def reflog(self, after: int = 0) -> Iterator[ReflogEntry]:
         """See `Source.reflog`."""
-        for key, row in scan(self, "reflog", start=(max(after, 0) + 1).to_bytes(8, "big")):
-            yield reflog_entry(key, row)
+        keyed = self.environment().format > 1
+        for key, row in scan(self, "reflog", start=sequence_key(max(after, 0) + 1)):
+            yield reflog_entry(key, row, keyed=keyed)
 
     def find(self, hex_prefix: str, limit: int = 20) -> list[bytes]:
         """See `Source.find`."""
@@ -329,6 +350,8 @@ class LmdbSource:
         memo = [(key, xxh3_64_digest(row) + row) for key, row in sorted(batch.memo.items())]
         links = set(batch.links).difference(objects)
 
+        aside: dict[bytes, bytes] = {}
+
         def work(txn: Any) -> int:
             relied = links
             if txn.get(SWEEPS, db=environment.table("meta")) != self._sweeps:
@@ -347,6 +370,9 @@ class LmdbSource:
                 changed = cursor.putmulti(rows, dupdata=False, overwrite=False)[1] > 0 or changed
                 for oid, row in rows if replaced else ():
                     if oid in replaced:
+                        found = txn.get(oid, db=environment.table("objects"))
+                        if found is not None and found != row:
+                            aside[oid] = found
                         txn.put(oid, row, db=environment.table("objects"))
             if memo:
                 txn.cursor(environment.table("memo")).putmulti(memo, dupdata=False, overwrite=True)
@@ -365,6 +391,8 @@ class LmdbSource:
             raise unavailable("write a blob to", self._path, error, wanted) from error
         if replaced:
             self._damaged.difference_update(replaced)
+            for oid, found in aside.items():
+                self._quarantine.keep(oid.hex(), found)
         known = self._known
         if len(known) + len(rows) + len(links) > _KNOWN_LIMIT:
             known.clear()
@@ -378,6 +406,8 @@ class LmdbSource:
         large: dict[bytes, BlobPointer] = {}
         for oid, data in objects.items():
             if len(data) > BLOB_ABOVE:
+                if oid in self._damaged and os.path.lexists(self._blobs.path(oid)):
+                    self._quarantine.take(oid.hex(), self._blobs.path(oid))
                 try:
                     large[oid] = self._blobs.write(oid, data, replace=oid in self._damaged)
                 except OSError as error:
@@ -409,10 +439,10 @@ class LmdbSource:
             if update.new is None:
                 txn.delete(key, db=refs)
             else:
-                txn.put(key, guarded(update.new), db=refs)
+                txn.put(key, ref_row(update.name, update.new), db=refs)
             seq += 1
             entry = ReflogEntry(seq, update.name, update.old, update.new, now, update.message)
-            txn.put(seq.to_bytes(8, "big"), reflog_row(entry), db=reflog, append=True)
+            txn.put(sequence_key(seq), reflog_row(entry), db=reflog, append=True)
 
     def table(self, name: str) -> LmdbTable:
         """See `Source.table`."""

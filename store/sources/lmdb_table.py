@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import lmdb
 
 from redun.store.disk import unavailable
-from redun.store.errors import DamagedObject, StoreError, StoreUnavailable
+from redun.store.errors import DamagedObject, DamagedStore, StoreError, StoreUnavailable
 from redun.store.rows import guarded, unguarded
 from redun.store.sources.checks import MAX_TABLES, after_prefix, check_table_keys
+from redun.store.sources.environment import DAMAGE
+from redun.store.upgrades import STORE_FORMAT
 
 if TYPE_CHECKING:
     from redun.store.sources.lmdb import LmdbSource
@@ -40,15 +42,23 @@ class LmdbTable:
             DamagedObject: the row is damaged; tables can be rebuilt.
         """
         handle = self._source.table_handle(self._full_name)
-        if handle is None or not key:
+        if handle is None or not key or self._source.environment().format < STORE_FORMAT:
             return None
-        row = self._source.snapshot().get(key, None, handle)
-        return None if row is None else self._content(row)
+        try:
+            row = self._source.snapshot().get(key, None, handle)
+        except lmdb.Error as error:
+            self._source.refresh()
+            if isinstance(error, DAMAGE):
+                raise DamagedStore.at(
+                    self._source.environment().folder, f"table {self._name!r} cannot be read ({error})"
+                ) from error
+            raise unavailable("read store", self._source.environment().folder, error) from error
+        return None if row is None else self._content(key, row)
 
-    def _content(self, row: bytes) -> bytes:
-        content = unguarded(row)
+    def _content(self, key: bytes, row: bytes) -> bytes:
+        content = unguarded(row, key)
         if content is None:
-            raise DamagedObject(f"a row of the derived table {self._name!r} is damaged: rebuild the indexes of the store")
+            raise DamagedObject(f"a row of the derived table {self._name!r} is damaged: 'redun fsck --rebuild' makes it again")
         return content
 
     def put_many(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
@@ -64,14 +74,17 @@ class LmdbTable:
                 )
             handle = environment.table(self._full_name, create=True)
         self._source.refresh()
-        guarded_rows = [(key, guarded(content)) for key, content in ordered]
+        guarded_rows = [(key, guarded(content, key)) for key, content in ordered]
         wanted = sum([len(key) + len(row) for key, row in guarded_rows])
         environment.write(lambda txn: txn.cursor(handle).putmulti(guarded_rows, dupdata=False, overwrite=True), wanted)
 
     def scan(self, prefix: bytes = b"", *, start: bytes | None = None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """See `Table.scan`."""
+        if self._source.environment().format < STORE_FORMAT:
+            # A store that is too old and may not be written: what is derived counts as not there.
+            return
         for key, row in scan(self._source, self._full_name, prefix, start=start, reverse=reverse):
-            yield key, self._content(row)
+            yield key, self._content(key, row)
 
     def clear(self) -> None:
         """See `Table.clear`."""
@@ -154,6 +167,8 @@ class _Scan:
         return rows if values else [(key, b"") for key in rows]
 
     def _unreadable(self, error: lmdb.Error) -> StoreError:
+        if isinstance(error, DAMAGE):
+            return DamagedStore.at(self._folder, f"it cannot be listed ({error})")
         return unavailable("list store", self._folder, error)
 
     def drop(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from redun.store.errors import DamagedObject, FormatTooNew, MissingLinks, StoreError, StoreUnavailable
 from redun.store.repository import Store
-from redun.store.rows import guarded, object_row, reflog_row
+from redun.store.rows import guarded, object_row, ref_row, reflog_row
 from redun.store.sources.base import Batch, RefUpdate
 from redun.store.sources.lmdb import LmdbSource
 
@@ -106,7 +106,7 @@ def test_damaged_refs_reflog_and_tables_are_told(source):
     source.commit(Batch(refs=[RefUpdate("main", None, head, "the first message")]))
     source.table("paths").put_many([(b"key", b"content of a row")])
     entry = next(source.reflog())
-    for row in (guarded(head), reflog_row(entry), guarded(b"content of a row")):
+    for row in (ref_row("main", head), reflog_row(entry), guarded(b"content of a row", b"key")):
         assert overwrite(data_file(source), row, row[:-1] + bytes([row[-1] ^ 4])) >= 1
     source.refresh()
     with pytest.raises(DamagedObject, match="main"):
@@ -234,7 +234,7 @@ def test_a_newer_format_is_refused(tmp_path):
     meta = None
     env.close()
     for readonly in (True, False):
-        with pytest.raises(FormatTooNew, match=r"format 99, this redun reads up to 1: upgrade redun"):
+        with pytest.raises(FormatTooNew, match=r"format 99, this redun reads up to 2: upgrade redun"):
             Store.open(tmp_path, readonly=readonly)
 
 

@@ -19,7 +19,7 @@ from redun.store.ids import INLINE_MAX
 from redun.store.journal import Status
 from redun.store.objects import FORMAT_VERSION, Codec, Flag, Kind
 from redun.store.rows import BLOB_ABOVE
-from redun.store.sources.environment import STORE_FORMAT
+from redun.store.upgrades import STORE_FORMAT
 from redun.user_types import UserExt
 from redun.value import get_type_registry
 

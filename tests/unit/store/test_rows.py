@@ -14,6 +14,7 @@ from redun.store.rows import (
     blob_row,
     guarded,
     object_row,
+    ref_row,
     ref_target,
     reflog_entry,
     reflog_row,
@@ -23,16 +24,22 @@ from redun.store.sources.base import Batch, ReflogEntry, RefUpdate
 from redun.store.sources.lmdb import LmdbSource
 
 A, B = b"A" * 20, b"B" * 20
+FIVE = (5).to_bytes(8, "big")
 
 
 def test_golden_rows():
     assert object_row(b"hello").hex() == "9555e8555c62dcfd" + "6f" + b"hello".hex()
     assert guarded(b"hello").hex() == "9555e8555c62dcfd" + b"hello".hex()
+    assert guarded(b"lo", b"hel").hex() == "9555e8555c62dcfd" + b"lo".hex()
+    assert ref_row("main", A) == xxh3_64_digest(b"main" + A) + A
     assert (
         blob_row(BlobPointer(70_000, b"checksum")).hex() == "7bd314b9ab3a87c7" + "62" + "0000000000011170" + b"checksum".hex()
     )
     entry = ReflogEntry(7, "executions/x", None, A, 1_700_000_000_000_000, "made")
     assert reflog_row(entry)[8:] == msgpack.packb(["executions/x", None, A, 1_700_000_000_000_000, "made"])
+    assert reflog_row(entry)[:8] == xxh3_64_digest(bytes(7) + b"\x07" + reflog_row(entry)[8:])
+    with pytest.raises(DamagedObject):
+        reflog_entry(FIVE, reflog_row(entry))
 
 
 def test_golden_database(tmp_path):
@@ -52,12 +59,12 @@ def test_golden_database(tmp_path):
         rows = {name: list(txn.cursor(handle)) for name, handle in handles.items()}
     handles.clear()
     env.close()
-    assert rows[b"meta"] == [(b"format", b"1")]
+    assert rows[b"meta"] == [(b"format", b"2")]
     assert rows[b"objects"] == [(A, object_row(b"small")), (B, blob_row(BlobPointer(100_000, xxh3_64_digest(large))))]
     assert rows[b"memo"] == [(B, guarded(b"row"))]
-    assert rows[b"refs"] == [(b"executions/x", guarded(A))]
+    assert rows[b"refs"] == [(b"executions/x", guarded(A, b"executions/x"))]
     assert rows[b"reflog"] == [(bytes(7) + b"\x01", reflog_row(ReflogEntry(1, "executions/x", None, A, time_us, "made")))]
-    assert rows[b"t_times"] == [(b"key", guarded(b"value"))]
+    assert rows[b"t_times"] == [(b"key", guarded(b"value", b"key"))]
     assert (tmp_path / "blobs" / B.hex()[:2] / B.hex()[2:]).read_bytes() == large
 
 
@@ -82,10 +89,10 @@ def test_damaged_rows_have_no_content(row):
     with pytest.raises(DamagedObject, match="main"):
         ref_target("main", row)
     with pytest.raises(DamagedObject, match="entry 5"):
-        reflog_entry((5).to_bytes(8, "big"), row)
+        reflog_entry(FIVE, row)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xc1", msgpack.packb(5), msgpack.packb([1, 2])])
 def test_a_sound_row_that_is_no_reflog_entry_is_damaged(content):
     with pytest.raises(DamagedObject, match="entry 5"):
-        reflog_entry((5).to_bytes(8, "big"), guarded(content))
+        reflog_entry(FIVE, guarded(content, FIVE))
