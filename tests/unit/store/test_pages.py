@@ -175,6 +175,6 @@ def test_what_is_no_database_is_left_to_lmdb(tmp_path):
 def test_a_page_that_cannot_be_read_is_told(store, tmp_path):
     path = tmp_path / "data.mdb"
     path.write_bytes((store / "data.mdb").read_bytes()[: 40 * 4096])
-    rows, problems = our_rows(path)
+    _, problems = our_rows(path)
     assert "cannot be read" in problems[0].what
     assert "cut short" in str(check_head(path))
