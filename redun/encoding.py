@@ -14,21 +14,25 @@ from typing import Any
 
 import msgpack
 
+from redun.any_object import pickled
+from redun.class_names import full_name
 from redun.codecs.buffer import BUFFER_PADDING, INLINE_BUFFER_MAX, Buffer
-from redun.errors import DecodeError, RedunError
+from redun.errors import CyclicError, DecodeError, RedunError
 from redun.expression import Expression, QuotedExpression
+from redun.extensions import UserExt
 from redun.graph import LINK_ABOVE, GraphReader, GraphWriter, LinkTo
 from redun.large_values import LARGE_BYTES, LOOKS, LargeValues
 from redun.store.codec import BYTES_PIECE, PIECE_MAX, TEXT_PIECE, Decoder, Encoder, Form
 from redun.store.ids import INLINE_MAX, LINK_MARK, link_ref, object_id, ref_id
 from redun.store.objects import Codec, Flag, Kind, LinkTable, header, link_at, split, with_links
-from redun.user_types import REVIVE, REVIVE_BYTES, UserExt, full_name, value_form
+from redun.user_types import REVIVE, REVIVE_BYTES, value_form
 from redun.value import Function, Value, get_type_registry
 
 PLAIN = header(Kind.VALUE, Codec.MSGPACK)
 RAW = header(Kind.VALUE, Codec.RAW)
 _registry = get_type_registry()
 _SCALARS = frozenset((int, str, bool, type(None)))
+_PLAIN_CONTAINERS = frozenset((list, dict, tuple, set, frozenset, type(None)))
 
 Put = Callable[[bytes, bytes], None]
 
@@ -63,6 +67,7 @@ class ValueEncoder:
         self._blocks: set[bytes] = set()
         self._linked: dict[int, tuple[Any, LinkTo | None]] = {}
         self._forms: dict[int, tuple[Any, tuple[Form, bool]]] = {}
+        self._whole: dict[int, Any] = {}
         self.flags = 0
         self.graph: GraphWriter | None = None
         self.counts_as = False
@@ -134,7 +139,18 @@ class ValueEncoder:
         self._blocks.clear()
         self._linked.clear()
         self._forms.clear()
-        body = self._encoder.encode(value)
+        try:
+            body = self._encoder.encode(value)
+        except CyclicError as error:
+            whole = next((one for one in error.chain if type(one) not in _PLAIN_CONTAINERS), None)
+            if whole is None or id(whole) in self._whole:
+                raise
+            # Parts that point at each other, such as the nodes of a tree at their parents, can only be pickled as one.
+            self._whole[id(whole)] = whole
+            try:
+                return self.object(value)
+            finally:
+                self._whole.pop(id(whole), None)
         graph: GraphWriter | None = self.graph
         if graph is not None:
             # A graph may have been begun by an attempt that the codec had to repeat: its rows are the same, once.
@@ -170,9 +186,14 @@ class ValueEncoder:
             if _registry.overrides(proxy, "get_hash"):
                 self.counts_as = True
                 if self._by_hash:
-                    return UserExt.VALUE, [proxy.type_name, proxy(value).get_hash(), None]
+                    return UserExt.VALUE, [proxy.stored_name, proxy(value).get_hash(), None]
         made = self._forms.get(id(value))
-        form, unstable = value_form(value) if made is None else made[1]
+        if made is not None:
+            form, unstable = made[1]
+        elif self._whole and id(value) in self._whole:
+            form, unstable = pickled(value), True
+        else:
+            form, unstable = value_form(value)
         if unstable:
             self.flags |= Flag.UNSTABLE
             _say_unstable(type(value))
@@ -184,7 +205,7 @@ class ValueEncoder:
             if isinstance(value, Value) and type(value).get_hash is not Value.get_hash:
                 self.counts_as = True
                 if self._by_hash:
-                    return UserExt.VALUE, [type(value).type_name, value.get_hash(), None]
+                    return UserExt.VALUE, [type(value).stored_name, value.get_hash(), None]
         return form
 
     def _buffer(self, buffer: Buffer) -> msgpack.ExtType:
@@ -395,7 +416,7 @@ def _say_unstable(kind: type) -> None:
     from redun.logging import logger
 
     logger.warning(
-        f"[redun] values of type {full_name(kind)!r} have no canonical form and are kept as pickles: in another process they may get "
+        f"values of type {full_name(kind)!r} have no canonical form and are kept as pickles: in another process they may get "
         "another id and be computed again. Derive the class from redun.value.Value, or register a ProxyValue for it"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redun.store.errors import (
+    CyclicError,
     DamagedObject,
     DecodeError,
     EncodeError,
@@ -25,6 +26,7 @@ __all__ = [
     "DecodeError",
     "DryRunResult",
     "DuplicateSection",
+    "CyclicError",
     "EncodeError",
     "ExecutorError",
     "ExpressionError",

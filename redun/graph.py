@@ -36,9 +36,9 @@ from redun.expression import (
     ValueExpression,
     get_lazy_operation,
 )
+from redun.extensions import UserExt
 from redun.nested import ATOMS, holds_expression
 from redun.store.codec import Encoder, Form, array_header
-from redun.user_types import UserExt
 
 if TYPE_CHECKING:
     from redun.task import Task

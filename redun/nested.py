@@ -6,7 +6,7 @@ mean something else. Nothing here recurses: depth costs memory, not stack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from redun.errors import EncodeError
@@ -34,6 +34,19 @@ def _other_kind(kind: type) -> str:
     return found
 
 
+_FIELDS: dict[type, tuple[str, ...]] = {}
+
+
+def dataclass_fields(kind: Any) -> tuple[str, ...]:
+    """Names of the fields of a dataclass; class variables and parameters of `__init__` alone are none."""
+    found = _FIELDS.get(kind)
+    if found is None:
+        from dataclasses import fields
+
+        found = _FIELDS[kind] = tuple([field.name for field in fields(kind)])
+    return found
+
+
 def children(value: Any) -> list[Any] | None:
     """List the items directly inside a container (keys of a dict as well), or None for a leaf."""
     kind = type(value)
@@ -47,7 +60,7 @@ def children(value: Any) -> list[Any] | None:
     if other == "namedtuple":
         return list(value)
     if other == "dataclass":
-        return [getattr(value, name) for name in value.__dataclass_fields__ if hasattr(value, name)]
+        return [getattr(value, name) for name in dataclass_fields(kind) if hasattr(value, name)]
     return None
 
 
@@ -140,11 +153,25 @@ def _rebuild(container: Any, items: list[Any]) -> Any:
     if kind in _SEQUENCES:
         return kind(items)
     if _other_kind(kind) == "namedtuple":
-        return kind._make(items)
-    copy = object.__new__(kind)
+        copy = kind._make(items)
+        names: Iterable[tuple[str, Any]] = ()
+    else:
+        copy = _empty_copy(container)
+        present = [name for name in dataclass_fields(kind) if hasattr(container, name)]
+        names = zip(present, items, strict=True)
     for name, item in (getattr(container, "__dict__", None) or {}).items():
         object.__setattr__(copy, name, item)
-    present = [name for name in container.__dataclass_fields__ if hasattr(container, name)]
-    for name, item in zip(present, items, strict=True):
+    for name, item in names:
         object.__setattr__(copy, name, item)
     return copy
+
+
+def _empty_copy(container: Any) -> Any:
+    kind = type(container)
+    try:
+        return object.__new__(kind)
+    except TypeError:
+        # It derives from a builtin type, whose content comes along.
+        import copy
+
+        return copy.copy(container)

@@ -26,17 +26,24 @@ class MetaValue(type):
     """Metaclass of values: gives each class its `type_name` and registers it.
 
     The name is, in this order: `type_name` in the class's own body; of a proxy, the name of the foreign type; module and
-    qualified name.
+    qualified name. What is written (`stored_name`) is the same, but for classes inside functions: their short name may be that of
+    another class of the module.
     """
 
     type_name: str
+    stored_name: str
     type: Any
 
     def __init__(cls, name: str, bases: tuple[builtins.type, ...], namespace: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(name, bases, namespace, **kwargs)
+        place: str | None = None
         if not cls.__dict__.get("type_name"):
             foreign = _registry.foreign_type(cls) if "type" in namespace else None
-            cls.type_name = get_raw_type_name(cls if foreign is None else foreign)
+            named = cls if foreign is None else foreign
+            cls.type_name = get_raw_type_name(named)
+            if "<locals>" in getattr(named, "__qualname__", ""):
+                place = f"{named.__module__}.{named.__qualname__}"
+        cls.stored_name = place or cls.type_name
         if getattr(cls, "register", True):
             _registry.register(cls)
 
@@ -53,7 +60,7 @@ class TypeRegistry:
 
     def register(self, value_type: Any) -> None:
         """Add a class of values by `type_name`, and a proxy by its foreign type; a later one replaces an earlier one."""
-        self._by_name[value_type.type_name] = value_type
+        self._by_name[value_type.type_name] = self._by_name[value_type.stored_name] = value_type
         if value_type.type_name == DEFAULT_PROXY:
             self._default = value_type
         foreign = self.foreign_type(value_type)

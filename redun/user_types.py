@@ -17,71 +17,26 @@ A class is resolved by name when bytes are decoded, so bytes must come from a st
 from __future__ import annotations
 
 import contextlib
-import copyreg
 import functools
-import pickle
+import operator
 import sys
 from collections.abc import Callable
-from enum import Enum, IntEnum
+from enum import Enum
 from hashlib import sha256
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import msgpack
 
-from redun.codecs import INLINE_BUFFER_MAX, Buffer, NotCanonical, codec_for
+from redun.any_object import reduced, revived, revived_pickle
+from redun.class_names import class_name, full_name, importable_name, module_name, resolve
+from redun.codecs import Buffer, NotCanonical, codec_for
 from redun.codecs import revive as _revive_foreign
 from redun.errors import EncodeError, UnknownTypeError
+from redun.extensions import UserExt
+from redun.nested import dataclass_fields
 from redun.store.codec import Encoder, Form
-from redun.value import ProxyValue, Value, get_type_registry
-
-
-class UserExt(IntEnum):
-    """Extension types of the language layer; see also `redun.store.codec.Ext`."""
-
-    NODE = 32
-    LINK = 33
-    QUOTED = 34
-    VALUE = 35
-    NAMEDTUPLE = 37
-    DATACLASS = 38
-    ENUM = 39
-    FUNCTION = 40
-    CLASS = 41
-    OBJECT = 42
-    PICKLE = 43
-    CODEC = 44
-    BUFFER = 45
-    BLOCK = 46
-    PICKLEPARTS = 47
-    LONG = 48
-
-
-def resolve(module: str, qualname: str) -> Any:
-    """Find a class or function by name, importing its module if need be.
-
-    Raises:
-        UnknownTypeError: the module or the name in it is gone.
-    """
-    found = sys.modules.get(module)
-    try:
-        if found is None:
-            __import__(module)
-            found = sys.modules[module]
-        for part in qualname.split("."):
-            found = getattr(found, part)
-    except Exception as error:
-        raise UnknownTypeError(f"{module}.{qualname} cannot be found any more: {error}") from error
-    return found
-
-
-def _class_name(cls: type) -> list[str]:
-    return [_module_name(cls.__module__), cls.__qualname__]
-
-
-def _module_name(name: str) -> str:
-    # What multiprocessing calls the main script in the processes that it starts.
-    return "__main__" if name == "__mp_main__" else name
+from redun.value import MADE_IN_PYTHON, ProxyValue, Value, get_type_registry
 
 
 def value_form(value: Any) -> tuple[Form, bool]:
@@ -90,37 +45,62 @@ def value_form(value: Any) -> tuple[Form, bool]:
     Raises:
         EncodeError: no form works; names the type.
     """
-    kind = type(value)
+    kind: Any = type(value)
     if isinstance(value, Value):
         return _registered(value), False
     proxy = get_type_registry().proxy_for(kind)
     if proxy is not None and _writes_itself(proxy):
-        return (UserExt.VALUE, [proxy.type_name, proxy(value).serialize(), True]), False
+        return (UserExt.VALUE, [proxy.stored_name, proxy(value).serialize(), True]), False
     codec = codec_for(kind)
     if codec is not None:
         with contextlib.suppress(NotCanonical):
             return (UserExt.CODEC, [codec.name, codec.write(value)]), False
     if isinstance(value, Enum):
-        return (UserExt.ENUM, [_class_name(kind), value.name, value.value]), False
-    if isinstance(value, tuple) and hasattr(kind, "_fields"):
-        return (UserExt.NAMEDTUPLE, [_class_name(kind), list(value)]), False
-    if hasattr(kind, "__dataclass_fields__"):
-        return (UserExt.DATACLASS, [_class_name(kind), _dataclass_state(value)]), False
+        # Combinations of flags have a name in some Pythons only.
+        name = value.name if value.name in kind.__members__ else None
+        return (UserExt.ENUM, [class_name(kind), name, value.value]), False
+    if isinstance(value, tuple) and hasattr(kind, "_fields") and not getattr(value, "__dict__", None):
+        return (UserExt.NAMEDTUPLE, [class_name(kind), list(value)]), False
+    if hasattr(kind, "__dataclass_fields__") and not _is_taken_apart(kind):
+        return (UserExt.DATACLASS, [class_name(kind), _dataclass_state(value)]), False
     if isinstance(value, FunctionType | BuiltinFunctionType):
         return _function(value), False
-    if isinstance(value, type):
-        return (UserExt.CLASS, _class_name(value)), False
+    if issubclass(kind, type):
+        return _class(value), False
     if isinstance(value, BaseException):
         return _exception(value)
     if kind is Buffer:
         return msgpack.ExtType(UserExt.BUFFER, bytes(value.data)), False
-    return _reduced(value)
+    return reduced(value)
+
+
+def _class(value: Any) -> Form:
+    generic = getattr(value, "__pydantic_generic_metadata__", None)
+    if generic and generic.get("origin") is not None:
+        # pydantic makes a class of `Model[int]`, which no name leads to.
+        args = generic["args"]
+        made = [generic["origin"], args[0] if len(args) == 1 else tuple(args)]
+        return UserExt.OBJECT, [[operator.getitem.__module__, "getitem"], made, None, None, None]
+    return UserExt.CLASS, class_name(value)
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_taken_apart(kind: Any) -> bool:
+    """True of a dataclass whose fields are not all of it, or that says itself what is kept of it."""
+    for base in kind.__mro__[:-1]:
+        if not base.__flags__ & MADE_IN_PYTHON:
+            return True
+        for name in ("__getstate__", "__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__"):
+            # A frozen dataclass with slots gets one from the decorator.
+            if getattr(base.__dict__.get(name), "__module__", "dataclasses") != "dataclasses":
+                return True
+    return False
 
 
 def _exception(value: BaseException) -> tuple[Form, bool]:
     """The form of an exception; of one that cannot be recorded, that of a plain one with its text."""
     try:
-        form, unstable = _reduced(value)
+        form, unstable = reduced(value)
         Encoder(lambda part: value_form(part)[0]).encode(form[1] if isinstance(form, tuple) else form.data)
         return form, unstable
     except EncodeError:
@@ -138,12 +118,12 @@ def _writes_itself(proxy: type[ProxyValue]) -> bool:
 def _registered(value: Value) -> Form:
     kind = type(value)
     if kind.serialize is not Value.serialize:
-        return UserExt.VALUE, [kind.type_name, value.serialize(), True]
-    return UserExt.VALUE, [kind.type_name, value.__getstate__()]
+        return UserExt.VALUE, [kind.stored_name, value.serialize(), True]
+    return UserExt.VALUE, [kind.stored_name, value.__getstate__()]
 
 
 def _dataclass_state(value: Any) -> dict[str, Any]:
-    state = {name: getattr(value, name) for name in type(value).__dataclass_fields__ if hasattr(value, name)}
+    state = {name: getattr(value, name) for name in dataclass_fields(type(value)) if hasattr(value, name)}
     # What `__post_init__` or the user added besides the fields belongs to the value as well.
     for name, item in (getattr(value, "__dict__", None) or {}).items():
         state.setdefault(name, item)
@@ -151,12 +131,12 @@ def _dataclass_state(value: Any) -> dict[str, Any]:
 
 
 def _function(value: Any) -> Form:
-    module = _module_name(value.__module__ or "builtins")
+    module = module_name(value.__module__ or "builtins")
     owner = getattr(value, "__self__", None)
     if owner is not None and not isinstance(owner, ModuleType):
         # A bound builtin such as [].append is an object, not a name.
         raise EncodeError(f"the bound method {value.__qualname__!r} has no encoding: pass its object and call it in the task")
-    if _importable_name(value) is None:
+    if importable_name(value) is None:
         # Two closures of one definition share their text, but not what they close over: a digest of it would confuse them.
         raise EncodeError(
             f"the function {value.__qualname__!r} cannot be found by its name: functions that are arguments or results must be "
@@ -179,66 +159,6 @@ def _code_digest(function: Any, code: Any) -> str:
     from redun.source import function_source
 
     return sha256(function_source(function).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _reduced(value: Any) -> tuple[Form, bool]:
-    """The `__reduce_ex__` form, taken apart so that its parts are encoded canonically; pickle where that fails."""
-    kind = type(value)
-    try:
-        reducer = copyreg.dispatch_table.get(kind)
-        reduced = reducer(value) if reducer is not None else value.__reduce_ex__(4)
-    except Exception as error:
-        raise EncodeError(f"a value of type {full_name(kind)!r} has no encoding: {error}") from error
-    if isinstance(reduced, str):
-        return (UserExt.FUNCTION, [getattr(value, "__module__", None) or kind.__module__, reduced, ""]), False
-    make, args, *rest = reduced
-    name = _importable_name(make)
-    if name is None or (len(rest) > 3 and rest[3] is not None):
-        return pickled(value), True
-    state, items, pairs = [*rest, None, None, None][:3]
-    parts = [name, list(args), state, None if items is None else list(items), None if pairs is None else list(pairs)]
-    return (UserExt.OBJECT, parts), False
-
-
-def _importable_name(make: Any) -> list[str] | None:
-    """Module and qualified name that lead back to a callable, or None."""
-    module = getattr(make, "__module__", None) or getattr(getattr(make, "__self__", None), "__module__", None)
-    qualname = getattr(make, "__qualname__", None)
-    if not module or not qualname:
-        return None
-    try:
-        return [module, qualname] if resolve(module, qualname) == make else None
-    except UnknownTypeError:
-        return None
-
-
-def pickled(value: Any) -> Form:
-    """Return the extension that holds a pickle (protocol 5).
-
-    Raises:
-        EncodeError: it cannot be pickled either.
-    """
-    buffers: list[Buffer] = []
-
-    def keep_inside(found: pickle.PickleBuffer) -> bool:
-        try:
-            content = found.raw()
-        except BufferError:
-            return True
-        if content.nbytes <= INLINE_BUFFER_MAX:
-            return True
-        buffers.append(Buffer(content))
-        return False
-
-    try:
-        data = pickle.dumps(value, protocol=5, buffer_callback=keep_inside)
-    except Exception as error:
-        raise EncodeError(f"a value of type {full_name(type(value))!r} has no encoding: {error}") from error
-    return (UserExt.PICKLEPARTS, [data, buffers]) if buffers else msgpack.ExtType(UserExt.PICKLE, data)
-
-
-def full_name(kind: type) -> str:
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _revive_value(state: Any) -> Any:
@@ -282,39 +202,6 @@ def _revive_function(state: Any) -> Any:
     return function
 
 
-def _revive_object(state: Any) -> Any:
-    make, args, content, items, pairs = state
-    maker = resolve(*make)
-    value: Any
-    if isinstance(maker, type) and issubclass(maker, BaseException):
-        # Its `__init__` may want other arguments than the ones it passed on.
-        value = maker.__new__(maker, *args)
-        value.args = tuple(args)
-    else:
-        value = maker(*args)
-    if content is not None:
-        if hasattr(value, "__setstate__"):
-            value.__setstate__(content)
-        else:
-            plain, slots = content if isinstance(content, tuple) and len(content) == 2 else (content, None)
-            for name, item in (plain or {}).items():
-                value.__dict__[name] = item
-            for name, item in (slots or {}).items():
-                setattr(value, name, item)
-    if items is not None:
-        value.extend(items) if hasattr(value, "extend") else [value.append(item) for item in items]
-    for key, item in pairs or ():
-        value[key] = item
-    return value
-
-
-def _revive_pickle(data: bytes, buffers: Any = ()) -> Any:
-    try:
-        return pickle.loads(data, buffers=buffers)
-    except Exception as error:
-        raise UnknownTypeError(f"a pickled value cannot be loaded any more: {error}") from error
-
-
 REVIVE: dict[int, Callable[[Any], Any]] = {
     UserExt.VALUE: _revive_value,
     UserExt.NAMEDTUPLE: _revive_namedtuple,
@@ -322,11 +209,11 @@ REVIVE: dict[int, Callable[[Any], Any]] = {
     UserExt.ENUM: _revive_enum,
     UserExt.FUNCTION: _revive_function,
     UserExt.CLASS: lambda state: resolve(*state),
-    UserExt.OBJECT: _revive_object,
+    UserExt.OBJECT: revived,
     UserExt.CODEC: _revive_foreign,
-    UserExt.PICKLEPARTS: lambda state: _revive_pickle(state[0], [buffer.data for buffer in state[1]]),
+    UserExt.PICKLEPARTS: lambda state: revived_pickle(state[0], [buffer.data for buffer in state[1]]),
 }
 REVIVE_BYTES: dict[int, Callable[[bytes], Any]] = {
-    UserExt.PICKLE: _revive_pickle,
+    UserExt.PICKLE: revived_pickle,
     UserExt.BUFFER: lambda data: Buffer(memoryview(bytearray(data))),
 }

@@ -53,8 +53,7 @@ NoneType = type(None)
 function_type = FunctionType
 
 # Set by the interpreter on every class made by a `class` statement; builtins and types of C extensions lack it.
-_MADE_IN_PYTHON = 1 << 9
-
+MADE_IN_PYTHON = 1 << 9
 
 MEMBERS = "redun:members"
 """Key in the state of a value that stands for many files: [type name of each, beginning of their paths, listing]. The listing
@@ -142,7 +141,7 @@ class Value(metaclass=MetaValue):
     def __getstate__(self) -> Any:
         # Sorted, as the order in which attributes were set must not count.
         kind = type(self)
-        if any(not base.__flags__ & _MADE_IN_PYTHON and base is not object for base in kind.__mro__):
+        if any(not base.__flags__ & MADE_IN_PYTHON and base is not object for base in kind.__mro__):
             raise EncodeError(
                 f"{get_raw_type_name(kind)!r} derives from a builtin type, whose content no attribute holds: "
                 "define __getstate__ and __setstate__"
@@ -330,7 +329,8 @@ class Function(ProxyValue):
     def deserialize(cls, raw_type: Any, data: bytes) -> Any:
         """Return the function that `serialize` wrote, or a stand-in (`is_unknown_function`) if it is gone or has changed."""
         from redun.encoding import restore_with
-        from redun.user_types import REVIVE, UserExt
+        from redun.extensions import UserExt
+        from redun.user_types import REVIVE
 
         def revive(state: Any) -> Any:
             try:

@@ -28,7 +28,7 @@ from redun.store.codec import (
     join_sorted,
     map_header,
 )
-from redun.store.errors import DecodeError, EncodeError
+from redun.store.errors import CyclicError, DecodeError, EncodeError
 
 _SCALARS = frozenset((type(None), bool, int, str, bytes))
 _NATIVE_INT = range(-(1 << 63), 1 << 64)
@@ -85,7 +85,8 @@ def encode_deep(form: Callable[[Any], Form], value: Any, spill: Spill = codec._n
         done = _scalar(item, spill)
         if done is None:
             if id(item) in open_ids:
-                raise EncodeError(f"a {type(item).__qualname__} that contains itself has no encoding")
+                containers = [opened.container for opened in stack]
+                raise CyclicError(containers[[id(one) for one in containers].index(id(item)) :])
             opened = _open(form, item, frame.parts, spill)
             if isinstance(opened, _Frame):
                 open_ids.add(id(item))

@@ -6,6 +6,8 @@ builtin that a caller would naturally catch. Messages are lower case and say wha
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class RedunError(Exception):
     """Root of every error that redun raises on purpose."""
@@ -53,6 +55,18 @@ class DecodeError(StoreError, ValueError):
 
 class EncodeError(StoreError, TypeError):
     """A value has no encoding."""
+
+
+class CyclicError(EncodeError):
+    """A value contains itself.
+
+    Args:
+        chain: the containers that lead back to the first of them.
+    """
+
+    def __init__(self, chain: list[Any]) -> None:
+        super().__init__(f"a {type(chain[0]).__qualname__} that contains itself has no encoding")
+        self.chain = chain
 
 
 class MissingLinks(StoreError):

@@ -21,9 +21,10 @@ from redun.expression import (
     TaskExpression,
     ValueExpression,
 )
+from redun.extensions import UserExt
 from redun.store.codec import Encoder, Form
 from redun.store.ids import ID_BYTES
-from redun.user_types import UserExt, value_form
+from redun.user_types import value_form
 
 
 class Identity:

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from redun.encoding import restore, value_bytes, value_id
 from tests.golden.make import Box, Color, Plain, Point, Tagged
+from tests.property.kinds import MAKERS
 from tests.property.test_codec import VALUES, same
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,6 +129,28 @@ def ids_elsewhere(python: str, seed: int, expressions: Path, packages: str = "")
     return done.stdout.split()
 
 
+KINDS_PROGRAM = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+from redun.encoding import value_id
+from tests.property.kinds import MAKERS
+made = {name: value_id(make()).hex() for name, make in MAKERS.items()}
+if len(sys.argv) > 1:
+    from tests.golden.foreign import PACKAGES
+    for package in sys.argv[1:]:
+        made.update({f"{package} {name}": value_id(value).hex() for name, value in PACKAGES[package]().items()})
+print(json.dumps(made))
+"""
+
+
+def kinds_elsewhere(python: str, seed: int, *foreign: str, packages: str = "") -> dict[str, str]:
+    env = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), packages]))}
+    done = subprocess.run([python, "-c", KINDS_PROGRAM, *foreign], env=env, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_ids_are_the_same_in_every_process(seed: int, generated: list[Any], expressions: Path) -> None:
     here = [value_id(value).hex() for value in generated]
@@ -172,6 +195,9 @@ def test_ids_are_the_same_on_every_python(
     assert done.returncode == 0, done.stderr
     here = [value_id(value).hex() for value in generated]
     assert ids_elsewhere(python, 0, expressions, str(packages)) == here
+    kinds = kinds_elsewhere(python, 1, packages=str(packages))
+    assert len(kinds) > 100
+    assert {name for name, found in kinds.items() if found != value_id(MAKERS[name]()).hex()} == set()
 
 
 def test_values_come_back_equal_and_of_the_same_type(generated: list[Any]) -> None:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from redun.encoding import ValueEncoder
 from redun.evaluation.failure import ErrorValue
+from redun.extensions import UserExt
 from redun.provenance import values
 from redun.provenance.values import ValueReader
 from redun.store.ids import link_ref, object_id
-from redun.user_types import UserExt
 from tests.unit.provenance.journals import FakeFile
 
 
