@@ -45,7 +45,8 @@ def report(error: BaseException, debug: bool = False) -> int:
     import click
 
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        _say("redun: interrupted")
+        # The terminal has written ^C where the cursor was.
+        _say("\nredun: interrupted" if _on_terminal() else "redun: interrupted")
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         # Nobody reads any more; what is still buffered must not raise again when the interpreter flushes it.
@@ -83,6 +84,12 @@ def _say(text: str) -> None:
     except (OSError, ValueError):
         # Standard error is closed: there is nobody to tell.
         pass
+
+
+def _on_terminal() -> bool:
+    from redun.cli.render.colour import is_terminal
+
+    return is_terminal(sys.stderr)
 
 
 def _lower(message: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import click
 
 from redun.cli.errors import INTERRUPTED, CommandError, report
-from redun.cli.session import LOG_LEVELS, Session
+from redun.cli.session import LOG_LEVELS, Session, colour_option
 from redun.version import __version__
 
 
@@ -98,6 +98,7 @@ def _print_version(context: click.Context, parameter: click.Parameter, value: bo
     metavar="K=V",
     help="Argument of the configuration's setup function (setup_scheduler).",
 )
+@colour_option
 @click.option("--setup-help", is_flag=True, help="Show what arguments that function takes.")
 @click.pass_context
 def group(

@@ -6,12 +6,15 @@ import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import click
 
 from redun.cli.errors import CommandError, warn
 from redun.version import __version__
 
 if TYPE_CHECKING:
+    from redun.cli.screen import Screen
     from redun.config import Config
     from redun.evaluation.scheduler import Scheduler
     from redun.store.repository import Store
@@ -31,6 +34,8 @@ class Session:
         result: what the workflow returned, for whoever runs commands from Python.
         failure: the error that it failed with, already told.
         scheduler: the scheduler that ran it.
+        colour: what the user says of colours, None for nothing.
+        screen: the terminal, while a run shows itself there.
     """
 
     config_dir: str | None = None
@@ -40,11 +45,19 @@ class Session:
     result: Any = None
     failure: BaseException | None = None
     scheduler: Scheduler | None = None
+    colour: bool | None = None
+    screen: Screen | None = None
 
     @property
     def logs(self) -> bool:
         """True if the lines of a run are to be shown."""
         return self.log_level in ("INFO", "DEBUG")
+
+    def wants_colour(self, stream: TextIO) -> bool:
+        """Tell whether what goes to a stream is to have colours."""
+        from redun.cli.render.colour import wants_colour
+
+        return wants_colour(stream, self.colour)
 
     def log(self, text: str) -> None:
         """Write a line of the log to standard error."""
@@ -120,10 +133,30 @@ class Session:
         return store
 
 
+_F = TypeVar("_F")
+
+
+def _take_colour(context: click.Context, parameter: click.Parameter, value: bool | None) -> None:
+    if value is not None:
+        context.ensure_object(Session).colour = value
+
+
+def colour_option(function: _F) -> _F:
+    """Add `--color/--no-color` to a command."""
+    option = click.option(
+        "--color/--no-color",
+        "color",
+        default=None,
+        expose_value=False,
+        callback=_take_colour,
+        help="Colours: on a terminal unless NO_COLOR is set.",
+    )
+    decorated: _F = option(function)  # type: ignore[type-var]
+    return decorated
+
+
 def current_session() -> Session:
     """Return the session of the command that is running; one with defaults outside of any."""
-    import click
-
     context = click.get_current_context(silent=True)
     found = context.find_object(Session) if context is not None else None
     return found if found is not None else Session()

@@ -13,7 +13,7 @@ import click
 
 from redun.cli import completion
 from redun.cli.errors import FAILED, is_users
-from redun.cli.session import Session, current_session
+from redun.cli.session import Session, colour_option, current_session
 from redun.cli.tags import nested, pairs, tag_pairs
 from redun.cli.values import Selection
 
@@ -80,10 +80,12 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
     help="Run that job's task with its arguments again; --arg beats them. - is the last run.",
 )
 @click.option("--setup", multiple=True, metavar="K=V", help="The same as redun --setup.")
+@click.option("--plain", is_flag=True, help="On a terminal, too: only lines, no display of what runs, no colours.")
+@colour_option
 @click.argument("script", metavar="SCRIPT_OR_MODULE", required=False, shell_complete=completion.scripts)
 @click.argument("task_name", metavar="TASK", required=False, shell_complete=completion.tasks)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--arg VALUE ...]", shell_complete=completion.arguments)
-def command(script: str | None, task_name: str | None, words: tuple[str, ...], **options: Any) -> int:
+def command(script: str | None, task_name: str | None, words: tuple[str, ...], plain: bool, **options: Any) -> int:
     """Run TASK of a script (flow.py) or module (flows.main), with arguments named after the task's parameters.
 
     The result goes to standard output, everything else to standard error.
@@ -97,11 +99,21 @@ def command(script: str | None, task_name: str | None, words: tuple[str, ...], *
       redun run --dryrun hello_world.py main  what would run, and why
       redun run --rerun 3f1a8bc5 hello_world.py --greet Hello
     """
-    from redun.cli.arguments import TaskArguments
-    from redun.cli.scripts import find_task, load
+    from redun.cli.screen import screen
 
     session = current_session()
     _end_like_ctrl_c()
+    # From here on, since modules of the user's may keep the streams that they find when they are imported.
+    with screen(plain or not session.logs, session.wants_colour(sys.stderr)) as session.screen:
+        return _run_words(session, script, task_name, words, options)
+
+
+def _run_words(
+    session: Session, script: str | None, task_name: str | None, words: tuple[str, ...], options: dict[str, Any]
+) -> int:
+    from redun.cli.arguments import TaskArguments
+    from redun.cli.scripts import find_task, load
+
     rerun = options.pop("rerun")
     if rerun is not None:
         rerun, script, task_name, words = _rerun_words(rerun, script, task_name, words)
@@ -196,6 +208,7 @@ def _run(
     options: dict[str, Any],
 ) -> int:
     from redun.cli.arguments import HelpAsked
+    from redun.cli.live import live
     from redun.cli.values import check_output, read_arguments, write_result
 
     task = arguments.task
@@ -219,20 +232,24 @@ def _run(
     with session.open_store(folder, config, create=True, write=not options["dryrun"]) as store:
         scheduler = session.make_scheduler(config, store)
         expression = task(*args, **kwargs)
+        if session.screen is not None and "job_status_interval" not in (config.get("scheduler") or ()):
+            # The display tells more; only who asks for the table gets both.
+            scheduler.job_status_interval = None
         try:
-            result = scheduler.run(
-                expression,
-                exec_argv=["redun", *session.argv],
-                dryrun=options["dryrun"],
-                cache=not options["no_cache"],
-                tags=_tags(task, options),
-                context=context,
-                execution_id=options["execution_id"],
-                option_overrides=dict(options["options"]),
-                provenance=not options["no_prov"],
-                keep_going=options["keep_going"],
-                max_failures=options["max_failures"],
-            )
+            with live(session.screen, scheduler):
+                result = scheduler.run(
+                    expression,
+                    exec_argv=["redun", *session.argv],
+                    dryrun=options["dryrun"],
+                    cache=not options["no_cache"],
+                    tags=_tags(task, options),
+                    context=context,
+                    execution_id=options["execution_id"],
+                    option_overrides=dict(options["options"]),
+                    provenance=not options["no_prov"],
+                    keep_going=options["keep_going"],
+                    max_failures=options["max_failures"],
+                )
         except BaseException as error:
             if scheduler.failure is not error:
                 raise

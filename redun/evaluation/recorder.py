@@ -152,6 +152,10 @@ class Recorder:
         """A job will never begin, as one of its arguments failed: there is nothing to write of it."""
         self._live.pop(job.number, None)
 
+    def live_jobs(self) -> list[Job]:
+        """List the jobs that have not ended; any thread may ask."""
+        return list(self._live.values())
+
     def reduction(self, job: Job, ref: bytes) -> None:
         """A function returned an expression: remember that before its subtree is evaluated."""
         row = memo_row(None, ref)
@@ -445,6 +449,10 @@ class NoRecorder:
     def before_wait(self) -> float | None:
         """Nothing is waiting to be committed."""
         return None
+
+    def live_jobs(self) -> list[Job]:
+        """No job is known."""
+        return []
 
     def pending(self, oid: bytes) -> bytes | None:
         """Nothing waits to be written."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from redun.evaluation.events import EventLog
@@ -26,7 +26,14 @@ class Reports:
 
     Args:
         logger: has `log(level, text)` and `warning(text)`; None for the logger `redun`, False for none at all.
+
+    Attributes:
+        on_leave: called before the process leaves at once, for whoever has something on the screen.
+        line_width: columns that a line of the log has where it is read, None for any number.
     """
+
+    on_leave: Callable[[], None] | None = None
+    line_width: int | None = None
 
     def __init__(self, logger: Any = None) -> None:
         self._logger = logger
@@ -87,7 +94,7 @@ class Reports:
         counts: dict[str, Mapping[Status | str, int]] = {
             name: dict(zip(COLUMNS, row, strict=True)) for name, row in self._counts.items()
         }
-        return [*format_status_table(counts, time.time()), ""]
+        return [*format_status_table(counts, time.time(), self.line_width), ""]
 
     def log_job_statuses(self) -> None:
         """Log that table."""

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from redun.config import Config
     from redun.evaluation.handle_states import HandleStates
     from redun.evaluation.job import Job
+    from redun.evaluation.progress import Progress
     from redun.promise import Promise
     from redun.store.repository import Store
 
@@ -190,6 +191,14 @@ class Scheduler(Reports, TakesBack):
     def is_running(self) -> bool:
         """True while `run` is."""
         return self._running
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the run is that goes on, None if none does. Any thread may ask."""
+        from redun.evaluation.progress import Progress
+
+        evaluation = self._evaluation
+        return None if evaluation is None else Progress(evaluation, self._counts)
 
     @overload
     def run(self, expr: Expression[T], *args: Any, **options: Any) -> T: ...
@@ -364,7 +373,7 @@ class Scheduler(Reports, TakesBack):
         self.last_call = ""
         try:
             ask = partial(evaluation.completions.put, Abort(KeyboardInterrupt()))
-            with capturing(calls.outputs is not None), lease, _raised_thresholds(), Interruption(ask, kill_scripts):
+            with capturing(calls.outputs is not None), lease, _raised_thresholds(), Interruption(ask, self._leave):
                 if recorder.records:
                     recorder.commit()
                 try:
@@ -402,6 +411,11 @@ class Scheduler(Reports, TakesBack):
             self._evaluation = None
             self._log = None
             set_current_scheduler(before)
+
+    def _leave(self) -> None:
+        kill_scripts()
+        if self.on_leave is not None:
+            self.on_leave()
 
     def _close(self, recorder: Recorder | NoRecorder, root: Node) -> None:
         if root.error is None:

@@ -12,6 +12,7 @@ from redun.store.journal import Status
 COLUMNS = (Status.PENDING, Status.RUNNING, Status.FAILED, Status.CACHED, Status.DONE)
 _RARE = (Status.CANCELLED, Status.INTERRUPTED)
 _WIDTH = 7
+_LEAST_NAME = 16
 DEFAULT_STATUS_INTERVAL_S = 20
 
 Counts = Mapping[str, Mapping["Status | str", int]]
@@ -53,7 +54,7 @@ class StatusClock:
         return min(self._due - now, timeout_s) if timeout_s is not None else self._due - now
 
 
-def format_status_table(counts: Counts, when: float | None = None) -> list[str]:
+def format_status_table(counts: Counts, when: float | None = None, width: int | None = None) -> list[str]:
     """Return the lines of the table.
 
     Columns for cancelled and interrupted jobs appear only if there are any; the total counts every job.
@@ -61,6 +62,7 @@ def format_status_table(counts: Counts, when: float | None = None) -> list[str]:
     Args:
         counts: full name of a task -> status -> number of jobs; statuses may be given by name.
         when: seconds since the epoch, shown local; now by default.
+        width: columns of a terminal, in which lines should not break: names that are too long lose their middle; None for whole names.
     """
     rows = {name: _by_status(counts[name]) for name in sorted(counts)}
     columns = [*COLUMNS, *[status for status in _RARE if any(row.get(status) for row in rows.values())]]
@@ -70,13 +72,24 @@ def format_status_table(counts: Counts, when: float | None = None) -> list[str]:
             all_tasks[status] = all_tasks.get(status, 0) + count
     widths = [max(_WIDTH, len(status.name)) for status in columns]
     name_width = max([_WIDTH, *map(len, rows)])
+    if width is not None:
+        # "| " before, a blank between each two cells, and the terminal's last column free.
+        name_width = min(name_width, max(_LEAST_NAME, width - 3 - sum(widths) - len(widths) - 1 - _WIDTH))
     stamp = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(when))
     heads = " ".join([status.name.rjust(width) for status, width in zip(columns, widths, strict=True)])
     lines = [f"| JOB STATUS {stamp}", f"| {'TASK':<{name_width}} {heads} {'TOTAL':>{_WIDTH}}", "| "]
     for name, row in (("ALL", all_tasks), *rows.items()):
         cells = " ".join([str(row.get(status, 0)).rjust(width) for status, width in zip(columns, widths, strict=True)])
-        lines.append(f"| {name:<{name_width}} {cells} {sum(row.values()):>{_WIDTH}}")
+        lines.append(f"| {shortened_name(name, name_width):<{name_width}} {cells} {sum(row.values()):>{_WIDTH}}")
     return lines
+
+
+def shortened_name(name: str, width: int) -> str:
+    """Return a name of a task of at most so many characters: more of its end is kept than of its namespace."""
+    if len(name) <= width:
+        return name
+    head = max(0, (width - 2) // 3)
+    return f"{name[:head]}..{name[len(name) - max(0, width - 2 - head) :]}"
 
 
 def _by_status(row: Mapping[Status | str, int]) -> dict[Status, int]:

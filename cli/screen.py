@@ -1,0 +1,178 @@
+"""The terminal while a command runs: colours in the log, and a few lines below it that are drawn anew again and again.
+
+**How lines below stay below.** The cursor always stands where the next output will go; the lines are drawn *under* it, and the cursor is
+put back (saved and restored by the terminal, its column included). So whatever is written next, by anybody, half a line too, goes to the
+right place, and nothing has to be known of where that is. Before text comes from here, everything right of and below the cursor is erased,
+which is right even if the terminal was made narrower meanwhile and has broken the old lines. Nothing is ever hidden, moved or reserved that
+would have to be put right again: a process that is killed leaves at most some lines behind, below the cursor.
+
+Text that goes round the streams of Python (a child process that writes to the terminal itself) overwrites the blank line on which the
+cursor stands; if it has several lines, the others may run into what is shown until that is drawn again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
+
+from redun.cli.render.colour import FAINT, colour_event, is_terminal, paint
+from redun.evaluation.events import PREFIX
+
+_ERASE = "\x1b[J"
+_LEAST_PAUSE_S = 0.02
+_LOCK_S = 0.5
+
+
+class Screen:
+    """A terminal at standard error, maybe with standard output on it too.
+
+    Args:
+        error: standard error.
+        colours: whether lines of the log get colours.
+    """
+
+    def __init__(self, error: TextIO, colours: bool) -> None:
+        self.error = error
+        self.colours = colours
+        # Reentrant: a signal handler may come while its own thread draws.
+        self._lock = threading.RLock()
+        self._lines: Sequence[str] = ()
+        self._drawn = False
+        self._drawn_at = 0.0
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        # The parent's thread may have held the lock; and what is shown is the parent's business.
+        self._lock = threading.RLock()
+        self._lines = ()
+        self._drawn = False
+
+    def size(self) -> tuple[int, int]:
+        """Return width and height in cells, as they are now."""
+        try:
+            found = os.get_terminal_size(self.error.fileno())
+        except (OSError, ValueError):
+            return 80, 24
+        return found.columns or 80, found.lines or 24
+
+    def in_front(self) -> bool:
+        """False while the shell has the terminal and we are in the background."""
+        try:
+            return os.tcgetpgrp(self.error.fileno()) == os.getpgrp()
+        except (OSError, ValueError):
+            return True
+
+    def show(self, lines: Sequence[str]) -> None:
+        """Draw lines below the cursor, in place of those before."""
+        with self._locked():
+            self._lines = lines
+            self._draw()
+
+    def hide(self) -> None:
+        """Take the lines away; also from a signal handler."""
+        with self._locked():
+            self._lines = ()
+            self._erase()
+
+    def write(self, stream: TextIO, text: str) -> int:
+        """Write text to a stream that leads to this terminal."""
+        with self._locked():
+            self._erase()
+            if self.colours and stream is self.error and text.startswith(PREFIX):
+                stream.write(_coloured(text))
+            else:
+                stream.write(text)
+            if self._lines:
+                stream.flush()
+                # The rest of the line is to come; and a quick series of lines need not draw each time.
+                if text.endswith("\n") and time.monotonic() - self._drawn_at >= _LEAST_PAUSE_S:
+                    self._draw()
+        return len(text)
+
+    def _draw(self) -> None:
+        count = len(self._lines)
+        # Make room first, which may scroll; then the place of the cursor can be saved.
+        room = "\x1bD" * count + f"\x1b[{count}A" if count else ""
+        below = "".join(["\r\n" + line for line in self._lines])
+        self._put(f"{_ERASE}{room}\x1b7{below}\x1b8" if count else _ERASE)
+        self._drawn = bool(count)
+        self._drawn_at = time.monotonic()
+
+    def _erase(self) -> None:
+        if self._drawn:
+            self._put(_ERASE)
+            self._drawn = False
+
+    def _put(self, text: str) -> None:
+        # Round the stream, which may be in the middle of something when a signal comes.
+        data = text.encode(self.error.encoding or "utf-8", "replace")
+        with contextlib.suppress(OSError, ValueError):
+            while data:
+                data = data[os.write(self.error.fileno(), data) :]
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        # A terminal that is stopped (Ctrl-S) may hold whoever writes; nobody waits for ever for a few lines.
+        held = self._lock.acquire(timeout=_LOCK_S)
+        try:
+            yield
+        finally:
+            if held:
+                self._lock.release()
+
+
+def _coloured(text: str) -> str:
+    lead = paint(PREFIX.rstrip(), FAINT) + " "
+    lines = [
+        lead + colour_event(line[len(PREFIX) :]) if line.startswith(PREFIX) else line
+        for line in text.removesuffix("\n").split("\n")
+    ]
+    return "\n".join(lines) + ("\n" if text.endswith("\n") else "")
+
+
+class _Through:
+    """A stream that leads to a screen; everything but writing is left to the stream itself."""
+
+    def __init__(self, screen: Screen, stream: TextIO) -> None:
+        self._screen = screen
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        return self._screen.write(self._stream, text)
+
+    def writelines(self, lines: Sequence[str]) -> None:
+        """Write texts one after the other."""
+        self.write("".join(lines))
+
+
+@contextlib.contextmanager
+def screen(plain: bool, colours: bool) -> Iterator[Screen | None]:
+    """Let standard error, and output if it is a terminal as well, go through a screen; None where there is none.
+
+    Args:
+        plain: the user wants plain lines.
+        colours: whether lines of the log get colours.
+    """
+    error = sys.stderr
+    if plain or os.environ.get("TERM", "dumb") == "dumb" or not is_terminal(error):
+        yield None
+        return
+    found = Screen(error, colours)
+    output = sys.stdout
+    sys.stderr = _Through(found, error)
+    if is_terminal(output):
+        sys.stdout = _Through(found, output)
+    try:
+        yield found
+    finally:
+        found.hide()
+        sys.stdout, sys.stderr = output, error
