@@ -79,6 +79,11 @@ class Screen:
             self._lines = ()
             self._erase()
 
+    def make_way(self) -> None:
+        """Take the lines away until they are drawn the next time."""
+        with self._locked():
+            self._erase()
+
     def write(self, stream: TextIO, text: str) -> int:
         """Write text to a stream that leads to this terminal."""
         with self._locked():
@@ -152,6 +157,12 @@ class _Through:
     def writelines(self, lines: Sequence[str]) -> None:
         """Write texts one after the other."""
         self.write("".join(lines))
+
+    @property
+    def buffer(self) -> Any:
+        """The bytes below; what stands under the cursor goes before they come."""
+        self._screen.make_way()
+        return self._stream.buffer
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from redun.evaluation.evaluation import Evaluation
 from redun.evaluation.events import EventLog
 from redun.evaluation.extension import Above, ExtensionRecorder
 from redun.evaluation.failure import job_traceback
+from redun.evaluation.garbage import raised_thresholds
 from redun.evaluation.interruption import Interruption
 from redun.evaluation.limits import Limits
 from redun.evaluation.node import Node
@@ -373,7 +374,7 @@ class Scheduler(Reports, TakesBack):
         self.last_call = ""
         try:
             ask = partial(evaluation.completions.put, Abort(KeyboardInterrupt()))
-            with capturing(calls.outputs is not None), lease, _raised_thresholds(), Interruption(ask, self._leave):
+            with capturing(calls.outputs is not None), lease, raised_thresholds(), Interruption(ask, self._leave):
                 if recorder.records:
                     recorder.commit()
                 try:
@@ -490,20 +491,3 @@ class _NoLease:
 
     def __exit__(self, *exc: object) -> None:
         return None
-
-
-class _raised_thresholds:
-    """Collect cyclic garbage less often: a run makes millions of objects that live on for good reason, and few cycles."""
-
-    def __enter__(self) -> None:
-        import gc
-
-        self._before = gc.get_threshold()
-        gc.freeze()
-        gc.set_threshold(100_000, 20, 100)
-
-    def __exit__(self, *exc: object) -> None:
-        import gc
-
-        gc.set_threshold(*self._before)
-        gc.unfreeze()
