@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # Section -> its options; None: any.
 _OPTIONS: dict[str, frozenset[str] | None] = {
-    "backend": frozenset(("config_dir", "exclusive", "path")),
+    "backend": frozenset(("capture_files", "config_dir", "exclusive", "path")),
     "scheduler": frozenset(
         (
             "boto_config",
@@ -92,6 +92,7 @@ def check_values(sections: Iterable[Section]) -> None:
                 _at_least(section, option, 0)
         elif section.name == "backend":
             section.getboolean("exclusive")
+            section.getboolean("capture_files")
         elif section.name == "scheduler":
             section.getfloat("job_status_interval")
             read_boto_config(section)

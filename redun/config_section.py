@@ -124,3 +124,18 @@ class Section(Mapping[str, str]):
             return self._interpolate(option, inner, home if colon else section, depth + 1)
 
         return _VARIABLE.sub(value, text)
+
+
+def truth(options: Mapping[str, Any], name: str) -> bool:
+    """Return an option that is true or false, false where it is missing; of a section, or of a dict that a script gives.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if isinstance(options, Section):
+        return bool(options.getboolean(name, False))
+    value = options.get(name, False)
+    found = value if isinstance(value, bool) else _BOOLEANS.get(str(value).strip().lower())
+    if found is None:
+        raise ConfigError(f"option {name!r}: expected true or false, found {value!r}")
+    return found

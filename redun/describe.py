@@ -8,6 +8,7 @@ from typing import Any
 
 import msgpack
 
+from redun.content import KEPT
 from redun.encoding import ValueDecoder
 from redun.errors import RedunError
 from redun.extensions import UserExt
@@ -132,6 +133,7 @@ _NO_BYTES: dict[int, Callable[[bytes], Any]] = {
     UserExt.BUFFER: lambda data: None,
     UserExt.BLOCK: lambda data: None,
     UserExt.LONG: lambda data: _Named(_LONG_NAMES.get(data[0], "?")),
+    UserExt.CONTENT: lambda data: None,
 }
 _TYPE_NAMES: dict[int, Callable[[Any], Any]] = dict.fromkeys(REVIVE, _name)
 _TYPE_NAMES[UserExt.FUNCTION] = lambda state: _Named("builtins.function")
@@ -179,6 +181,9 @@ def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
         found.append(("?", b""))
         state = decoder.decoder.decode(content)
         name = str(state[0])
+        if len(state) == 2 and isinstance(state[1], dict) and state[1].pop(KEPT, None) is not None:
+            # A file is the same whether its content is kept or not.
+            content = msgpack.packb(state, unicode_errors="surrogatepass")
         found[place] = (name, head + ext_header(UserExt.VALUE, len(content)) + content)
         found.extend((kind, head + ext_header(UserExt.VALUE, len(item)) + item) for kind, item in _members(state))
         return _Named(name)

@@ -17,11 +17,13 @@ import msgpack
 from redun.any_object import pickled
 from redun.class_names import full_name
 from redun.codecs.buffer import BUFFER_PADDING, INLINE_BUFFER_MAX, Buffer
+from redun.content import KEPT, RAW, Content
 from redun.errors import CyclicError, DecodeError, RedunError
 from redun.expression import Expression, QuotedExpression
 from redun.extensions import UserExt
 from redun.graph import LINK_ABOVE, GraphReader, GraphWriter, LinkTo
 from redun.large_values import LARGE_BYTES, LOOKS, LargeValues
+from redun.nested import iter_leaves
 from redun.store.codec import BYTES_PIECE, PIECE_MAX, TEXT_PIECE, Decoder, Encoder, Form
 from redun.store.ids import INLINE_MAX, LINK_MARK, link_ref, object_id, ref_id
 from redun.store.objects import Codec, Flag, Kind, LinkTable, header, link_at, split, with_links
@@ -29,7 +31,6 @@ from redun.user_types import REVIVE, REVIVE_BYTES, value_form
 from redun.value import Function, Value, get_type_registry
 
 PLAIN = header(Kind.VALUE, Codec.MSGPACK)
-RAW = header(Kind.VALUE, Codec.RAW)
 _registry = get_type_registry()
 _SCALARS = frozenset((int, str, bool, type(None)))
 _PLAIN_CONTAINERS = frozenset((list, dict, tuple, set, frozenset, type(None)))
@@ -49,15 +50,25 @@ class ValueEncoder:
         reused: if given, large values are remembered, and not encoded and put a second time; it is told ref and value instead.
         by_hash: write values whose class defines its own `get_hash` as that hash: the bytes then say what the value *counts as*,
             not what it is, and cannot be decoded.
+        keeps: if given, it is asked whether the store has a content of a file that a value names (`redun.content`); what it has not is
+            left out.
 
     Attributes:
         flags: of the value encoded last (`Flag`).
         graph: the expressions of the value encoded last, or None.
-        counts_as: True if the value encoded last holds one whose class defines its own `get_hash`; see `key`.
+        counts_as: True if the value encoded last holds one that counts in an eval hash as something else than its bytes: its class defines
+            its own `get_hash`, or it is a file whose content is kept; see `key`.
     """
 
-    def __init__(self, put: Put = _discard, by_hash: bool = False, reused: Callable[[bytes, Any], None] | None = None) -> None:
+    def __init__(
+        self,
+        put: Put = _discard,
+        by_hash: bool = False,
+        reused: Callable[[bytes, Any], None] | None = None,
+        keeps: Callable[[Content], bool] | None = None,
+    ) -> None:
         self._put = put
+        self._keeps = keeps
         self._reused = reused
         self._large = None if reused is None else LargeValues()
         self._by_hash = by_hash
@@ -177,6 +188,8 @@ class ValueEncoder:
             return self._quoted(value)
         if type(value) is Buffer and len(value) > INLINE_BUFFER_MAX:
             return self._buffer(value)
+        if type(value) is Content:
+            return self._content(value)
         proxy = None if isinstance(value, Value) else _registry.proxy_for(type(value))
         if proxy is not None:
             if proxy is not Function and (
@@ -206,7 +219,26 @@ class ValueEncoder:
                 self.counts_as = True
                 if self._by_hash:
                     return UserExt.VALUE, [type(value).stored_name, value.get_hash(), None]
+            elif isinstance(form[1][1], dict) and KEPT in form[1][1]:
+                self.counts_as = True
+                if self._by_hash or not self._has_contents(form[1][1][KEPT]):
+                    return UserExt.VALUE, [form[1][0], {key: item for key, item in form[1][1].items() if key != KEPT}]
         return form
+
+    def _has_contents(self, kept: Any) -> bool:
+        """Tell whether the store has, or gets, all contents that a file's state names."""
+        if self._keeps is None:
+            return True
+        found = [one for one in iter_leaves(kept) if type(one) is Content and one.data is None]
+        return all(map(self._keeps, found))
+
+    def _content(self, content: Content) -> msgpack.ExtType:
+        if content.data is not None and self._put is not _discard:
+            self._put(content.oid, content.data)
+            # A value may live long, with thousands of files.
+            content.data = None
+        self._blocks.add(content.oid)
+        return msgpack.ExtType(UserExt.CONTENT, content.ext())
 
     def _buffer(self, buffer: Buffer) -> msgpack.ExtType:
         if buffer.oid is None:
@@ -294,6 +326,7 @@ class ValueDecoder:
             UserExt.QUOTED: self._quoted,
             UserExt.BLOCK: self._buffer,
             UserExt.LONG: self._long,
+            UserExt.CONTENT: self._kept,
         }
         self.decoder = Decoder(revive, {**own, **revive_bytes})
 
@@ -372,6 +405,12 @@ class ValueDecoder:
             raise DecodeError("what stands beside a value is no object of raw bytes")
         return view[start:]
 
+    def _kept(self, data: bytes) -> Content:
+        content = Content.of_ext(data)
+        if content.oid not in self._link_ids:
+            raise DecodeError(f"a value names {content.oid.hex()!r}, which is none of its links")
+        return content
+
     def _long(self, data: bytes) -> Any:
         what = data[0]
         content = self._content(data[1:])
@@ -403,6 +442,15 @@ def value_id(value: Any) -> bytes:
         EncodeError: it cannot be recorded.
     """
     return ref_id(value_ref(value))
+
+
+def counted_id(value: Any) -> bytes:
+    """Return the 20-byte id of what a value counts as in an eval hash. Any thread.
+
+    Raises:
+        EncodeError: it cannot be recorded.
+    """
+    return ref_id(ValueEncoder(by_hash=True).encode(value))
 
 
 _unstable_types: set[type] = set()

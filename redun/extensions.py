@@ -24,3 +24,4 @@ class UserExt(IntEnum):
     BLOCK = 46
     PICKLEPARTS = 47
     LONG = 48
+    CONTENT = 49

@@ -6,6 +6,7 @@
     OBJECT      [callable, args, state, list items, dict items]  the `__reduce_ex__` form of any other object
     CODEC       [codec, state]                     a value of numpy, pandas, polars or pyarrow (`redun.codecs`)
     BUFFER      bytes                              a short buffer of such a value; a long one is BLOCK: place of the link
+    CONTENT     bytes                              the content of a file, an object of its own (`redun.content`)
     LONG        bytes                              what is longer than 4 GiB: what it is, and the place of a link to its content
     PICKLE      bytes                              the last resort; such ids may differ between processes (unstable)
     PICKLEPARTS [pickle, [buffer, ...]]            the same, with long buffers beside it

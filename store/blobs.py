@@ -12,10 +12,14 @@ import contextlib
 import mmap
 import os
 import tempfile
+from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 
+from xxhash import xxh3_64
+
 from redun.store.errors import DamagedObject
-from redun.store.ids import checksum
+from redun.store.ids import ID_BYTES, checksum
 from redun.store.reach import TABLE_START, table_end
 from redun.store.rows import BlobPointer
 
@@ -67,6 +71,46 @@ class Blobs:
         _sync_folder(path.parent)
         self._verified.pop(oid, None)
         return pointer
+
+    def write_pieces(self, pieces: Iterable[bytes]) -> tuple[bytes, BlobPointer]:
+        """Write a blob whose id is not known before it has been read to its end, durable when this returns. Any thread.
+
+        Args:
+            pieces: the object's bytes, in order; never all in memory.
+
+        Returns:
+            id of the object, and what its row says.
+
+        Raises:
+            OSError: disk full, permissions, ...
+        """
+        self._make_folder(self._folder)
+        digest, check, size = sha256(), xxh3_64(), 0
+        handle, temporary = tempfile.mkstemp(prefix="tmp-", dir=self._folder)
+        try:
+            with open(handle, "wb") as file:
+                os.fchmod(file.fileno(), os.stat(self._folder).st_mode & 0o666)
+                for piece in pieces:
+                    digest.update(piece)
+                    check.update(piece)
+                    size += len(piece)
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            oid = digest.digest()[:ID_BYTES]
+            pointer = BlobPointer(size, check.digest())
+            if self.has(oid, size):
+                os.unlink(temporary)
+                return oid, pointer
+            path = self.path(oid)
+            self._make_folder(path.parent)
+            os.rename(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        _sync_folder(path.parent)
+        return oid, pointer
 
     def _make_folder(self, folder: Path) -> None:
         if not folder.is_dir():

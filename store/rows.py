@@ -42,6 +42,22 @@ class BlobPointer(NamedTuple):
     checksum: bytes
 
 
+class Staged:
+    """Stands in a batch for the bytes of an object that is a file already (`Source.stage`): the commit writes just its row.
+
+    Args:
+        pointer: what the row says.
+    """
+
+    __slots__ = ("pointer",)
+
+    def __init__(self, pointer: BlobPointer) -> None:
+        self.pointer = pointer
+
+    def __len__(self) -> int:
+        return self.pointer.size
+
+
 def object_row(data: bytes) -> bytes:
     """Return the row of an object that stands in its row."""
     return xxh3_64_digest(data) + b"o" + data

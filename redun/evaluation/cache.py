@@ -61,6 +61,7 @@ class Cache:
 
     Attributes:
         source: where the store's objects are.
+        restores: files of results are written back where the store keeps their content; False: that they could be is good enough.
     """
 
     def __init__(self, store: Store, log: EventLog) -> None:
@@ -72,6 +73,7 @@ class Cache:
         self._log = log
         self._decoder = ValueDecoder(source.get, view=source.view)
         self._current: dict[bytes, bool] = {}
+        self.restores = True
 
     def lookup(self, job: Job) -> Hit | None:
         """Return the result that a job may take, or None if it has to run."""
@@ -151,25 +153,47 @@ class Cache:
         return known
 
     def _is_valid(self, job: Job, value: Any) -> bool:
-        invalid = self._first_invalid(value)
+        invalid = self._first_invalid(value, job)
         if invalid is None:
             return True
         self._said = job
         self._log.invalid(job, *invalid)
         return False
 
-    def _first_invalid(self, nested: Any) -> tuple[Any] | None:
+    def _first_invalid(self, nested: Any, job: Job | None = None) -> tuple[Any] | None:
         """Return, in a tuple, a value inside a nested one that is not valid any more; None if all are."""
         registry = get_type_registry()
         for leaf in values_in(nested):
             try:
-                valid = registry.is_valid(leaf)
+                kept = getattr(leaf, "kept", None)
+                valid = registry.is_valid(leaf) if kept is None else self._has_files(leaf, job)
             except Exception:
                 # A user's `is_valid` that fails cannot vouch for the value.
                 valid = False
             if not valid:
                 return (leaf,)
         return None
+
+    def _has_files(self, file: Any, job: Job | None) -> bool:
+        """Tell whether a file or folder whose content is kept is there as it was, having written back what is not."""
+        from redun.files.restore import can_restore, is_missing, mark, restore
+
+        try:
+            written = 0
+            if not file.is_valid() or is_missing(file):
+                if not self.restores:
+                    return can_restore(file, self._source)
+                written = restore(file, self._source)
+            if not file.is_valid():
+                return False
+        except RedunError as error:
+            if job is not None:
+                self._log.miss(job, str(error))
+            return False
+        mark(file)
+        if written and job is not None:
+            self._log.restored(job, file, written)
+        return True
 
     def explain_miss(self, job: Job) -> None:
         """Say why a job would run: for dry runs."""

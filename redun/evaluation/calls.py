@@ -129,7 +129,7 @@ class Calls:
         job = Job(expr, scope, plan, self._numbers)
         if scope.job is None and self.root_job is None:
             self.root_job = job
-        if expr.export_options:
+        if expr.export_options or "capture_files" in plan.options:
             self.plans.export(job, expr)
         if plan.context_update:
             job.context = merge(job.context or {}, plan.context_update)

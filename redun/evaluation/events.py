@@ -73,6 +73,11 @@ class EventLog:
         """A stored result holds a value that is not valid any more."""
         self.miss(job, f"Cached result is no longer valid (result={value!r}, eval_hash={job.eval_hash[:4].hex()})")
 
+    def restored(self, job: Job, file: Any, size_bytes: int) -> None:
+        """Files of a cached result were written back from the store."""
+        if self.enabled:
+            self._lines.append(f"Restore Job {job.job_id[:4].hex()}:  {file!r} from the store ({size_bytes} bytes)")
+
     def retry(self, job: Job, failed: int, most: int, pause_s: float, error: BaseException) -> None:
         """An attempt at a job has failed, and there will be another one."""
         if self.enabled:

@@ -13,6 +13,7 @@ from typing import Any
 import msgpack
 
 from redun.errors import LimitError, RedunError, TaskDefinitionError
+from redun.files import stamping
 from redun.store.ids import ID_BYTES
 from redun.tags import check_tags
 from redun.task import CacheCheckValid, CacheResult, CacheScope, Task
@@ -29,6 +30,7 @@ class Plan:
         task: the task.
         options: merged options (definition, inherited, call, scheduler), expressions already evaluated.
         executor: name of the executor.
+        everywhere: the content of files in all results is kept, unless an option says otherwise.
         counts: the task's row in the status table, shared by all its plans: jobs by `State`-like column.
 
     Attributes:
@@ -44,6 +46,7 @@ class Plan:
         captures: what its jobs write is kept.
         refusal: why its jobs cannot run, though their results may be known; None if they can.
         leave_out: parameters outside the eval hash (`config_args`).
+        captures: True: the content of files in its results is kept; None: where the class of the files asks for it.
     """
 
     __slots__ = (
@@ -74,7 +77,9 @@ class Plan:
         "task_id",
     )
 
-    def __init__(self, task: Task[Any, Any], options: Mapping[str, Any], executor: str, counts: list[int]) -> None:
+    def __init__(
+        self, task: Task[Any, Any], options: Mapping[str, Any], executor: str, counts: list[int], everywhere: bool = False
+    ) -> None:
         self.task = task
         self.options = options
         self.executor = executor
@@ -95,6 +100,7 @@ class Plan:
         self.allowed = None if allowed is None else frozenset(CacheResult(item) for item in allowed)
         self.context_update: Mapping[str, Any] = options.get("_context_update") or {}
         self.records = options.get("prov") is not False
+        self.captures = captured(options, everywhere)
         self.tags = check_tags(options.get("tags"))
         self.is_async = task.is_async()
         if self.is_async:
@@ -145,6 +151,14 @@ def _enum(enum: Any, options: Mapping[str, Any], name: str, default: Any, task: 
         raise TaskDefinitionError(
             f"option {name}={value!r} of task {task.fullname!r} is unknown: expected one of {expected}"
         ) from None
+
+
+def captured(options: Mapping[str, Any], everywhere: bool) -> bool | None:
+    """Return what to keep the content of: True all files in results, None those whose class asks for it, False none."""
+    wanted = options.get("capture_files")
+    if wanted is None:
+        wanted = True if everywhere else None
+    return (None if stamping.classes_captured else False) if wanted is None else bool(wanted)
 
 
 def parse_limits(limits: Any, fullname: str) -> dict[str, int]:

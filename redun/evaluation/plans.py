@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from redun.task import Task
 
 
+_ALWAYS_EXPORTED = ("capture_files",)
+"""Whoever wants the files of a task kept wants those of the tasks that it calls: they are the ones that make them."""
+
+
 class Plans:
     """Makes plans, and keeps the ones that calls with plain options share.
 
@@ -30,6 +34,7 @@ class Plans:
         overrides: options that beat all others.
         executor_options: gives the configured options of an executor by name; raises SchedulerError for an unknown one.
         on_new_task: called with each task when its first plan is made.
+        captures: the content of files in all results is kept.
     """
 
     def __init__(
@@ -37,10 +42,12 @@ class Plans:
         overrides: Mapping[str, Any],
         executor_options: Callable[[str], Mapping[str, Any]],
         on_new_task: Callable[[Task[Any, Any]], None],
+        captures: bool = False,
     ) -> None:
         self._overrides = normal_options("(all tasks)", overrides)
         self._executor_options = executor_options
         self._on_new_task = on_new_task
+        self._captures = captures
         self.without_namespace: list[str] = []
         self._plain: dict[int, Plan] = {}
         self._tasks: dict[str, Any] = {}
@@ -64,7 +71,8 @@ class Plans:
 
     def export(self, job: Job, expr: TaskExpression[Any]) -> None:
         """Note what the jobs below a job inherit."""
-        exported = {name: job.plan.options[name] for name in expr.export_options or () if name in job.plan.options}
+        names = [*(expr.export_options or ()), *_ALWAYS_EXPORTED]
+        exported = {name: job.plan.options[name] for name in names if name in job.plan.options}
         # Inner beats outer.
         job.exported = {**(job.exported or {}), **exported}
 
@@ -79,7 +87,7 @@ class Plans:
             # An executor that is not there fails the jobs that need it, and only these: a known result is as good as ever.
             refusal = error
         counts = self.counts.setdefault(registered.fullname, [0, 0, 0, 0, 0])
-        plan = Plan(registered, options, executor, counts)
+        plan = Plan(registered, options, executor, counts, self._captures)
         plan.refusal = refusal
         return plan
 

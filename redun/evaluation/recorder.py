@@ -37,6 +37,7 @@ from redun.tag_records import EXECUTION, JOB, TASK, pack, unpack_pairs
 from redun.tags import check_tags
 
 if TYPE_CHECKING:
+    from redun.content import Content
     from redun.evaluation.job import Job
     from redun.output import Piece
     from redun.records import ExecutionRecord
@@ -100,7 +101,8 @@ class Recorder:
         self._outputs: list[OutputFact] = []
         self._needed_objects: dict[bytes, bytes] = {}
         self._needed_values: dict[bytes, Any] = {}
-        self.encoder = ValueEncoder(self.put, reused=self.needs_value)
+        self._needed_contents: dict[bytes, Content] = {}
+        self.encoder = ValueEncoder(self.put, reused=self.needs_value, keeps=self.has_content)
         self._since: float | None = None
         self._urgent = False
 
@@ -129,6 +131,24 @@ class Recorder:
         """Rely on an object for longer than until the next commit."""
         self.needs_object(oid, data)
         self._kept[oid] = None
+
+    def has_content(self, content: Content) -> bool:
+        """Rely on the content of a file that a value names, if it is in the store or can be had from the file once more."""
+        oid = content.oid
+        if oid in self._objects:
+            return True
+        if self._source.contains(oid):
+            self._needed_contents[oid] = content
+            return True
+        return self._put_content(content)
+
+    def _put_content(self, content: Content) -> bool:
+        from redun.files.capture import content_again
+
+        data = content_again(content)
+        if data is not None:
+            self.put(content.oid, data)
+        return data is not None
 
     def new_task(self, task: Task[Any, Any]) -> None:
         """Have a task's object written, and its source where the object does not carry it."""
@@ -306,7 +326,7 @@ class Recorder:
         """
         batch = Batch(self._objects, self._memo, [], [])
         segment_id = self._add_segment(batch)
-        links = dict.fromkeys((*self._needed_objects, *self._needed_values, *self._kept))
+        links = dict.fromkeys((*self._needed_objects, *self._needed_values, *self._needed_contents, *self._kept))
         batch.links = links.keys() - batch.objects.keys()
         try:
             self._write(batch, links)
@@ -379,6 +399,8 @@ class Recorder:
             data = self._needed_objects.get(oid)
             if data is not None:
                 self.put(oid, data)
+            elif oid in self._needed_contents:
+                self._put_content(self._needed_contents[oid])
             elif oid in self._needed_values:
                 self.encoder.encode(self._needed_values[oid])
 
@@ -399,6 +421,7 @@ class Recorder:
         self._outputs = []
         self._needed_objects = {}
         self._needed_values = {}
+        self._needed_contents = {}
         self._since = None
         self._urgent = False
         self._source.refresh()

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from redun.config_section import truth
 from redun.context import merge
 from redun.errors import DryRunResult, RedunError, SchedulerError, StoreError
 from redun.evaluation.cache import Cache
@@ -36,6 +37,7 @@ from redun.executors.base import Executor
 from redun.executors.collection import Executors
 from redun.executors.takes_back import Abort, TakesBack, refuse_in_importing_worker
 from redun.expression import Expression
+from redun.files.stamping import counted_by_content
 from redun.output import capturing
 from redun.records import ExecutionRecord
 from redun.root import as_root
@@ -76,6 +78,7 @@ class Scheduler(Reports, TakesBack):
         limits: how much there is of each limited resource; one that is not listed has 1.
         limits_used: how much of each is taken now.
         ignore_warnings: names of warnings that are not given.
+        captures_files: `[backend] capture_files`: files of this machine count by content, and that of results is kept.
         task_registry, type_registry: all tasks and types that are known.
     """
 
@@ -109,6 +112,7 @@ class Scheduler(Reports, TakesBack):
         interval = {} if job_status_interval is None else {"job_status_interval": job_status_interval}
         self.job_status_interval = status_interval_s({**self._section("scheduler"), **interval})
         self._kept_characters = kept_characters(self._section("scheduler"))
+        self.captures_files = truth(self._section("backend"), "capture_files")
         self._running = False
         self._evaluation: Evaluation | None = None
         self._handle_states: HandleStates | None = None
@@ -253,16 +257,17 @@ class Scheduler(Reports, TakesBack):
             Exception: whatever the workflow's failing task raised, the traceback of jobs having been logged.
         """
         self._must_not_be_running()
-        execution = self._execution(expr, exec_argv, tags, execution_id)
-        root = as_root(expr)
-        records = provenance and not dryrun and self._root_records(root, option_overrides or {})
-        recorder = self._recorder(execution, records, dryrun)
-        evaluation = self._new_evaluation(recorder, dryrun, cache, context or {}, option_overrides or {})
-        evaluation.keep_going = keep_going or max_failures is not None
-        evaluation.max_failures = max_failures
-        identity = str(uuid.UUID(bytes=execution.id))
-        evaluation.calls.log.line(f"Start Execution {identity}:  redun {shlex.join(execution.argv[1:])}")
-        done = self._run(evaluation, root, self.store.lease(identity) if records else _NoLease())
+        with counted_by_content(self.captures_files):
+            execution = self._execution(expr, exec_argv, tags, execution_id)
+            root = as_root(expr)
+            records = provenance and not dryrun and self._root_records(root, option_overrides or {})
+            recorder = self._recorder(execution, records, dryrun)
+            evaluation = self._new_evaluation(recorder, dryrun, cache, context or {}, option_overrides or {})
+            evaluation.keep_going = keep_going or max_failures is not None
+            evaluation.max_failures = max_failures
+            identity = str(uuid.UUID(bytes=execution.id))
+            evaluation.calls.log.line(f"Start Execution {identity}:  redun {shlex.join(execution.argv[1:])}")
+            done = self._run(evaluation, root, self.store.lease(identity) if records else _NoLease())
         if done.error is not None:
             raise done.error
         return done.value
@@ -317,7 +322,8 @@ class Scheduler(Reports, TakesBack):
         evaluation = self._new_evaluation(recorder, dryrun, cache, context or {}, {})
         calls = evaluation.calls
         calls.log.line(f"Start sub-run of Execution {above.execution}")
-        done = self._run(evaluation, root, _NoLease())
+        with counted_by_content(self.captures_files):
+            done = self._run(evaluation, root, _NoLease())
         facts = {"job_id": None if calls.root_job is None else calls.root_job.id, "call_hash": self.last_call or None}
         if done.error is None:
             return {"result": done.value, **facts}
@@ -339,7 +345,7 @@ class Scheduler(Reports, TakesBack):
         overrides: Mapping[str, Any],
     ) -> Evaluation:
         log = self._log = self._event_log()
-        plans = Plans(overrides, self.executors.options, recorder.new_task)
+        plans = Plans(overrides, self.executors.options, recorder.new_task, self.captures_files)
         self._counts = plans.counts
         limits = self._limits_now = Limits(self.limits)
         calls = Calls(plans, Cache(self.store, log), recorder, self.executors, limits, log, cache)
@@ -347,6 +353,7 @@ class Scheduler(Reports, TakesBack):
         calls.evaluation = evaluation
         if self._kept_characters and recorder.records and not dryrun:
             calls.outputs = Outputs(self._kept_characters)
+        calls.cache.restores = not dryrun
         if self.job_status_interval is not None and log.enabled:
             evaluation.status_clock = StatusClock(self.job_status_interval, self._show_status_now)
         return evaluation

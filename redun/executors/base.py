@@ -148,7 +148,21 @@ class Executor:
 
 def run_job(job: Job) -> Any:
     """Call the function of a job's task, here and now; what every in-process worker does."""
-    return call_task(job.plan.task, job.positional, job.keywords)
+    plan = job.plan
+    result = call_task(plan.task, job.positional, job.keywords)
+    if plan.captures is not False:
+        capture_files(job, result)
+    return result
+
+
+def capture_files(job: Job, result: Any) -> None:
+    """Keep the content of the files in what a job returned (`capture_files`), on the thread that it ran on."""
+    if not job.recorder.records:
+        return
+    from redun.evaluation.current import get_current_scheduler
+    from redun.files.capture import capture
+
+    capture(result, get_current_scheduler().store.source.stage, job.plan.captures)
 
 
 def call_task(task: Any, positional: Sequence[Any], keywords: Mapping[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from redun.errors import SchedulerError
+from redun.executors.base import capture_files
 from redun.output import run_for
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class CoroutineThread:
         self._tasks[job] = asyncio.current_task()
         try:
             result = await job.plan.task.func(*job.positional, **job.keywords)
+            if job.plan.captures is not False:
+                capture_files(job, result)
         except BaseException as error:
             self._completions.put((job, False, error))
         else:

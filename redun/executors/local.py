@@ -148,7 +148,8 @@ class LocalExecutor(Executor):
             folder = None if store is None else str(store.folder.absolute())
             outputs = getattr(self._scheduler, "outputs", None)
             kept = 0 if outputs is None else outputs.most
-            settings = Settings(get_import_paths(), folder, self.start_method == "fork", kept)
+            by_content = bool(getattr(self._scheduler, "captures_files", False))
+            settings = Settings(get_import_paths(), folder, self.start_method == "fork", kept, by_content)
             source = None if store is None else store.source
             self._pool = ProcessPool(
                 self.name, self.max_workers, self.start_method, settings, source, self._completions, outputs

@@ -40,6 +40,7 @@ class JobMessage(NamedTuple):
         module, task, task_id: where the task is defined, its fullname, and the id that it must have there.
         args, kwargs: the arguments. modules: where the tasks are defined that these name.
         tells: send word when it begins.
+        captures: keep the content of files in the result (`redun.evaluation.plan.captured`).
     """
 
     key: int
@@ -50,6 +51,7 @@ class JobMessage(NamedTuple):
     kwargs: dict[str, Part]
     tells: bool
     modules: tuple[str, ...] = ()
+    captures: bool | None = False
 
 
 class ResultMessage(NamedTuple):
@@ -168,17 +170,23 @@ def value_of(part: Part, get: Callable[[bytes], bytes]) -> Any:
     return restore(data)
 
 
-def encode_result(value: Any, put: Callable[[dict[bytes, bytes]], None] | None) -> EncodedResult:
+def encode_result(
+    value: Any,
+    put: Callable[[dict[bytes, bytes]], None] | None,
+    contains: Callable[[bytes], bool] | None = None,
+) -> EncodedResult:
     """Encode what a task returned.
 
     Args:
         put: writes objects to the store, if it can be reached: large ones go there.
+        contains: tells whether the store has an object.
 
     Raises:
         EncodeError: it cannot be recorded.
     """
     objects: dict[bytes, bytes] = {}
-    encoder = ValueEncoder(objects.__setitem__)
+    keeps = None if contains is None else lambda content: content.oid in objects or contains(content.oid)
+    encoder = ValueEncoder(objects.__setitem__, keeps=keeps)
     try:
         data = encoder.object(value)
     except EncodeError:

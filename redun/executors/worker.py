@@ -41,12 +41,14 @@ class Settings(NamedTuple):
         store: folder of the store, if workers may open it.
         inherits: the worker is a fork of the scheduler's process, and has its tasks.
         kept_characters: how much of what each job writes is kept, 0 for nothing.
+        by_content: files count by content (`redun.files.stamping`).
     """
 
     import_paths: list[str]
     store: str | None
     inherits: bool
     kept_characters: int = 0
+    by_content: bool = False
 
 
 def work(connection: Connection, lifeline: Connection, settings: Settings, given: tuple[Any, Any] | None) -> None:
@@ -61,6 +63,11 @@ def work(connection: Connection, lifeline: Connection, settings: Settings, given
     _thread.start_new_thread(_watch, (lifeline,))
     for path in reversed(settings.import_paths):
         add_import_path(path)
+    if settings.by_content:
+        from redun.files.stamping import counted_by_content
+
+        # For good: this process does nothing else.
+        counted_by_content().__enter__()
     worker = _Worker(settings, streams)
     try:
         connection.send(ResultMessage(-1))
@@ -119,8 +126,12 @@ class _Worker:
             if message.tells:
                 connection.send(ResultMessage(message.key, begun=True))
             result = call_task(task, args, kwargs)
+            if message.captures is not False and self._folder is not None:
+                from redun.files.capture import capture
+
+                capture(result, self._open().source.stage, message.captures)
             try:
-                encoded = encode_result(result, self._put if self._folder is not None else None)
+                encoded = encode_result(result, *((self._put, self._contains) if self._folder is not None else (None, None)))
             except EncodeError as error:
                 raise ValueEncodeError(f"the result of {message.task} cannot be recorded: {error}") from error
         except BaseException as error:
@@ -181,6 +192,11 @@ class _Worker:
         except ObjectNotFound:
             source.refresh()
             return view(oid)
+
+    def _contains(self, oid: bytes) -> bool:
+        source = self._open().source
+        source.refresh()
+        return source.contains(oid)
 
     def _put(self, objects: dict[bytes, bytes]) -> None:
         self._open().source.commit(Batch(objects))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from redun.content import KEPT
+from redun.files import stamping
 from redun.files.filesystem import FOLDER, MISSING, FileSystem, FileSystemError, get_filesystem
 from redun.value import Value
 
@@ -28,6 +30,15 @@ class FileBase(Value):
 
     _stamp: str | None
     _id: str | None
+    capture_files: ClassVar[bool | None] = None
+    """In a class of one's own: True has the store keep the content of such files whenever a task returns them, False never."""
+    kept: Any = None
+    """The content, if the store keeps it (`redun.files.capture`): what stands under `redun.content.KEPT` in the state."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.capture_files:
+            stamping.classes_captured = True
 
     def __init__(self, place: str | os.PathLike[str]) -> None:
         try:
@@ -57,7 +68,17 @@ class FileBase(Value):
         return get_filesystem(url=self._where)
 
     def _calc_stamp(self) -> str:
+        """Return the stamp of what is there now."""
         raise NotImplementedError
+
+    def _calc_same(self) -> str:
+        """Return the stamp of what is there now, taken in the way in which the known one was."""
+        with stamping.taken_by(content=stamping.is_of_content(self._one_stamp())):
+            return self._calc_stamp()
+
+    def _one_stamp(self) -> str:
+        """Return the stamp of a file, by which one sees how it was taken."""
+        return self._stamp or ""
 
     @property
     def stamp(self) -> str:
@@ -67,15 +88,16 @@ class FileBase(Value):
         return str(self._stamp)
 
     def _take_stamp(self) -> None:
+        self.kept = None
         self._stamp = self._calc_stamp()
 
     @property
     def hash(self) -> str:
         """The value's hash, 40 hex digits."""
         if self._id is None:
-            from redun.encoding import value_id
+            from redun.encoding import counted_id, value_id
 
-            self._id = value_id(self).hex()
+            self._id = (value_id(self) if self.kept is None else counted_id(self)).hex()
         return self._id
 
     @property
@@ -101,7 +123,7 @@ class FileBase(Value):
         """
         try:
             if self._stamp is not None:
-                return self._calc_stamp() == self._stamp
+                return self._calc_same() == self._stamp
             # Nobody has looked yet: from now on, this is the state. A hash without a stamp is one that was set by hand.
             self._take_stamp()
             return self._id is None
@@ -114,10 +136,18 @@ class FileBase(Value):
         return raw_type(arg)
 
     def __getstate__(self) -> dict[str, Any]:
+        state = self._plain_state()
+        if self.kept is not None:
+            state[KEPT] = self.kept
+        return state
+
+    def _plain_state(self) -> dict[str, Any]:
         return {self._place: self._where, "stamp": self.stamp}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._set(state[self._place], state["stamp"])
+        if KEPT in state:
+            self.kept = state[KEPT]
 
     def __fspath__(self) -> str:
         from redun.files.local import native
@@ -149,7 +179,10 @@ class File(FileBase):
         super().__init__(path)
 
     def _calc_stamp(self) -> str:
-        return self.filesystem.get_hash(self.path)
+        filesystem = self.filesystem
+        if stamping.by_content() and filesystem.name == "local":
+            return content_stamp(filesystem, self.path)
+        return filesystem.get_hash(self.path)
 
     def exists(self) -> bool:
         """Tell whether there is a file or folder at the path."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128_hexdigest
 
+from redun.files import stamping
 from redun.files.file import File, FileBase, content_stamp
 from redun.files.filesystem import MISSING
 from redun.value import MEMBERS, Value
@@ -52,18 +53,30 @@ class FileSet(FileBase):
     def _calc_stamp(self) -> str:
         return self._look()[0]
 
+    def _one_stamp(self) -> str:
+        return self._listing[1].rpartition("\0")[2]
+
     def _take_stamp(self) -> None:
+        self.kept = None
         self._stamp, self._listing = self._look()
+
+    def members(self) -> list[tuple[str, str]]:
+        """List path and stamp of each file when the stamp was taken."""
+        prefix, listing = self._listing
+        parts = listing.split("\0") if listing else []
+        return [(prefix + path, stamp) for path, stamp in zip(parts[::2], parts[1::2], strict=False)]
 
     @property
     def _prefix(self) -> str:
         return ""
 
     def _scan(self) -> list[tuple[str, str]] | None:
+        if stamping.by_content() and self.filesystem.name == "local":
+            return _contents(self)
         return self.filesystem.scan_matches(self.pattern)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
+    def _plain_state(self) -> dict[str, Any]:
+        state = super()._plain_state()
         prefix, listing = self._listing
         if listing:
             state[MEMBERS] = [self.classes.File.type_name, prefix, listing]
@@ -117,6 +130,8 @@ class Dir(FileSet):
         return f"{self.path.rstrip('/')}/"
 
     def _scan(self) -> list[tuple[str, str]] | None:
+        if stamping.by_content() and self.filesystem.name == "local":
+            return _contents(self)
         return self.filesystem.scan_files(self.path)
 
     def paths(self) -> list[str]:

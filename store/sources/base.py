@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class RefUpdate(NamedTuple):
@@ -49,7 +49,8 @@ class Batch:
     """What one commit writes.
 
     Attributes:
-        objects: id (20 bytes) -> object bytes. Putting an object that exists already is free and changes nothing.
+        objects: id (20 bytes) -> object bytes, or what `Source.stage` gave for them. Putting an object that exists already is free and
+            changes nothing.
         memo: eval hash (20 bytes) -> row (opaque bytes); the newest row wins.
         refs: compare-and-swaps, all of which must hold.
         links: ids that must exist once `objects` are put. The links of `objects` themselves are checked by the source only if
@@ -106,6 +107,19 @@ class Source(Protocol):
 
     def memo_get(self, eval_hash: bytes) -> bytes | None:
         """Return the memo row of an eval hash; a damaged row counts as none."""
+
+    def stage(self, pieces: Iterable[bytes]) -> tuple[bytes, Any]:
+        """Write an object larger than a row ahead of the commit that makes it part of the store. Any thread.
+
+        Args:
+            pieces: its bytes in order, header included; more than `redun.store.rows.BLOB_ABOVE` in all.
+
+        Returns:
+            its id, and what stands for its bytes in `Batch.objects`. Nobody finds it before that is committed.
+
+        Raises:
+            StoreUnavailable: disk full, permissions, input/output error; nothing is left behind.
+        """
 
     def commit(self, batch: Batch) -> None:
         """Write a batch: durable when this returns, and all or nothing.

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -43,6 +43,7 @@ from redun.store.rows import (
     HERE_BYTE,
     OBJECT_START,
     BlobPointer,
+    Staged,
     blob_pointer,
     blob_row,
     ref_row,
@@ -363,7 +364,10 @@ class LmdbSource:
             for oid, pointer in large.items():
                 if not self._blobs.has(oid, pointer.size):
                     # Swept between our write and this transaction, in which no sweep can run.
-                    self._blobs.write(oid, objects[oid])
+                    data: Any = objects[oid]
+                    if isinstance(data, Staged):
+                        raise MissingLinks(frozenset((oid,)))
+                    self._blobs.write(oid, data)
             changed = bool(memo or batch.refs or replaced)
             if rows:
                 cursor = txn.cursor(environment.table("objects"))
@@ -400,12 +404,14 @@ class LmdbSource:
         known.update(links)
         self._known_at = number
 
-    def _write_blobs(self, objects: dict[bytes, bytes]) -> dict[bytes, BlobPointer]:
+    def _write_blobs(self, objects: Mapping[bytes, Any]) -> dict[bytes, BlobPointer]:
         if not objects or max(map(len, objects.values())) <= BLOB_ABOVE:
             return {}
         large: dict[bytes, BlobPointer] = {}
         for oid, data in objects.items():
-            if len(data) > BLOB_ABOVE:
+            if isinstance(data, Staged):
+                large[oid] = data.pointer
+            elif len(data) > BLOB_ABOVE:
                 if oid in self._damaged and os.path.lexists(self._blobs.path(oid)):
                     self._quarantine.take(oid.hex(), self._blobs.path(oid))
                 try:
@@ -413,6 +419,19 @@ class LmdbSource:
                 except OSError as error:
                     raise unavailable("write a blob to", self._path, error, len(data)) from error
         return large
+
+    def stage(self, pieces: Iterable[bytes]) -> tuple[bytes, Staged]:
+        """See `Source.stage`."""
+        try:
+            oid, pointer = self._blobs.write_pieces(pieces)
+        except OSError as error:
+            raise unavailable("write a blob to", self._path, error, 0) from error
+        return oid, Staged(pointer)
+
+    def blob_path(self, oid: bytes) -> str | None:
+        """Return the path of the file that an object is, None if it stands in its row or is not there."""
+        pointer = self._pointer(oid)
+        return None if pointer is None else str(self._blobs.path(oid))
 
     def _check_links(self, txn: Any, environment: Environment, links: set[bytes]) -> None:
         known = self._known

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from redun.store.errors import MissingLinks, ObjectNotFound, RefConflict, StoreError
+from redun.store.ids import object_id
 from redun.store.reach import links_in
 from redun.store.sources.base import Batch, ReflogEntry
 from redun.store.sources.checks import (
@@ -104,6 +105,11 @@ class MemorySource:
     def memo_get(self, eval_hash: bytes) -> bytes | None:
         """See `Source.memo_get`."""
         return self._memo.get(eval_hash)
+
+    def stage(self, pieces: Iterable[bytes]) -> tuple[bytes, bytes]:
+        """See `Source.stage`: here the bytes themselves."""
+        data = b"".join(pieces)
+        return object_id(data), data
 
     def commit(self, batch: Batch) -> None:
         """See `Source.commit`."""
