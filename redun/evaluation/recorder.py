@@ -69,6 +69,7 @@ class Recorder:
     Attributes:
         records: True: jobs of this recorder have a place in the call graph.
         encoder: encodes the values of jobs; large ones are written as objects of their own.
+        stage: writes a large object ahead of its commit (`Source.stage`); any thread may call it.
         above: number of the job that the first one is below, 0 for none. first_number: jobs are numbered after it.
     """
 
@@ -80,6 +81,7 @@ class Recorder:
         self._uuid = execution.id
         self._execution = object_id(self._execution_data)
         self.ref = f"executions/{uuid.UUID(bytes=execution.id)}"
+        self.stage = source.stage
         self.above = 0
         self.first_number = 0
         self._head: bytes | None = None
@@ -457,6 +459,7 @@ class NoRecorder:
 
     records = False
     first_number = 0
+    stage = None
 
     def __init__(self) -> None:
         self.encoder = ValueEncoder()

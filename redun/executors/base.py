@@ -157,12 +157,11 @@ def run_job(job: Job) -> Any:
 
 def capture_files(job: Job, result: Any) -> None:
     """Keep the content of the files in what a job returned (`capture_files`), on the thread that it ran on."""
-    if not job.recorder.records:
-        return
-    from redun.evaluation.current import get_current_scheduler
-    from redun.files.capture import capture
+    stage = job.recorder.stage
+    if stage is not None:
+        from redun.files.capture import capture
 
-    capture(result, get_current_scheduler().store.source.stage, job.plan.captures)
+        capture(result, stage, job.plan.captures)
 
 
 def call_task(task: Any, positional: Sequence[Any], keywords: Mapping[str, Any]) -> Any:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from typing import IO, Any
 
 from redun.content import PAGE_BYTES, RAW, SMALL_MAX, Content
+from redun.errors import EncodeError
 from redun.files import stamping
 from redun.files.file import ContentFile, File, FileBase
 from redun.files.fileset import FileSet
@@ -41,6 +43,12 @@ def capture(result: Any, stage: Stage, wanted: bool | None) -> None:
         stage: takes large contents.
         wanted: of all files; None: of those whose class says so.
     """
+    with suppress(EncodeError):
+        # Of a value that contains itself; whoever records it says so.
+        _capture(result, stage, wanted)
+
+
+def _capture(result: Any, stage: Stage, wanted: bool | None) -> None:
     for leaf in iter_leaves(result):
         if not isinstance(leaf, FileBase) or leaf.kept is not None:
             continue
