@@ -46,7 +46,7 @@ class Plan:
         captures: what its jobs write is kept.
         refusal: why its jobs cannot run, though their results may be known; None if they can.
         leave_out: parameters outside the eval hash (`config_args`).
-        captures: True: the content of files in its results is kept; None: where the class of the files asks for it.
+        keeps_files: True: the content of files in its results is kept; None: where the class of the files asks for it.
     """
 
     __slots__ = (
@@ -59,6 +59,7 @@ class Plan:
         "fullname",
         "has_defaults",
         "is_async",
+        "keeps_files",
         "leave_out",
         "life",
         "limits",
@@ -100,7 +101,7 @@ class Plan:
         self.allowed = None if allowed is None else frozenset(CacheResult(item) for item in allowed)
         self.context_update: Mapping[str, Any] = options.get("_context_update") or {}
         self.records = options.get("prov") is not False
-        self.captures = captured(options, everywhere)
+        self.keeps_files = kept_files(options, everywhere)
         self.tags = check_tags(options.get("tags"))
         self.is_async = task.is_async()
         if self.is_async:
@@ -153,7 +154,7 @@ def _enum(enum: Any, options: Mapping[str, Any], name: str, default: Any, task: 
         ) from None
 
 
-def captured(options: Mapping[str, Any], everywhere: bool) -> bool | None:
+def kept_files(options: Mapping[str, Any], everywhere: bool) -> bool | None:
     """Return what to keep the content of: True all files in results, None those whose class asks for it, False none."""
     wanted = options.get("capture_files")
     if wanted is None:

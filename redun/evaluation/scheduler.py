@@ -9,7 +9,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -267,7 +267,7 @@ class Scheduler(Reports, TakesBack):
             evaluation.max_failures = max_failures
             identity = str(uuid.UUID(bytes=execution.id))
             evaluation.calls.log.line(f"Start Execution {identity}:  redun {shlex.join(execution.argv[1:])}")
-            done = self._run(evaluation, root, self.store.lease(identity) if records else _NoLease())
+            done = self._run(evaluation, root, self.store.lease(identity) if records else nullcontext())
         if done.error is not None:
             raise done.error
         return done.value
@@ -323,7 +323,7 @@ class Scheduler(Reports, TakesBack):
         calls = evaluation.calls
         calls.log.line(f"Start sub-run of Execution {above.execution}")
         with counted_by_content(self.captures_files):
-            done = self._run(evaluation, root, _NoLease())
+            done = self._run(evaluation, root, nullcontext())
         facts = {"job_id": None if calls.root_job is None else calls.root_job.id, "call_hash": self.last_call or None}
         if done.error is None:
             return {"result": done.value, **facts}
@@ -488,13 +488,3 @@ def _user() -> str:
     except (KeyError, OSError):
         # A container may run under a user id that has no name.
         return str(os.getuid())
-
-
-class _NoLease:
-    """Stands where a run that is not recorded needs no lease."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *exc: object) -> None:
-        return None

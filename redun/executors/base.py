@@ -150,7 +150,7 @@ def run_job(job: Job) -> Any:
     """Call the function of a job's task, here and now; what every in-process worker does."""
     plan = job.plan
     result = call_task(plan.task, job.positional, job.keywords)
-    if plan.captures is not False:
+    if plan.keeps_files is not False:
         capture_files(job, result)
     return result
 
@@ -161,7 +161,7 @@ def capture_files(job: Job, result: Any) -> None:
     if stage is not None:
         from redun.files.capture import capture
 
-        capture(result, stage, job.plan.captures)
+        capture(result, stage, job.plan.keeps_files)
 
 
 def call_task(task: Any, positional: Sequence[Any], keywords: Mapping[str, Any]) -> Any:

@@ -64,7 +64,7 @@ class CoroutineThread:
         self._tasks[job] = asyncio.current_task()
         try:
             result = await job.plan.task.func(*job.positional, **job.keywords)
-            if job.plan.captures is not False:
+            if job.plan.keeps_files is not False:
                 capture_files(job, result)
         except BaseException as error:
             self._completions.put((job, False, error))

@@ -40,7 +40,7 @@ class JobMessage(NamedTuple):
         module, task, task_id: where the task is defined, its fullname, and the id that it must have there.
         args, kwargs: the arguments. modules: where the tasks are defined that these name.
         tells: send word when it begins.
-        captures: keep the content of files in the result (`redun.evaluation.plan.captured`).
+        keeps_files: keep the content of files in the result (`redun.evaluation.plan.kept_files`).
     """
 
     key: int
@@ -51,7 +51,7 @@ class JobMessage(NamedTuple):
     kwargs: dict[str, Part]
     tells: bool
     modules: tuple[str, ...] = ()
-    captures: bool | None = False
+    keeps_files: bool | None = False
 
 
 class ResultMessage(NamedTuple):

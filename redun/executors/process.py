@@ -180,7 +180,7 @@ class ProcessPool:
             {name: argument(job, job.kwarg_refs[name], value, source) for name, value in job.keywords.items()},
             job.tells_begin,
             modules_of([job.positional, job.keywords]),
-            job.plan.captures if job.recorder.records else False,
+            job.plan.keeps_files if job.recorder.records else False,
         )
 
     def drop_waiting(self) -> list[Job]:

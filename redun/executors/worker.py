@@ -126,10 +126,10 @@ class _Worker:
             if message.tells:
                 connection.send(ResultMessage(message.key, begun=True))
             result = call_task(task, args, kwargs)
-            if message.captures is not False and self._folder is not None:
+            if message.keeps_files is not False and self._folder is not None:
                 from redun.files.capture import capture
 
-                capture(result, self._open().source.stage, message.captures)
+                capture(result, self._open().source.stage, message.keeps_files)
             try:
                 encoded = encode_result(result, *((self._put, self._contains) if self._folder is not None else (None, None)))
             except EncodeError as error:
