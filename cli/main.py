@@ -31,6 +31,7 @@ VERBS = {
     "log": Verb("redun.cli.commands.log", "Show what ran, and where values and files came from."),
     "oneshot": Verb("redun.cli.commands.oneshot", "Call one task once, without a scheduler."),
     "launch": Verb("redun.cli.commands.launch", "Run a command inside an executor."),
+    "checkout": Verb("redun.cli.commands.checkout", "Write files of what ran into a folder."),
     "repl": Verb("redun.cli.commands.repl", "Python with what ran at hand."),
     "export": Verb("redun.cli.commands.export", "Write records as lines of JSON."),
     "import": Verb("redun.cli.commands.import_", "Take in records that redun export has written."),

@@ -198,3 +198,41 @@ def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
     with contextlib.suppress(RedunError):
         decoder.decode_object(data)
     return [(name, item) for name, item in found if item]
+
+
+def kept_states(data: bytes, get: Get) -> list[tuple[list[str], list[Any]]]:
+    """List the files inside a value's object whose content is kept, without loading their classes.
+
+    Args:
+        data: the value's object bytes.
+        get: `Source.get`, for large arguments of expressions.
+
+    Returns:
+        paths, and for each what stands under `redun.content.KEPT`; one such pair for each file, folder or set of files.
+    """
+    if len(data) < 4 or not data[3] & Flag.SUBVALUES:
+        return []
+    found: list[tuple[list[str], list[Any]]] = []
+
+    def collect(content: bytes) -> _Named:
+        state = decoder.decoder.decode(content)
+        plain = state[1] if isinstance(state, list) and len(state) == 2 and isinstance(state[1], dict) else {}
+        kept = plain.get(KEPT)
+        if isinstance(kept, list):
+            listed = plain.get(MEMBERS)
+            if isinstance(listed, list) and len(listed) == 3 and all(isinstance(part, str) for part in listed):
+                found.append(([listed[1] + name for name in listed[2].split("\0")[::2]], kept))
+            elif isinstance(plain.get("path"), str):
+                found.append(([plain["path"]], [kept]))
+        return _Named("")
+
+    named = {code: maker for code, maker in _NO_BYTES.items() if code != UserExt.CONTENT}
+    decoder = ValueDecoder(
+        get,
+        _LenientTask,
+        {code: _name for code in REVIVE if code != UserExt.VALUE},
+        {**named, UserExt.VALUE: collect},
+    )
+    with contextlib.suppress(RedunError):
+        decoder.decode_object(data)
+    return found

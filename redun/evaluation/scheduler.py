@@ -257,7 +257,7 @@ class Scheduler(Reports, TakesBack):
             Exception: whatever the workflow's failing task raised, the traceback of jobs having been logged.
         """
         self._must_not_be_running()
-        with counted_by_content(self.captures_files):
+        with counted_by_content(self.store) if self.captures_files else nullcontext():
             execution = self._execution(expr, exec_argv, tags, execution_id)
             root = as_root(expr)
             records = provenance and not dryrun and self._root_records(root, option_overrides or {})
@@ -322,7 +322,7 @@ class Scheduler(Reports, TakesBack):
         evaluation = self._new_evaluation(recorder, dryrun, cache, context or {}, {})
         calls = evaluation.calls
         calls.log.line(f"Start sub-run of Execution {above.execution}")
-        with counted_by_content(self.captures_files):
+        with counted_by_content(self.store) if self.captures_files else nullcontext():
             done = self._run(evaluation, root, nullcontext())
         facts = {"job_id": None if calls.root_job is None else calls.root_job.id, "call_hash": self.last_call or None}
         if done.error is None:

@@ -6,7 +6,7 @@ import os
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from redun.content import KEPT
-from redun.files import stamping
+from redun.files import known_contents, stamping
 from redun.files.filesystem import FOLDER, MISSING, FileSystem, FileSystemError, get_filesystem
 from redun.value import Value
 
@@ -181,7 +181,7 @@ class File(FileBase):
     def _calc_stamp(self) -> str:
         filesystem = self.filesystem
         if stamping.by_content() and filesystem.name == "local":
-            return content_stamp(filesystem, self.path)
+            return content_stamp(filesystem, self.path, unless_known=True)
         return filesystem.get_hash(self.path)
 
     def exists(self) -> bool:
@@ -310,12 +310,18 @@ class IFile(File):
         return ""
 
 
-def content_stamp(filesystem: FileSystem, path: str) -> str:
-    """Return a digest of a file's content (40 hex digits of SHA-256), `MISSING` or `FOLDER`."""
+def content_stamp(filesystem: FileSystem, path: str, unless_known: bool = False) -> str:
+    """Return a digest of a file's content (40 hex digits of SHA-256), `MISSING` or `FOLDER`.
+
+    Args:
+        unless_known: take what was found before, of a file of this machine whose size and time are the same.
+    """
     from hashlib import sha256
 
     digest = sha256()
     try:
+        if unless_known and filesystem.name == "local":
+            return _local_content_stamp(path)
         with filesystem.open(path, "rb") as stream:
             while piece := stream.read(_CHUNK_BYTES):
                 digest.update(piece)
@@ -326,3 +332,23 @@ def content_stamp(filesystem: FileSystem, path: str) -> str:
     except IsADirectoryError:
         return FOLDER
     return digest.hexdigest()[:40]
+
+
+def _local_content_stamp(path: str) -> str:
+    from hashlib import sha256
+
+    from redun.files.local import native
+
+    name = native(path)
+    with open(name, "rb", buffering=0) as stream:
+        before = os.fstat(stream.fileno())
+        known = known_contents.digest_of(name, before)
+        if known is not None:
+            return known
+        digest = sha256()
+        while piece := stream.read(_CHUNK_BYTES):
+            digest.update(piece)
+        found = digest.hexdigest()[:40]
+        if known_contents.facts_of(os.fstat(stream.fileno())) == known_contents.facts_of(before):
+            known_contents.remember(name, before, found)
+        return found

@@ -72,7 +72,7 @@ class FileSet(FileBase):
 
     def _scan(self) -> list[tuple[str, str]] | None:
         if stamping.by_content() and self.filesystem.name == "local":
-            return _contents(self)
+            return _contents(self, unless_known=True)
         return self.filesystem.scan_matches(self.pattern)
 
     def _plain_state(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class Dir(FileSet):
 
     def _scan(self) -> list[tuple[str, str]] | None:
         if stamping.by_content() and self.filesystem.name == "local":
-            return _contents(self)
+            return _contents(self, unless_known=True)
         return self.filesystem.scan_files(self.path)
 
     def paths(self) -> list[str]:
@@ -228,12 +228,12 @@ class IDir(Dir):
         return "", ("", "")
 
 
-def _contents(files: FileSet) -> list[tuple[str, str]] | None:
+def _contents(files: FileSet, unless_known: bool = False) -> list[tuple[str, str]] | None:
     filesystem = files.filesystem
     paths = files.paths()
     if not paths and isinstance(files, Dir) and not files.exists():
         return None
-    return [(path, content_stamp(filesystem, path)) for path in paths]
+    return [(path, content_stamp(filesystem, path, unless_known)) for path in paths]
 
 
 def _without_end(path: str) -> str:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from redun.files import known_contents
 
 _CONTENT_DIGITS = 40
 
@@ -31,14 +34,22 @@ def is_of_content(stamp: str) -> bool:
 
 
 @contextmanager
-def counted_by_content(wanted: bool = True) -> Iterator[None]:
-    """Have stamps taken of contents in a block, in all threads."""
+def counted_by_content(store: Any = None) -> Iterator[None]:
+    """Have stamps taken of contents in a block, in all threads.
+
+    Args:
+        store: where digests of earlier runs are, and those of this one are kept.
+    """
     global _runs
-    _runs += wanted
+    _runs += 1
     try:
+        if store is not None:
+            known_contents.load(store)
         yield
+        if store is not None:
+            known_contents.save(store)
     finally:
-        _runs -= wanted
+        _runs -= 1
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from redun.config import Config
 from redun.file import ContentFile, IFile
 from redun.store.objects import links
 from redun.store.repository import Store
+
+from .conftest import Cli
 
 redun_namespace = "capture_tests"
 RAN: list[str] = []
@@ -337,3 +340,78 @@ def test_hostile_names_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "target").exists()
     assert write_back(Kept("good/./path", content, None, False), source, Path.cwd()) == 4
     assert Path("good/path").read_text() == "evil"
+
+
+FLOW = """
+from redun import Dir, File, task
+
+redun_namespace = "checkout"
+
+@task()
+def make(name: str, text: str) -> File:
+    file = File(f"out/{name}")
+    file.write(text)
+    return file
+
+@task()
+def tree() -> Dir:
+    File("tree/a/b.txt").write("b")
+    return Dir("tree")
+
+@task()
+def main(text: str = "one") -> list:
+    return [make("x.txt", text), make("y.txt", "y" * 100_000), tree()]
+"""
+
+
+def test_checkout(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(FLOW)
+    assert cli("init").status == 0
+    (tmp_path / ".redun" / "redun.ini").write_text("[backend]\ncapture_files = true\n")
+    assert cli("run", "flow.py", "main").status == 0
+    assert cli("run", "flow.py", "main", "--text", "two").status == 0
+    listed = cli("checkout", "--list", "-")
+    assert listed.stdout.splitlines() == ["out/x.txt  3 bytes", "out/y.txt  100,000 bytes", "tree/a/b.txt  1 bytes"]
+    done = cli("checkout", "~1", "old")
+    assert done.status == 0
+    assert (tmp_path / "old" / "out" / "x.txt").read_text() == "one"
+    assert (tmp_path / "old" / "tree" / "a" / "b.txt").read_text() == "b"
+    refused = cli("checkout", "-", "old")
+    assert (refused.status, refused.stdout) == (1, "")
+    assert "'out/x.txt'" in refused.stderr
+    assert (tmp_path / "old" / "out" / "x.txt").read_text() == "one"
+    assert cli("checkout", "--force", "-", "old").status == 0
+    assert (tmp_path / "old" / "out" / "x.txt").read_text() == "two"
+    (tmp_path / "out" / "y.txt").unlink()
+    assert cli("checkout", "-").status == 0
+    assert (tmp_path / "out" / "y.txt").stat().st_size == 100_000
+    job = cli("log", "--job", "--task-name", "make", "--limit", "1", "--format", "json").stdout
+    made = cli("checkout", json.loads(job)["id"], "one", "--format", "json")
+    assert [json.loads(line)["bytes"] for line in made.stdout.splitlines()] in ([3], [100_000])
+
+
+def test_checkout_where_nothing_was_kept(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(FLOW)
+    assert cli("run", "flow.py", "main").status == 0
+    done = cli("checkout", "-")
+    assert done.status == 1
+    assert "capture_files" in done.stderr
+
+
+def test_digests_are_taken_once(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that has not changed is read by one run, not by the next; one that has, is."""
+    from redun.files import known_contents
+
+    Path("input.txt").write_text("12345")
+    os.utime("input.txt", (1_000_000, 1_000_000))
+    run(length(File("input.txt")))
+    known_contents._known.clear()
+    read: list[str] = []
+    remember = known_contents.remember
+    monkeypatch.setattr(known_contents, "remember", lambda path, *rest: (read.append(path), remember(path, *rest)))
+    assert run(length(File("input.txt"))) == (5, [])
+    assert read == []
+    Path("input.txt").write_text("54321")
+    os.utime("input.txt", (2_000_000, 2_000_000))
+    assert run(length(File("input.txt"))) == (5, ["length of input.txt"])
+    assert set(read) == {"input.txt"}
