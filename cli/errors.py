@@ -8,16 +8,12 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from types import TracebackType
 
 from redun.errors import RedunError
 
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
-
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_PLACES = (_PACKAGE + os.sep, os.path.dirname(os.path.realpath(__file__)) + os.sep)
 
 
 class CommandError(RedunError):
@@ -115,16 +111,15 @@ def _internal(error: BaseException) -> str:
 
 
 def user_traceback(error: BaseException) -> str:
-    """Return a traceback as Python shows it, from the user's own first frame on; just the error if there is none."""
-    trace: TracebackType | None = error.__traceback__
-    while trace is not None and not is_users(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    lines = traceback.format_exception(type(error), error, trace)
-    return "".join(lines).rstrip("\n")
+    """Return a traceback as Python shows it, without redun's own frames; just the error if no others are left."""
+    from redun.traceback_lines import HEADING, traceback_lines
+
+    lines = traceback_lines(error)
+    return "\n".join([HEADING, *lines] if lines and lines[0].startswith("  File ") else lines)
 
 
 def is_users(filename: str) -> bool:
     """Tell whether code of a file is the user's: not redun's own and not the machinery of imports."""
-    if filename.startswith("<frozen "):
-        return False
-    return not os.path.abspath(filename).startswith(_PLACES)
+    from redun.traceback_lines import is_ours
+
+    return not filename.startswith("<frozen ") and not is_ours(filename)

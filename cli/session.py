@@ -93,6 +93,7 @@ class Session:
         from redun.scheduler_setup import make_scheduler
 
         self.scheduler = make_scheduler(config, store, self.setup, logger=None if self.logs else False)
+        self.scheduler.all_frames = self.log_level == "DEBUG"
         return self.scheduler
 
     def open_store(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Iterator
 from traceback import FrameSummary
 from typing import Any
 
+from redun.traceback_lines import is_ours
 from redun.value import Value
-
-_PACKAGE = os.path.dirname(os.path.abspath(__file__))
-# In a working tree the command line is a link beside us.
-_OURS = tuple([folder + os.sep for folder in (_PACKAGE, os.path.realpath(_PACKAGE), os.path.realpath(f"{_PACKAGE}/cli"))])
 
 
 class Traceback(Value):
@@ -54,7 +50,7 @@ class Traceback(Value):
     @classmethod
     def trim_frames(cls, frames: list[FrameSummary]) -> list[FrameSummary]:
         """Return the frames after the last one of redun's own."""
-        last = max([place for place, frame in enumerate(frames) if frame.filename.startswith(_OURS)], default=-1)
+        last = max([place for place, frame in enumerate(frames) if is_ours(frame.filename)], default=-1)
         return frames[last + 1 :]
 
     def format(self) -> Iterator[str]:

@@ -9,6 +9,7 @@ from redun.cli.render import words
 from redun.cli.render.flow import MAX_SECTIONS, flow_lines
 from redun.cli.render.job_output import output_lines
 from redun.provenance import Argument, Call, Candidate, Execution, FileUse, Job, NotRecorded, Provenance, Status, Task, Value
+from redun.traceback_lines import HEADING
 
 OUTPUT_LINES = 20
 _FAILED = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
@@ -191,8 +192,10 @@ class RecordText:
         if failure is None:
             return
         yield "Traceback:"
-        yield from [line for line in failure.traceback if not line.startswith("Traceback (most recent call last)")]
-        if not failure.traceback or failure.type_name.rpartition(".")[2] not in failure.traceback[-1]:
+        # Records of earlier versions have a heading of their own.
+        yield from failure.traceback[1:] if failure.traceback[:1] == (HEADING,) else failure.traceback
+        name = failure.type_name.rpartition(".")[2]
+        if not any(name in line for line in failure.traceback):
             yield failure.summary
 
     def call(self, call: Call) -> Iterator[str]:

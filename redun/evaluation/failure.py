@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from redun.evaluation.job import Job
-from redun.evaluation.text import error_text, format_value
+from redun.evaluation.text import error_text, format_call, format_value
+from redun.traceback_lines import is_ours, traceback_lines
 from redun.value import Value
 
 if TYPE_CHECKING:
     from redun.evaluation.node import Node
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _MOST_JOBS = 40
 _LARGEST_ERROR = 10_000
 
@@ -75,33 +73,22 @@ def _can_be_kept(error: BaseException) -> bool:
     return len(data) <= _LARGEST_ERROR and not encoder.flags & (Flag.LINKS | Flag.EXPRESSION)
 
 
-def _is_ours(filename: str) -> bool:
-    return os.path.abspath(filename).startswith(_PACKAGE + os.sep)
+def python_traceback(error: BaseException, all_frames: bool = False) -> list[str]:
+    """Return the lines of an exception's traceback, ending with the exception itself.
 
-
-def python_traceback(error: BaseException) -> list[str]:
-    """Return the lines of an exception's traceback from the user's own code on, ending with the exception itself."""
+    Args:
+        all_frames: redun's own frames too, as far as they came up in this process.
+    """
     told: list[str] | None = getattr(error, TOLD_ELSEWHERE, None)
-    if told is not None:
-        return told
-    frames = list(traceback.extract_tb(error.__traceback__))
-    # Made anew without columns, so that no line of carets is drawn below each.
-    users = [
-        traceback.FrameSummary(frame.filename, frame.lineno, frame.name, lookup_line=False, line=frame.line)
-        for frame in frames
-        if not _is_ours(frame.filename)
-    ]
-    lines: list[str] = []
-    for text in [*traceback.format_list(users), *traceback.format_exception_only(type(error), error)]:
-        lines.extend(text.rstrip("\n").split("\n"))
-    return lines
+    return told if told is not None else traceback_lines(error, all_frames)
 
 
-def job_traceback(origin: Node | None, error: BaseException) -> list[str]:
+def job_traceback(origin: Node | None, error: BaseException, all_frames: bool = False) -> list[str]:
     """Return the lines that lead from the root job to the line of Python that failed.
 
     Args:
         origin: the node where the error came up.
+        all_frames: see `python_traceback`.
     """
     jobs: list[Job] = []
     job = origin if isinstance(origin, Job) else origin.parent if origin is not None else None
@@ -118,13 +105,16 @@ def job_traceback(origin: Node | None, error: BaseException) -> list[str]:
         jobs = jobs[-half:]
     for job in jobs:
         lines.extend(_job_lines(job))
-    lines.extend(python_traceback(error))
+    lines.extend(python_traceback(error, all_frames))
     return lines
 
 
 def _job_lines(job: Job) -> list[str]:
     task = job.plan.task
     code = getattr(task.func, "__code__", None)
+    if code is not None and is_ours(code.co_filename):
+        # Nobody wants to read what redun's own tasks look like inside.
+        return [f"  Job {job.short_id}: {format_call(job.plan.fullname, job.plan.names, job.positional, job.keywords)}"]
     definition = next(
         (line.lstrip() for line in task.source.splitlines() if line.lstrip().startswith(("def ", "async def "))), ""
     )

@@ -29,11 +29,13 @@ class Reports:
 
     Attributes:
         on_leave: called before the process leaves at once, for whoever has something on the screen.
+        all_frames: tracebacks show redun's own frames, too.
         line_width: columns that a line of the log has where it is read, None for any number.
     """
 
     on_leave: Callable[[], None] | None = None
     line_width: int | None = None
+    all_frames = False
 
     def __init__(self, logger: Any = None) -> None:
         self._logger = logger

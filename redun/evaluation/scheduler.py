@@ -452,7 +452,7 @@ class Scheduler(Reports, TakesBack):
             log.line("Dryrun: Additional jobs would run.")
             return
         log.line("*** Execution failed. Traceback (most recent task last):")
-        for line in job_traceback(calls.origin(error) if self.use_task_traceback else None, error):
+        for line in job_traceback(calls.origin(error) if self.use_task_traceback else None, error, self.all_frames):
             log.line(line)
         others = calls.uncaught(error) if calls.evaluation.keep_going else []
         for job, other in others[:_MOST_FAILURES]:
