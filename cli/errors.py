@@ -29,52 +29,60 @@ class CommandError(RedunError):
         self.details = details
 
 
-def report(error: BaseException, debug: bool = False) -> int:
+def report(error: BaseException, debug: bool = False, colour: bool | None = None) -> int:
     """Tell of an error on standard error.
 
     Args:
         debug: show where in redun an unexpected error came up.
+        colour: what the user says of colours, None for nothing.
 
     Returns:
         The exit status.
     """
     import click
 
+    def say(text: str) -> None:
+        _say(text, colour)
+
     if isinstance(error, KeyboardInterrupt | click.Abort):
         # The terminal has written ^C where the cursor was.
-        _say("\nredun: interrupted" if _on_terminal() else "redun: interrupted")
+        say("\nredun: interrupted" if _on_terminal() else "redun: interrupted")
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         # Nobody reads any more; what is still buffered must not raise again when the interpreter flushes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     if isinstance(error, click.UsageError):
-        _say(f"redun: error: {_usage_message(error)}")
+        say(f"redun: error: {_usage_message(error)}")
         return USAGE
     if isinstance(error, click.ClickException):
-        _say(f"redun: error: {_lower(error.format_message())}")
+        say(f"redun: error: {_lower(error.format_message())}")
         return error.exit_code
     if isinstance(error, RedunError):
-        _say(f"redun: error: {error}")
+        say(f"redun: error: {error}")
         details = getattr(error, "details", "")
         if details:
-            _say(details)
+            say(details)
     elif isinstance(error, OSError) and error.strerror:
-        _say(f"redun: error: {error.strerror}" + (f": {error.filename!r}" if error.filename is not None else ""))
+        say(f"redun: error: {error.strerror}" + (f": {error.filename!r}" if error.filename is not None else ""))
     else:
-        _say(f"redun: internal error: {_internal(error)}")
+        say(f"redun: internal error: {_internal(error)}")
     if debug:
-        _say("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n"))
+        say("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n"))
     return FAILED
 
 
 def warn(message: str) -> None:
     """Tell of something that the user should know but that stops nothing."""
-    _say(f"redun: warning: {message}")
+    from redun.cli.session import current_session
+
+    _say(f"redun: warning: {message}", current_session().colour)
 
 
-def _say(text: str) -> None:
+def _say(text: str, colour: bool | None) -> None:
     try:
+        if text.startswith("redun: ") and (colour or _on_terminal()):
+            text = _in_colours(text, colour)
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
     except (OSError, ValueError):
@@ -86,6 +94,15 @@ def _on_terminal() -> bool:
     from redun.cli.render.colour import is_terminal
 
     return is_terminal(sys.stderr)
+
+
+def _in_colours(text: str, colour: bool | None) -> str:
+    from redun.cli.render.colour import BOLD, RED, YELLOW, paint, wants_colour
+
+    lead, _, rest = text.removeprefix("redun: ").partition(": ")
+    if not rest or not wants_colour(sys.stderr, colour):
+        return text
+    return f"redun: {paint(lead, YELLOW if lead == 'warning' else RED, BOLD)}: {rest}"
 
 
 def _lower(message: str) -> str:

@@ -166,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except (Exception, KeyboardInterrupt) as error:
-        status = report(error, debug=session.log_level == "DEBUG")
+        status = report(error, session.log_level == "DEBUG", session.colour)
         if status == INTERRUPTED and argv is None:
             # Not waiting for threads that tasks have started, as Python would.
             os._exit(status)

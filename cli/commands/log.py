@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from redun.cli import completion
-from redun.cli.session import current_session
+from redun.cli.session import colour_option, current_session
 from redun.cli.tags import wanted_tags
 from redun.provenance import Status
 
@@ -59,6 +60,7 @@ def _listed(name: str, help_text: str, *others: str, callback: Callable[..., Any
 @click.option("--detail", is_flag=True, help="Show each record in full.")
 @click.option("--output", "output", is_flag=True, help="Show what a job has printed, or all jobs of an execution.")
 @click.option("--no-pager", is_flag=True, help="Never use a pager.")
+@colour_option
 def command(
     what: str | None,
     all_kinds: bool,
@@ -88,13 +90,14 @@ def command(
       redun log --output 3f1a8bc5     what this job has printed
       redun log --output -            what the jobs of the last execution have printed
     """
-    from redun.cli.render.output import show
+    from redun.cli.render.output import show, terminal_width
     from redun.cli.render.selection import KINDS, Filters, Form, LogView
     from redun.provenance import Provenance
 
     kinds = KINDS if all_kinds else tuple([kind for kind in KINDS if options[f"show_{kind}"]])
     filters = Filters(**{name: found for name, found in options.items() if not name.startswith("show_")})
-    view_form = Form(form == "json", detail, count, limit)
+    view_form = Form(form == "json", detail, count, limit, terminal_width())
+    colours = form == "text" and current_session().wants_colour(sys.stdout)
     with closing(current_session().open_store()) as store:
         view = LogView(Provenance(store), view_form)
         if output:
@@ -106,4 +109,4 @@ def command(
                 )
             show(OutputView(view, form == "json").lines(what, kinds, filters), pager=not no_pager)
         else:
-            show(view.lines(what, kinds, filters), pager=not no_pager)
+            show(view.lines(what, kinds, filters), pager=not no_pager, colours=colours)

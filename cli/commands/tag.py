@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -66,7 +67,7 @@ def list_command(values: bool, entity: str | None, wanted: tuple[tuple[str, Any]
             show(_history_lines(kind, found, provenance.tags.history(record), wanted), pager=True)
         elif wanted and not values:
             kinds = [kind for kind in KINDS if kind != "file"]
-            show(view.lines(None, kinds, Filters(tag=wanted)), pager=True)
+            show(view.lines(None, kinds, Filters(tag=wanted)), colours=current_session().wants_colour(sys.stdout))
         else:
             show(_count_lines(provenance, values, wanted), pager=True)
 

@@ -99,6 +99,8 @@ def colour_record(line: str) -> str:
     frame = _frame(line)
     if frame is not None:
         return frame
+    if _ERROR.match(line):
+        return colour_error(line)
     line = _RECORD.sub(lambda found: f"{found[1]}{found[2]} {paint(found[3], YELLOW)}", line, count=1)
     return _BRACKETS.sub(lambda found: paint(found[0], _WORDS[found[1]]), line, count=1)
 

@@ -11,20 +11,26 @@ from itertools import islice
 _AT_ONCE = 200
 
 
-def show(lines: Iterable[str], pager: bool = True) -> None:
+def show(lines: Iterable[str], pager: bool = True, colours: bool = False) -> None:
     """Write lines as they come.
 
     A reader that has had enough (`redun log | head`) ends this quietly. Characters that the terminal cannot show are escaped.
 
     Args:
         pager: use a pager if standard output is a terminal.
+        colours: records are shown in colours.
     """
+    if colours:
+        from redun.cli.render.colour import colour_record
+
+        lines = map(colour_record, lines)
     if pager and sys.stdout.isatty():
         import click
 
         # Short output stays on the screen, colours and the screen's content survive: what git asks of less.
         os.environ.setdefault("LESS", "FRX")
-        click.echo_via_pager(f"{line}\n" for line in lines)
+        # click ends the last line.
+        click.echo_via_pager((f"\n{line}" if place else line for place, line in enumerate(lines)), color=colours)
         return
     if hasattr(sys.stdout, "reconfigure"):
         with suppress(ValueError, OSError):
@@ -37,6 +43,14 @@ def show(lines: Iterable[str], pager: bool = True) -> None:
         # The interpreter flushes once more when it ends: that must find an open file.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that standard output is, None if it is none."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None if sys.stdout.isatty() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _chunks(lines: Iterable[str]) -> Iterator[str]:

@@ -76,12 +76,14 @@ class Form:
 
     Attributes:
         limit: most records of each kind; None for no limit.
+        width: columns that tables should fit into; None for any number.
     """
 
     as_json: bool = False
     detail: bool = False
     count: bool = False
     limit: int | None = None
+    width: int | None = None
 
 
 class LogView:
@@ -176,7 +178,7 @@ class LogView:
 
     def _record_text(self, record: Record) -> Iterator[str]:
         if isinstance(record, Execution):
-            return execution_lines(self._provenance, self._text, record)
+            return execution_lines(self._provenance, self._text, record, self._form.width)
         views: dict[type, Callable[[Any], Iterator[str]]] = {
             Job: self._text.job,
             Call: self._text.call,

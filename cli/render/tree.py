@@ -16,8 +16,12 @@ MAX_INDENT = 40
 blanks."""
 
 
-def execution_lines(provenance: Provenance, text: RecordText, execution: Execution) -> Iterator[str]:
-    """Yield an execution, its counts and its job tree. Lines come as they are made, so that a pager can begin at once."""
+def execution_lines(provenance: Provenance, text: RecordText, execution: Execution, width: int | None = None) -> Iterator[str]:
+    """Yield an execution, its counts and its job tree. Lines come as they are made, so that a pager can begin at once.
+
+    Args:
+        width: columns that the table should fit into.
+    """
     yield text.execution_line(execution, whole_id=True)
     history = provenance.history(execution)
     end_us = execution.end_us
@@ -35,12 +39,12 @@ def execution_lines(provenance: Provenance, text: RecordText, execution: Executi
         status = history.status(record)
         totals[status] += 1
         by_task.setdefault(provenance.task_name(record.task), Counter())[status] += 1
-    yield from format_status_table(by_task, execution.start_us / 1e6)
+    yield from format_status_table(by_task, execution.start_us / 1e6, width)
     yield ""
     yield _counts_line(totals)
     if history.damaged:
         yield "Part of its journal is damaged, earlier jobs are missing"
-    yield "-" * 80
+    yield "-" * min(80, width or 80)
     for depth, job in provenance.job_tree(execution):
         if depth <= MAX_INDENT:
             yield f"{'  ' * depth}{text.job_line(job)}"
