@@ -150,7 +150,7 @@ def _object_class(state: Any) -> str:
 
 def _members(state: Any) -> Iterator[tuple[str, bytes]]:
     """Yield type name and encoded state of the files that a folder or set of files lists."""
-    listed = state[1].get(MEMBERS) if len(state) == 2 and isinstance(state[1], dict) else None
+    listed = next((part[MEMBERS] for part in state[1:] if isinstance(part, dict) and MEMBERS in part), None)
     if not isinstance(listed, list) or len(listed) != 3 or not all(isinstance(part, str) for part in listed):
         return
     kind, prefix, listing = listed
@@ -169,7 +169,7 @@ def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
 
     Returns:
         (type name, object bytes) of each, the bytes being those that it has as an object of its own, in order of appearance;
-        the value itself first if it is a registered one. The files of folders and sets of files are listed after these.
+        the value itself first if it is a registered one; each once. The files of folders and sets of files are listed after these.
     """
     if len(data) < 4 or not data[3] & Flag.SUBVALUES:
         return []
@@ -197,7 +197,7 @@ def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
     # Where part of it is damaged or gone, what was seen until there is still true.
     with contextlib.suppress(RedunError):
         decoder.decode_object(data)
-    return [(name, item) for name, item in found if item]
+    return list(dict.fromkeys((name, item) for name, item in found if item))
 
 
 def kept_states(data: bytes, get: Get) -> list[tuple[list[str], list[Any]]]:

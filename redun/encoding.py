@@ -52,12 +52,14 @@ class ValueEncoder:
             not what it is, and cannot be decoded.
         keeps: if given, it is asked whether the store has a content of a file that a value names (`redun.content`); what it has not is
             left out.
+        beside: write what stands beside a value and does not count: the parts that `iter_subvalues` tells of, and which contents of
+            files are kept.
 
     Attributes:
         flags: of the value encoded last (`Flag`).
         graph: the expressions of the value encoded last, or None.
         counts_as: True if the value encoded last holds one that counts in an eval hash as something else than its bytes: its class defines
-            its own `get_hash`, or it is a file whose content is kept; see `key`.
+            its own `get_hash`, or something is written beside it; see `key`.
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class ValueEncoder:
         by_hash: bool = False,
         reused: Callable[[bytes, Any], None] | None = None,
         keeps: Callable[[Content], bool] | None = None,
+        beside: bool = True,
     ) -> None:
         self._put = put
         self._keeps = keeps
         self._reused = reused
         self._large = None if reused is None else LargeValues()
         self._by_hash = by_hash
+        self._writes_beside = beside and not by_hash
         self._encoder = Encoder(self._extend, self._spill)
         self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass").pack
         self._links = LinkTable()
@@ -136,7 +140,7 @@ class ValueEncoder:
             self._large.clear()
 
     def key(self, value: Any, ref: bytes) -> bytes:
-        """Return what a value that was just encoded counts as in an eval hash: its ref, unless a class in it says otherwise."""
+        """Return what a value that was just encoded counts as in an eval hash: its ref, unless something in it says otherwise."""
         return ValueEncoder(by_hash=True).encode(value) if self.counts_as else ref
 
     def object(self, value: Any) -> bytes:
@@ -190,6 +194,10 @@ class ValueEncoder:
             return self._buffer(value)
         if type(value) is Content:
             return self._content(value)
+        if type(value) is _Itself:
+            form, unstable = value_form(value.value)
+            self.flags |= Flag.UNSTABLE if unstable else 0
+            return form
         proxy = None if isinstance(value, Value) else _registry.proxy_for(type(value))
         if proxy is not None:
             if proxy is not Function and (
@@ -221,9 +229,26 @@ class ValueEncoder:
                     return UserExt.VALUE, [type(value).stored_name, value.get_hash(), None]
             elif isinstance(form[1][1], dict) and KEPT in form[1][1]:
                 self.counts_as = True
-                if self._by_hash or not self._has_contents(form[1][1][KEPT]):
+                if not self._writes_beside or not self._has_contents(form[1][1][KEPT]):
                     return UserExt.VALUE, [form[1][0], {key: item for key, item in form[1][1].items() if key != KEPT}]
+        hooks = type(value) if proxy is None else proxy
+        if (proxy is not None or isinstance(value, Value)) and _registry.overrides(hooks, "iter_subvalues"):
+            return self._with_members(value, proxy, form)
         return form
+
+    def _with_members(self, value: Any, proxy: Any, form: Form) -> Form:
+        """Return the form of a value with the parts of it that its class tells of (`Value.iter_subvalues`)."""
+        members = None if self._by_hash else _members_of(value if proxy is None else proxy(value))
+        if not members:
+            return form
+        self.counts_as = True
+        if not self._writes_beside:
+            return form
+        self.flags |= Flag.SUBVALUES
+        if type(form) is tuple and form[0] == UserExt.VALUE:
+            name, content, *own = form[1]
+            return UserExt.VALUE, [name, content, bool(own), members]
+        return UserExt.VALUE, [proxy.stored_name, _Itself(value), False, members]
 
     def _has_contents(self, kept: Any) -> bool:
         """Tell whether the store has, or gets, all contents that a file's state names."""
@@ -289,6 +314,23 @@ class ValueEncoder:
         if self._large is not None and not encoder.counts_as:
             self._large.keep(value, link_ref(oid), encoder.flags)
         return LinkTo(self._links.place_id(oid))
+
+
+class _Itself:
+    """Stands for a foreign value inside the form that holds it and its parts."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _members_of(value: Value) -> Any:
+    try:
+        return value._members()
+    except Exception as error:
+        _say_once(type(value), f"the parts of a {full_name(type(value))!r} cannot be had, so none is recorded: {error!r}")
+        return None
 
 
 def _is_long(value: Any) -> bool:
@@ -445,27 +487,37 @@ def value_id(value: Any) -> bytes:
 
 
 def counted_id(value: Any) -> bytes:
-    """Return the 20-byte id of what a value counts as in an eval hash. Any thread.
+    """Return the 20-byte id that a value has without what stands beside it and does not count (`ValueEncoder`). Any thread.
 
     Raises:
         EncodeError: it cannot be recorded.
     """
-    return ref_id(ValueEncoder(by_hash=True).encode(value))
+    encoder = _idle_encoders.pop() if _idle_encoders else ValueEncoder()
+    ref = encoder.encode(value)
+    if encoder.counts_as:
+        ref = ValueEncoder(beside=False).encode(value)
+    _idle_encoders.append(encoder)
+    return ref_id(ref)
 
 
-_unstable_types: set[type] = set()
+_said_types: set[type] = set()
+
+
+def _say_once(kind: type, text: str) -> None:
+    if kind in _said_types:
+        return
+    _said_types.add(kind)
+    from redun.logging import logger
+
+    logger.warning(text)
 
 
 def _say_unstable(kind: type) -> None:
     """Say, once for each type, that its values may be computed again in another process."""
-    if kind in _unstable_types:
-        return
-    _unstable_types.add(kind)
-    from redun.logging import logger
-
-    logger.warning(
+    _say_once(
+        kind,
         f"values of type {full_name(kind)!r} have no canonical form and are kept as pickles: in another process they may get "
-        "another id and be computed again. Derive the class from redun.value.Value, or register a ProxyValue for it"
+        "another id and be computed again. Derive the class from redun.value.Value, or register a ProxyValue for it",
     )
 
 

@@ -1,6 +1,6 @@
 """How values of users' types become canonical bytes: the extensions of `redun.store.codec` that name a class or function.
 
-    VALUE       [type name, state, serialized?]    a `redun.value.Value`: its `__getstate__`, or its own `serialize()` bytes
+    VALUE       [type name, state, serialized?, parts?]   a `redun.value.Value`: its `__getstate__`, or its own `serialize()` bytes
     NAMEDTUPLE  [class, items]                     DATACLASS  [class, {field: value}]        ENUM  [class, member name, value]
     FUNCTION    [module, qualified name, hash of its source]     CLASS  [module, qualified name]
     OBJECT      [callable, args, state, list items, dict items]  the `__reduce_ex__` form of any other object
@@ -163,14 +163,16 @@ def _code_digest(function: Any, code: Any) -> str:
 
 
 def _revive_value(state: Any) -> Any:
-    type_name, content, *serialized = state
+    type_name, content, serialized, members = [*state, False, None][:4] if len(state) < 4 else state
     cls: Any = get_type_registry().by_name(type_name)
     if cls is None:
         raise UnknownTypeError(f"value type {type_name!r} is not defined any more")
     if serialized:
         return cls.deserialize(get_type_registry().foreign_type(cls) or cls, content)
+    if issubclass(cls, ProxyValue):
+        return content
     value = cls.__new__(cls)
-    value.__setstate__(content)
+    value.__setstate__({**content, **members} if type(members) is dict else content)
     return value
 
 

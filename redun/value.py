@@ -56,8 +56,8 @@ function_type = FunctionType
 MADE_IN_PYTHON = 1 << 9
 
 MEMBERS = "redun:members"
-"""Key in the state of a value that stands for many files: [type name of each, beginning of their paths, listing]. The listing
-is one text: the rest of each path and the file's stamp, joined by zero bytes."""
+"""Key in the state of a value that stands for many files (or in its parts, where they do not count): [type name of each, beginning of
+their paths, listing]. The listing is one text: the rest of each path and the file's stamp, joined by zero bytes."""
 
 
 class Value(metaclass=MetaValue):
@@ -73,8 +73,14 @@ class Value(metaclass=MetaValue):
         pass
 
     def is_valid(self) -> bool:
-        """Tell whether the value, found in the cache, may be used. A file says no if it has changed since."""
-        return True
+        """Tell whether the value, found in the cache, may be used. A file says no if it has changed since.
+
+        By default a value is as valid as the parts that an `iter_subvalues` of its own tells of.
+        """
+        registry = get_type_registry()
+        if not registry.overrides(type(self), "iter_subvalues"):
+            return True
+        return all(registry.is_valid(part) for part in self.iter_subvalues() if part is not self)
 
     def get_hash(self, data: bytes | None = None) -> str:
         """Return the hash, 40 hex digits. An override decides which values count as the same argument.
@@ -82,9 +88,9 @@ class Value(metaclass=MetaValue):
         Args:
             data: the serialized value, if the caller has it already; may be ignored.
         """
-        from redun.encoding import value_id
+        from redun.encoding import counted_id
 
-        return value_id(self).hex()
+        return counted_id(self).hex()
 
     def serialize(self) -> bytes:
         """Return the value as bytes. An override replaces `__getstate__` in the store; give `deserialize` as well."""
@@ -135,8 +141,15 @@ class Value(metaclass=MetaValue):
         return raw_type(arg)
 
     def iter_subvalues(self) -> Iterator[Value]:
-        """Yield values that are recorded as parts of this one, so that they can be found by themselves."""
+        """Yield values that are recorded as parts of this one, so that they can be found by themselves.
+
+        Which they are does not count in the hash.
+        """
         return iter(())
+
+    def _members(self) -> Any:
+        # What is written beside the value: its parts, or a dict with MEMBERS.
+        return [part for part in self.iter_subvalues() if part is not self]
 
     def __getstate__(self) -> Any:
         # Sorted, as the order in which attributes were set must not count.
@@ -179,9 +192,9 @@ class ProxyValue(Value):
 
     def get_hash(self, data: bytes | None = None) -> str:
         """Return the hash of the foreign value, 40 hex digits."""
-        from redun.encoding import value_id
+        from redun.encoding import counted_id
 
-        return value_id(self.instance).hex()
+        return counted_id(self.instance).hex()
 
     def serialize(self) -> bytes:
         """Return the foreign value as bytes; called by an override, its pickle."""

@@ -123,6 +123,10 @@ class ShardedS3Dataset(Value):
         """Yield the files."""
         return map(File, self._filenames)
 
+    def _members(self) -> Any:
+        # They stand in the state.
+        return None
+
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = {"path": self._path, "format": self._format, "recurse": self._recurse}
         state["stamp"] = xxh3_128_hexdigest(self._listing.encode("utf-8", "surrogateescape"))

@@ -95,9 +95,9 @@ class FileBase(Value):
     def hash(self) -> str:
         """The value's hash, 40 hex digits."""
         if self._id is None:
-            from redun.encoding import counted_id, value_id
+            from redun.encoding import counted_id
 
-            self._id = (value_id(self) if self.kept is None else counted_id(self)).hex()
+            self._id = counted_id(self).hex()
         return self._id
 
     @property

@@ -77,10 +77,17 @@ class FileSet(FileBase):
 
     def _plain_state(self) -> dict[str, Any]:
         state = super()._plain_state()
+        return state | self._listed() if self._members_count else state
+
+    _members_count = True
+
+    def _listed(self) -> dict[str, Any]:
         prefix, listing = self._listing
-        if listing:
-            state[MEMBERS] = [self.classes.File.type_name, prefix, listing]
-        return state
+        return {MEMBERS: [self.classes.File.type_name, prefix, listing]} if listing else {}
+
+    def _members(self) -> Any:
+        # They stand in the state.
+        return None
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -213,9 +220,13 @@ class IFileSet(FileSet):
 
     type_name = "redun.IFileSet"
     type_basename = "IFileSet"
+    _members_count = False
 
     def _look(self) -> tuple[str, tuple[str, str]]:
         return "", ("", "")
+
+    def _members(self) -> Any:
+        return _uncounted(self)
 
 
 class IDir(Dir):
@@ -223,9 +234,24 @@ class IDir(Dir):
 
     type_name = "redun.IDir"
     type_basename = "IDir"
+    _members_count = False
 
     def _look(self) -> tuple[str, tuple[str, str]]:
         return "", ("", "")
+
+    def _members(self) -> Any:
+        return _uncounted(self)
+
+
+def _uncounted(files: FileSet) -> dict[str, Any]:
+    """List the files of one that is always valid, the first time it is recorded; local ones: no run waits for a bucket's listing."""
+    if not files._listing[1] and files.filesystem.name == "local":
+        prefix = files._prefix
+        paths = files.paths()
+        if not all(path.startswith(prefix) for path in paths):
+            prefix = ""
+        files._listing = prefix, "\0".join([text for path in paths for text in (path[len(prefix) :], "")])
+    return files._listed()
 
 
 def _contents(files: FileSet, unless_known: bool = False) -> list[tuple[str, str]] | None:
