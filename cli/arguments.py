@@ -126,11 +126,14 @@ class TaskArguments:
             for parameter in task.signature.parameters.values()
         ]
         self._rest = next((p for p in self.parameters if p.kind is _Kind.VAR_KEYWORD), None)
-        self._by_flag = {}
-        for parameter in self.parameters:
-            if parameter is not self._rest:
-                self._by_flag[f"--{parameter.name}"] = parameter
-                self._by_flag[parameter.flag] = parameter
+        self._by_flag: dict[str, Parameter] = {}
+        named = [parameter for parameter in self.parameters if parameter is not self._rest]
+        for parameter in named:
+            # The existing package has all of them in small letters.
+            self._by_flag.setdefault(parameter.flag.lower(), parameter)
+        for parameter in named:
+            self._by_flag[f"--{parameter.name}"] = parameter
+            self._by_flag[parameter.flag] = parameter
 
     def parse(
         self, words: list[str], base: tuple[tuple[Any, ...], dict[str, Any]] | None = None

@@ -12,7 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from redun.cli.errors import CommandError
+import click
+
+from redun.cli.errors import USAGE, CommandError, report
+from redun.cli.main import invoke
 from redun.cli.session import Session
 from redun.config import FOLDER, INI, VARIABLE
 from redun.modules import import_script
@@ -58,10 +61,6 @@ class RedunClient:
             SystemExit: the command line cannot be read, or a dry run found jobs that would run.
             Exception: whatever the workflow's failing task raised.
         """
-        import click
-
-        from redun.cli.errors import USAGE, report
-        from redun.cli.main import invoke
         from redun.errors import DryRunResult
 
         args = list(sys.argv if argv is None else argv)[1:]
@@ -199,8 +198,47 @@ def is_python_filename(name: str) -> bool:
 
 
 def arg_name2cli_name(arg_name: str) -> str:
-    """Return the option of a parameter, without its dashes: `my_name` is `my-name`."""
-    return arg_name.replace("_", "-")
+    """Return the option of a parameter: `my_name` is `--my-name`."""
+    return "--" + arg_name.lower().replace("_", "-")
+
+
+def get_abs_path(path: str) -> str:
+    """Return the absolute path of a local path; a URL as it is."""
+    from redun.file import get_proto
+
+    return os.path.abspath(path) if get_proto(path) == "local" else path
+
+
+def get_username() -> str:
+    """Return the name of the user whose executions are recorded here: `REDUN_USER`, else the one who runs this process."""
+    from redun.cli.default_tags import user_name
+
+    return user_name() or ""
+
+
+def get_default_execution_tags(
+    user: str | None = None, project: str | None = None, doc: str | None = None, exclude_users: Sequence[str] = ()
+) -> list[tuple[str, Any]]:
+    """Return the tags that `redun run` would give to an execution of code in the working folder.
+
+    Args:
+        exclude_users: accepted, users of clouds are not recorded.
+    """
+    from redun.cli.default_tags import execution_tags
+
+    return execution_tags([], user, project, doc, None, Path())
+
+
+def infer_project_name(task: Any) -> str | None:
+    """Return the project of a task's executions, unless another is named: its namespace."""
+    return task.namespace or None
+
+
+def get_anno_origin(anno: Any) -> Any:
+    """Return the main type of a generic type, such as `list` for `list[int]`; None for any other type."""
+    import typing
+
+    return typing.get_origin(anno)
 
 
 def make_parse_arg_func(arg_anno: Any) -> Any:
@@ -249,10 +287,15 @@ __all__ = [
     "check_version",
     "find_config_dir",
     "format_id",
+    "get_abs_path",
+    "get_anno_origin",
     "get_config_dir",
     "get_config_path",
+    "get_default_execution_tags",
     "get_user_setup_func",
+    "get_username",
     "import_script",
+    "infer_project_name",
     "is_port_in_use",
     "is_python_filename",
     "make_parse_arg_func",

@@ -125,6 +125,18 @@ def executors(context: click.Context, parameter: click.Parameter, incomplete: st
     return []
 
 
+def commands(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a command, or of one below those given already."""
+    here = context.find_root().command
+    for word in context.params.get(parameter.name or "") or ():
+        found = here.get_command(context, word) if isinstance(here, click.Group) else None
+        if found is None:
+            return []
+        here = found
+    # The root's context says nothing of its sub-commands; a fresh one does, and no options of groups with it.
+    return here.shell_complete(click.Context(here), incomplete) if isinstance(here, click.Group) else []
+
+
 def _session(context: click.Context) -> Any:
     """Return the session of the command line so far; while the shell asks, no command has set it up."""
     from redun.cli.session import Session

@@ -64,7 +64,9 @@ def report(error: BaseException, debug: bool = False, colour: bool | None = None
         if details:
             say(details)
     elif isinstance(error, OSError) and error.strerror:
-        say(f"redun: error: {error.strerror}" + (f": {error.filename!r}" if error.filename is not None else ""))
+        # Errors of opening files keep the path as the user wrote it.
+        place = getattr(error, "path", error.filename)
+        say(f"redun: error: {error.strerror}" + (f": {place!r}" if place is not None else ""))
     else:
         say(f"redun: internal error: {_internal(error)}")
     if debug:
@@ -114,9 +116,14 @@ def _usage_message(error: object) -> str:
     import click
 
     assert isinstance(error, click.UsageError)
+    context = error.ctx
+    # Since click 8.2 a group without a command is an error whose message is the whole help.
+    if context is not None and isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        assert isinstance(context.command, click.Group)
+        commands = ", ".join(context.command.list_commands(context))
+        return f"missing command: expected one of {commands}: see '{context.command_path} --help'"
     # Of a choice that is missing, click lists the possibilities on lines of their own.
     message = " ".join(_lower(error.format_message()).split())
-    context = error.ctx
     return message if context is None else f"{message}: see '{context.command_path} --help'"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import click
@@ -183,6 +184,17 @@ def invoke(args: list[str], session: Session) -> int:
         return stop.exit_code
     return found if isinstance(found, int) else 0
 
+
+class _Main(ModuleType):
+    """This module, which can be called: scripts for the existing package have `from redun.cli import main; main()`."""
+
+    def __call__(self) -> None:
+        """Run the command line of this process; it ends with the status if that is not 0."""
+        if status := main():
+            sys.exit(status)
+
+
+sys.modules[__name__].__class__ = _Main
 
 if __name__ == "__main__":
     sys.exit(main())

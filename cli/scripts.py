@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from redun.cli.errors import CommandError, is_users, user_traceback
-from redun.modules import forget_script, is_script, load_script, put_first
+from redun.modules import find_script, forget_script, is_script, load_script, put_first
 from redun.task import Task, get_task_registry
 
 
@@ -29,6 +29,7 @@ def load(name: str) -> ModuleType:
 
 
 def _load_script(path: Path) -> ModuleType:
+    path = find_script(path)
     if not path.exists():
         raise CommandError(f"script {str(path)!r} does not exist{_near_script(path)}")
     if not path.is_file():
@@ -46,6 +47,9 @@ def _load_module(name: str) -> ModuleType:
     spec = _run_import(name, lambda: _find_module(name))
     if spec is None:
         raise CommandError(f"no script or module {name!r}{_near_script(Path(name))}")
+    if spec.origin is None and not spec.has_location:
+        # A folder without __init__.py is a package to Python, with nothing in it.
+        raise CommandError(f"{name!r} is a folder, expected a Python file, or a module such as {name}.main")
     module: ModuleType = _run_import(name, lambda: importlib.import_module(name))
     return module
 

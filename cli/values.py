@@ -57,10 +57,14 @@ def check_output(path: str) -> None:
 
     Raises:
         CommandError: it is a folder, or in a folder that does not exist.
+        FileSystemError: no file system serves it.
     """
-    from redun.file import get_proto
+    from redun.file import get_filesystem, get_proto
 
+    if not path:
+        raise CommandError("option --output: '' names no file")
     if get_proto(path) != "local":
+        get_filesystem(url=path)
         return
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):

@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import shlex
 import uuid
 from typing import Any
 
@@ -258,9 +257,7 @@ def launch_federated_task(
     from pathlib import Path
 
     from redun.config import load_config
-    from redun.launch import put_redun_on_path
-    from redun.scheduler_setup import make_scheduler
-    from redun.scripting import script_task
+    from redun.executors.launch import launch_script
 
     config = load_config(Path(federated_config_path).absolute())
     section = _section(config, entrypoint)
@@ -281,9 +278,7 @@ def launch_federated_task(
     words = ["redun", "-c", section["config_dir"], "run", "--input", input_path, "--execution-id", execution_id]
     words += [] if cache else ["--no-cache"]
     words += [section["load_module"], f"{section['namespace']}.{section['task_name']}"]
-    put_redun_on_path()
-    scheduler = make_scheduler(config, None)
-    scheduler.run(script_task.options(executor=section["executor"])(shlex.join(words)), cache=False)
+    launch_script(config, words, executor_name=section["executor"])
     return execution_id
 
 

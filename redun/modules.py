@@ -42,7 +42,7 @@ def import_script(filename_or_module: str, add_cwd: bool = True) -> ModuleType:
 
     Raises:
         ModuleNotFoundError: there is no such script or module.
-        ImportError: a script has the name of a module that is in use.
+        ImportError: a script has the name of a module that is in use and is not the user's.
         Exception: whatever it raises while it is imported.
     """
     if is_script(filename_or_module):
@@ -55,13 +55,30 @@ def import_script(filename_or_module: str, add_cwd: bool = True) -> ModuleType:
 
 def forget_script(name: str) -> None:
     """Have a name looked up anew as a module, where a script from somewhere else has it: for many command lines in one process."""
-    if name in sys.modules and not is_taken(name):
+    if name not in sys.modules or is_taken(name) or "." in name:
+        return
+    found = importlib.machinery.PathFinder.find_spec(name)
+    if found is None or not _same_file(found.origin, sys.modules[name]):
         del sys.modules[name]
+
+
+def find_script(path: Path) -> Path:
+    """Return where a script is: where its path says, else, for a bare file name, in the first folder of `sys.path` that has it.
+
+    Python's own folders and those of installed packages do not count. The path stays as it is if there is no such script.
+    """
+    if path.exists() or len(path.parts) != 1:
+        return path
+    installed = _installed()
+    for folder in sys.path:
+        if os.path.realpath(folder) not in installed and Path(folder, path).is_file():
+            return Path(folder, path)
+    return path
 
 
 def load_script(path: Path) -> ModuleType:
     """Import a script; see `import_script`."""
-    path = path.absolute()
+    path = find_script(path).absolute()
     name = path.name.removesuffix(".py")
     if not path.is_file():
         raise ModuleNotFoundError(f"script {str(path)!r} does not exist", name=name)
@@ -90,9 +107,26 @@ def load_script(path: Path) -> ModuleType:
 
 
 def is_taken(name: str) -> bool:
-    """True if a module of that name is in use that is no script."""
+    """True if a module of that name is in use that is not the user's own: Python's, redun's, or of an installed package."""
     module = sys.modules.get(name)
-    return module is not None and not isinstance(getattr(module, "__loader__", None), _SourceLoader)
+    if module is None or isinstance(getattr(module, "__loader__", None), _SourceLoader):
+        return False
+    file = getattr(module, "__file__", None)
+    if file is None or name in sys.stdlib_module_names or name == "redun" or hasattr(module, "__path__"):
+        return True
+    return any(os.path.realpath(file).startswith(folder + os.sep) for folder in _installed())
+
+
+def _installed() -> set[str]:
+    """Return the folders that packages are installed in."""
+    import sysconfig
+
+    return {os.path.realpath(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib", "platstdlib")}
+
+
+def _same_file(origin: str | None, module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    return origin is not None and file is not None and os.path.realpath(origin) == os.path.realpath(file)
 
 
 def put_first(folder: str) -> None:

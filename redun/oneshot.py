@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import tarfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,17 +48,6 @@ def path_at(path: str, index: int | None) -> str:
     with File(path).open("r") as stream:
         paths: list[str] = json.load(stream)
     return paths[index]
-
-
-def extract_code(path: str, folder: str = ".") -> None:
-    """Unpack a code package (`.tar.gz`) into a folder; nothing in it may leave the folder.
-
-    Raises:
-        OSError: it cannot be read.
-        tarfile.TarError: it is no such package.
-    """
-    with File(path).open("rb") as stream, tarfile.open(fileobj=stream, mode="r|*") as package:
-        package.extractall(folder, filter="data")
 
 
 def read_input(path: str, index: int | None) -> tuple[tuple[Any, ...], dict[str, Any]]:

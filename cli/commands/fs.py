@@ -35,6 +35,8 @@ def cp(src: str, dest: str, recursive: bool) -> None:
     """
     from redun.file import File, copy_file
 
+    if not src or not dest:
+        raise CommandError(f"cannot copy {src!r} to {dest!r}: an empty path names no file (standard input and output are -)")
     try:
         if not recursive and src != "-" and File(src).isdir() and not File(src).isfile():
             raise CommandError(f"cannot copy {src!r}: it is a folder; give --recursive to copy all files below it")

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import click
 
+from redun.cli import completion
+
 
 @click.command(name="help", short_help="Show help for redun or one of its commands.")
-@click.argument("verb", required=False, metavar="[COMMAND]")
+@click.argument("words", nargs=-1, metavar="[COMMAND ...]", shell_complete=completion.commands)
 @click.pass_context
-def command(context: click.Context, verb: str | None) -> None:
+def command(context: click.Context, words: tuple[str, ...]) -> None:
     """Show help for redun, or for one of its commands.
 
     \b
-    Example:
+    Examples:
       redun help run
+      redun help tag add
     """
-    parent = context.parent or context
-    if verb is None:
-        click.echo(parent.get_help())
-        return
-    group = parent.command
-    if isinstance(group, click.Group):
-        name, found, _ = group.resolve_command(parent, [verb])
-        if found is not None:
-            with click.Context(found, info_name=name, parent=parent) as inner:
-                click.echo(found.get_help(inner))
+    shown = context.find_root()
+    for word in words:
+        if not isinstance(shown.command, click.Group):
+            raise click.UsageError(f"'{shown.command_path}' has no commands of its own, found {word!r}")
+        name, found, _ = shown.command.resolve_command(shown, [word])
+        assert found is not None
+        shown = click.Context(found, info_name=name, parent=shown)
+    click.echo(shown.get_help())

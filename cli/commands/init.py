@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from redun.cli.errors import CommandError
 from redun.cli.session import current_session
 
 
@@ -24,6 +25,8 @@ def command(folder: str) -> None:
     from redun.config import FOLDER, make_folder
 
     session = current_session()
+    if not folder:
+        raise CommandError("the folder to initialize is '', expected a path")
     place = Path(session.config_dir) if session.config_dir is not None else Path(folder, FOLDER)
     place = place.absolute()
     new = make_folder(place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -12,11 +13,19 @@ import click
 from redun.cli import completion
 from redun.cli.session import colour_option, current_session
 from redun.cli.tags import wanted_tags
-from redun.provenance import Status
+from redun.provenance import Status, is_id_prefix
 
 
 def _split(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple([part.strip() for value in values for part in value.split(",") if part.strip()])
+
+
+def _split_ids(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    ids = _split(context, parameter, values)
+    for text in ids:
+        if not is_id_prefix(text) and not (parameter.name == "exec_id" and (text == "-" or text.startswith("~"))):
+            raise click.BadParameter(f"{text!r} is no id: expected digits 0-9 a-f", ctx=context, param=parameter)
+    return ids
 
 
 def _split_statuses(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> frozenset[Status]:
@@ -24,7 +33,8 @@ def _split_statuses(context: click.Context, parameter: click.Parameter, values: 
     for name in _split(context, parameter, values):
         status = Status.__members__.get("RUNNING" if name.upper() == "RUN" else name.upper())
         if status is None:
-            raise click.BadParameter(f"{name!r} is no status: expected one of {', '.join(Status.__members__)}")
+            expected = ", ".join(Status.__members__)
+            raise click.BadParameter(f"{name!r} is no status: expected one of {expected}", ctx=context, param=parameter)
         found.add(status)
     return frozenset(found)
 
@@ -42,14 +52,14 @@ def _listed(name: str, help_text: str, *others: str, callback: Callable[..., Any
 @click.option("--value", "show_value", is_flag=True, help="List values.")
 @click.option("--file", "show_file", is_flag=True, help="List files: r read, w written by a call.")
 @click.option("--all", "all_kinds", is_flag=True, help="List every kind.")
-@_listed("exec-id", "Only of executions whose id begins so.")
+@_listed("exec-id", "Only of executions whose id begins so; - and ~N as above.", callback=_split_ids)
 @_listed("exec-status", "Only of executions in this state.", callback=_split_statuses)
 @_listed("status", "Only jobs (executions, where these are listed) in this state.", "--job-status", callback=_split_statuses)
-@_listed("job-id", "Only jobs whose id begins so.")
+@_listed("job-id", "Only jobs whose id begins so.", callback=_split_ids)
 @_listed("task-name", "Only of tasks of this name, full or bare.")
-@_listed("task-hash", "Only of tasks whose hash begins so.")
-@_listed("result", "Only jobs whose result has a hash that begins so.")
-@_listed("arg", "Only jobs of which an argument has a hash that begins so.")
+@_listed("task-hash", "Only of tasks whose hash begins so.", callback=_split_ids)
+@_listed("result", "Only jobs whose result has a hash that begins so.", callback=_split_ids)
+@_listed("arg", "Only jobs of which an argument has a hash that begins so.", callback=_split_ids)
 @_listed("value-type", "Only values of this type, such as builtins.int or redun.File.")
 @_listed("file-path", "Only files of this path, or pattern (*.txt).")
 @click.option("-t", "--tag", "tag", multiple=True, callback=wanted_tags, metavar="K[=V]", help="Only what has this tag.")
@@ -99,7 +109,10 @@ def command(
     view_form = Form(form == "json", detail, count, limit, terminal_width())
     colours = form == "text" and current_session().wants_colour(sys.stdout)
     with closing(current_session().open_store()) as store:
-        view = LogView(Provenance(store), view_form)
+        provenance = Provenance(store)
+        ids = [provenance.execution(name).id if name == "-" or name.startswith("~") else name for name in filters.exec_id]
+        filters = replace(filters, exec_id=tuple(ids))
+        view = LogView(provenance, view_form)
         if output:
             from redun.cli.render.job_output import OutputView
 

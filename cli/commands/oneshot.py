@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import pickle
 import tarfile
+import zlib
 from typing import Any
 
 import click
@@ -42,14 +43,14 @@ def command(script: str, task_name: str, words: tuple[str, ...], **options: Any)
       redun oneshot flow.py ns.add --a 1 --b 2
       redun oneshot --input in.pkl --output out.pkl flow.py ns.add
     """
-    from redun.oneshot import array_index, path_at, write_error
+    from redun.oneshot import array_index, write_error
 
     session = current_session()
     index = array_index(options["array_rank_env"]) if options["array_job"] else None
     error_file = options["error_file"]
     if error_file is not None:
-        error_file = path_at(error_file, index)
-        _remove(error_file)
+        error_file = _place("error", error_file, index)
+        _remove("error", error_file)
     try:
         session.result = _call(session, script, task_name, list(words), index, options)
     except Exception as error:
@@ -62,23 +63,55 @@ def command(script: str, task_name: str, words: tuple[str, ...], **options: Any)
     return 0
 
 
-def _remove(path: str) -> None:
+def _unusable(option: str, path: str, error: OSError) -> OSError:
+    """Return an error of the same kind, which callers and error files keep, that says which option it is about."""
+    return OSError(error.errno or errno.EIO, f"option --{option}: {error.strerror or error}", path)
+
+
+def _place(option: str, path: str, index: int | None) -> str:
+    """Return where output or error goes.
+
+    Args:
+        index: our place in an array, whose file lists the paths.
+    """
+    from redun.oneshot import path_at
+
+    try:
+        return path_at(path, index)
+    except OSError as error:
+        raise _unusable(option, path, error) from error
+    except (ValueError, TypeError, LookupError) as error:
+        raise CommandError(f"option --{option}: {path!r} lists no path for place {index}: {error}") from error
+
+
+def _remove(option: str, path: str) -> None:
     from redun.file import File
 
-    # What an earlier attempt left must not be taken for ours.
-    File(path).remove()
+    try:
+        if not path:
+            raise CommandError(f"option --{option}: '' names no file")
+        if File(path).isdir():
+            raise CommandError(f"option --{option}: {path!r} is a folder, expected a file")
+        # What an earlier attempt left must not be taken for ours.
+        File(path).remove()
+    except OSError as error:
+        raise _unusable(option, path, error) from error
 
 
 def _call(session: Session, script: str, task_name: str, words: list[str], index: int | None, options: dict[str, Any]) -> Any:
     from redun.cli.scripts import find_task, load
+    from redun.executors.code_packaging import extract_tar
+    from redun.file import File
     from redun.import_paths import add_import_path
-    from redun.oneshot import extract_code, known_output, path_at, write_output
+    from redun.oneshot import write_output
 
     if options["code"] is not None:
         try:
-            extract_code(options["code"])
-        except tarfile.TarError as error:
+            extract_tar(File(options["code"]))
+        except (tarfile.TarError, EOFError, zlib.error) as error:
             raise CommandError(f"option --code: {options['code']!r} is no code package: {error}") from error
+        except OSError as error:
+            raise _unusable("code", options["code"], error) from error
     for path in options["paths"]:
         add_import_path(path)
     task = find_task(load(script), task_name, script)
@@ -86,23 +119,38 @@ def _call(session: Session, script: str, task_name: str, words: list[str], index
     session.log(f"oneshot: {' '.join(session.argv)}")
     output = options["output"]
     if output is not None:
-        output = path_at(output, index)
+        output = _place("output", output, index)
         if not options["no_cache"]:
-            known = known_output(output)
+            known = _known(output)
             if known is not None:
                 session.log(f"output {output!r} is there already")
                 return known[0]
-        _remove(output)
+        _remove("output", output)
     try:
         result = task.func(*args, **kwargs)
     except Exception as error:
         session.failure = error
         raise
     if output is not None:
-        write_output(output, result)
+        try:
+            write_output(output, result)
+        except OSError as error:
+            raise _unusable("output", output, error) from error
     else:
         click.echo(repr(result))
     return result
+
+
+def _known(output: str) -> tuple[Any] | None:
+    from redun.oneshot import known_output
+
+    try:
+        return known_output(output)
+    except OSError as error:
+        raise _unusable("output", output, error) from error
+    except Exception:
+        # Torn, or of a class that is gone: the task is called, and it is written anew.
+        return None
 
 
 def _arguments(
@@ -115,7 +163,7 @@ def _arguments(
         return TaskArguments(task, script, task_name).parse(words)
     try:
         return read_input(input_file, index)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(errno.ENOENT, "option --input: No such file or directory", input_file) from error
+    except OSError as error:
+        raise _unusable("input", input_file, error) from error
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, AttributeError, ImportError) as error:
         raise CommandError(f"option --input: {input_file!r} holds no arguments for this task: {error}") from error

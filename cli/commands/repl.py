@@ -9,21 +9,26 @@ from typing import Any
 import click
 
 from redun.cli import completion
+from redun.cli.errors import FAILED, is_users
 from redun.cli.session import current_session
+
+_PROGRAM = "<stdin>"
+_CONSOLE = "<console>"
 
 
 @click.command(name="repl", short_help="Python with what ran at hand.")
 @click.argument("what", required=False, metavar="[ID]", shell_complete=completion.ids)
-def command(what: str | None) -> None:
+def command(what: str | None) -> int:
     """Start Python with `query(id)`, `executions()`, `last_exec` and `provenance`; with ID, `obj` is what it names.
 
     `query` takes the beginning of any id, `-` or `~N`, and returns an execution, job, call, task or value; `provenance`
-    (`redun.provenance`) answers what belongs to it.
+    (`redun.provenance`) answers what belongs to it. A program may come from a pipe; it ends at its first error, with status 1.
 
     \b
     Examples:
       redun repl
       redun repl 3f1a8bc5
+      echo 'last_exec.status' | redun repl
     """
     import code
 
@@ -42,10 +47,53 @@ def command(what: str | None) -> None:
         if what is not None:
             names["obj"] = _find(provenance, what)
             click.echo(f"obj = {names['obj']!r}")
-        if sys.stdin.isatty():
-            _add_readline(names)
+        if not sys.stdin.isatty():
+            return run_program(sys.stdin.read(), names)
+        _add_readline(names)
         sys.ps1, sys.ps2 = "(redun) ", "    ... "
-        code.interact(banner=f"names: {', '.join(names)}", local=names, exitmsg="")
+
+        class Console(code.InteractiveConsole):
+            def showtraceback(self) -> None:
+                error = sys.exc_info()[1]
+                assert error is not None
+                self.write(f"{_own_traceback(error)}\n")
+
+        Console(names, _CONSOLE).interact(banner=f"names: {', '.join(names)}", exitmsg="")
+    return 0
+
+
+def run_program(source: str, names: dict[str, Any]) -> int:
+    """Run a program from a pipe, showing what its expressions give, as if its statements had been typed.
+
+    Returns:
+        The exit status: 1 after an error, which ends it and is shown with the program's own lines.
+    """
+    import ast
+
+    try:
+        for statement in ast.parse(source, _PROGRAM).body:
+            exec(compile(ast.Interactive([statement]), _PROGRAM, "single"), names)
+    except SystemExit:
+        raise
+    except Exception as error:
+        import linecache
+
+        # So that the traceback can show them.
+        linecache.cache[_PROGRAM] = (len(source), None, source.splitlines(keepends=True), _PROGRAM)
+        click.echo(_own_traceback(error), err=True)
+        return FAILED
+    return 0
+
+
+def _own_traceback(error: BaseException) -> str:
+    """Return a traceback of what was typed: neither how it came to be run nor how redun came to refuse it."""
+    import traceback
+
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
+    while frames and frames[0].filename not in (_PROGRAM, _CONSOLE):
+        del frames[0]
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)] if frames else []
+    return "".join([*lines, *traceback.format_exception_only(type(error), error)]).rstrip("\n")
 
 
 def _add_readline(names: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import click
 from redun.cli import completion
 from redun.cli.errors import FAILED, is_users
 from redun.cli.session import Session, colour_option, current_session
-from redun.cli.tags import nested, pairs, tag_pairs
+from redun.cli.tags import context_pairs, nested, tag_pairs, task_options
 from redun.cli.values import Selection
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
 @click.option("--pdb", "debug", is_flag=True, help="Start the debugger where a task failed.")
 @click.option("--dryrun", is_flag=True, help="Only say what would run, and why; status 1 if anything would.")
 @click.option(
-    "-o", "--option", "options", multiple=True, callback=pairs, metavar="K=V", help="Override an option of every task."
+    "-o", "--option", "options", multiple=True, callback=task_options, metavar="K=V", help="Override an option of every task."
 )
 @click.option("-t", "--tag", "tags", multiple=True, callback=tag_pairs, metavar="K=V", help="Tag the execution.")
 @click.option("-u", "--user", metavar="NAME", help="Tag user; by default who runs it.")
@@ -56,7 +57,7 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
     "--context",
     "context_pairs",
     multiple=True,
-    callback=pairs,
+    callback=context_pairs,
     metavar="K=V",
     help="Set a value of the context; K may be a.b.c.",
 )
@@ -130,6 +131,7 @@ def _run_words(
         )
     module = load(script)
     if task_name in ("help", "--help", "-h"):
+        _no_more(words, "help")
         return _show_tasks(script)
     recorded = None
     if rerun is not None:
@@ -137,8 +139,14 @@ def _run_words(
     assert task_name is not None
     task = find_task(module, task_name, script)
     if words[:1] == ("info",):
+        _no_more(words[1:], f"{task_name} info")
         return _show_info(task)
     return _run(session, folder, TaskArguments(task, script, task_name), list(words), recorded, options)
+
+
+def _no_more(words: Sequence[str], after: str) -> None:
+    if words:
+        raise click.UsageError(f"got unexpected {words[0]!r} after {after!r}", click.get_current_context())
 
 
 def _rerun_words(
@@ -214,6 +222,7 @@ def _run(
     task = arguments.task
     try:
         if words[:1] == ["help"]:
+            _no_more(words[1:], f"{arguments.name} help")
             raise HelpAsked
         if options["input_file"] is not None:
             recorded = read_arguments(options["input_file"])
@@ -245,7 +254,7 @@ def _run(
                     tags=_tags(task, options),
                     context=context,
                     execution_id=options["execution_id"],
-                    option_overrides=dict(options["options"]),
+                    option_overrides=options["options"],
                     provenance=not options["no_prov"],
                     keep_going=options["keep_going"],
                     max_failures=options["max_failures"],

@@ -12,7 +12,7 @@ import click
 
 from redun.cli.errors import CommandError
 from redun.cli.session import current_session
-from redun.cli.tags import wanted_tags
+from redun.cli.tags import read_tag, wanted_tags
 
 if TYPE_CHECKING:
     from redun.provenance import Provenance
@@ -202,7 +202,6 @@ def split_words(words: tuple[str, ...], keys_alone: bool) -> tuple[list[str], li
         click.UsageError: there is no entity or no tag.
     """
     from redun.provenance import is_id_prefix
-    from redun.tags import parse_tag_key_value
 
     names = list(words[:1])
     rest = list(words[1:])
@@ -216,6 +215,6 @@ def split_words(words: tuple[str, ...], keys_alone: bool) -> tuple[list[str], li
     if not rest:
         raise click.UsageError(f"expected tags such as env=prod after {' '.join(map(repr, names))}")
     try:
-        return names, [parse_tag_key_value(word, value_required=not keys_alone) for word in rest]
+        return names, [read_tag(word, value_required=not keys_alone) for word in rest]
     except ValueError as error:
         raise CommandError(f"cannot read tag: {error}") from None

@@ -98,7 +98,7 @@ class RecordText:
         """Yield a job's way back to its execution, its call, task, dataflow and error."""
         yield self.job_line(job, whole_id=True)
         yield self._traceback(job)
-        if job.duration_us is not None:
+        if job.duration_us is not None and job.status is not Status.CACHED:
             yield f"Duration: {words.duration(job.duration_us)}"
         for attempt in self._provenance.attempts(job):
             told = f": {words.clip(attempt.error, words.CALL_MAX)}" if attempt.error is not None else ""

@@ -31,6 +31,7 @@ KINDS = ("exec", "job", "call_node", "task", "value", "file")
 _NAMES = {"exec": "Execution", "job": "Job", "call_node": "CallNode", "task": "Task", "value": "Value", "file": "File"}
 _FOUND_AS = {"exec": "execution", "job": "job", "call_node": "call", "task": "task", "value": "value", "file": "value"}
 _RECENT = 100
+_ALL = 1 << 30
 
 Record = Execution | Job | Call | Task | Value | FileUse
 
@@ -258,7 +259,11 @@ class LogView:
     def _executions(self, filters: Filters) -> Iterator[Execution]:
         statuses = filters.exec_status or (filters.status if not filters.job_id else frozenset())
         having = self._executions_of_tasks(filters)
-        jobs_of = {self._provenance.job(prefix).execution for prefix in filters.job_id}
+        jobs_of = {
+            self._provenance.job(one.id).execution
+            for prefix in filters.job_id
+            for one in self._provenance.find(prefix, ("job",), limit=_ALL)
+        }
         for execution in self._provenance.executions(statuses):
             if filters.exec_id and not execution.id.startswith(tuple([prefix.lower() for prefix in filters.exec_id])):
                 continue

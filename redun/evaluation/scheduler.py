@@ -464,10 +464,10 @@ class Scheduler(Reports, TakesBack):
         self, expr: Any, argv: list[str] | None, tags: Iterable[tuple[str, Any]], execution_id: str | None
     ) -> ExecutionRecord:
         try:
-            identity = uuid.UUID(execution_id) if execution_id else uuid.uuid4()
+            identity = uuid.UUID(execution_id) if execution_id is not None else uuid.uuid4()
         except ValueError:
             raise SchedulerError(f"execution id {execution_id!r} must be a UUID") from None
-        if execution_id and self.store.source.read_ref(f"executions/{identity}") is not None:
+        if execution_id is not None and self.store.source.read_ref(f"executions/{identity}") is not None:
             raise SchedulerError(f"execution id {execution_id!r} has been used already: give another one")
         return ExecutionRecord(
             id=identity.bytes,

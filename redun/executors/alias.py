@@ -56,7 +56,7 @@ class AliasExecutor(Executor):
         Raises:
             ExecutorError: there is no such target, or aliases go round in a circle.
         """
-        return {**self._target().options, **self._own}
+        return {**self.find_target().options, **self._own}
 
     @options.setter
     def options(self, options: Mapping[str, Any]) -> None:
@@ -70,34 +70,38 @@ class AliasExecutor(Executor):
 
     def supports_async(self) -> bool:
         """Tell what the target says."""
-        return self._target().supports_async()
+        return self.find_target().supports_async()
 
     def tells_begin(self) -> bool:
         """Tell what the target says."""
-        return self._target().tells_begin()
+        return self.find_target().tells_begin()
 
     def submit(self, job: Job) -> None:
         """Hand a job on."""
-        self._target().submit(job)
+        self.find_target().submit(job)
 
     def submit_script(self, job: Job) -> None:
         """Hand a script on."""
-        self._target().submit_script(job)
+        self.find_target().submit_script(job)
 
     def submit_jobs(self, jobs: Sequence[Job]) -> None:
         """Hand jobs on."""
-        self._target().submit_jobs(jobs)
+        self.find_target().submit_jobs(jobs)
 
     def cancel(self, job: Job) -> bool:
         """Have the target stop a job."""
-        return self._target().cancel(job)
+        return self.find_target().cancel(job)
 
     def scratch_root(self) -> str:
         """Return the target's."""
-        return self._target().scratch_root()
+        return self.find_target().scratch_root()
 
-    def _target(self) -> Executor:
-        """Follow aliases to the executor that does the work."""
+    def find_target(self) -> Executor:
+        """Return the executor that does the work, at the end of all aliases.
+
+        Raises:
+            ExecutorError: there is no such target, or aliases go round in a circle.
+        """
         passed: list[str] = []
         at: Executor = self
         while isinstance(at, AliasExecutor):

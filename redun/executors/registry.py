@@ -24,7 +24,9 @@ _TYPES = {
 }
 
 # Keys of a section that configure the executor itself; the others are task options for the jobs on it.
-_OWN = frozenset(("type", "class", "max_workers", "mode", "start_method", "scratch", "target"))
+_OWN = frozenset(("type", "class", "max_workers", "mode", "start_method", "scratch", "target")) | frozenset(
+    ("code_package", "code_includes", "code_excludes")
+)
 
 
 class ExecutorProvider:

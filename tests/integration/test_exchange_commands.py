@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 from pathlib import Path
 
@@ -91,13 +93,47 @@ def test_repl(there: Path, redun_environ: dict[str, str]) -> None:
         ["redun", "repl", "-"],
         cwd=there.parent,
         env=redun_environ,
-        input="print(obj == last_exec, len(executions()))\nprint(query('-').argv[-1])\nquery('zz')\n",
+        input="print(obj == last_exec, len(executions()))\nquery('-').argv[-1]\ndef f():\n    query('zz')\nf()\nprint('on')\n",
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0
-    assert "True 2" in done.stdout
-    assert "4" in done.stdout
-    assert "nothing has an id" in done.stderr
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1:] == ["True 2", "'4'"]
+    assert done.stderr.splitlines()[0] == "Traceback (most recent call last):"
+    assert [line.strip() for line in done.stderr.splitlines() if line.startswith("  File")] == [
+        'File "<stdin>", line 5, in <module>',
+        'File "<stdin>", line 4, in f',
+    ]
+    assert done.stderr.endswith("nothing has an id that begins with 'zz'\n")
+
+
+def test_repl_in_a_terminal(there: Path, redun_environ: dict[str, str]) -> None:
+    main, side = pty.openpty()
+    process = subprocess.Popen(
+        ["redun", "repl"], cwd=there.parent, env={**redun_environ, "TERM": "dumb"}, stdin=side, stdout=side, stderr=side
+    )
+    os.close(side)
+    shown = b""
+
+    def until(text: bytes) -> None:
+        nonlocal shown
+        while text not in shown:
+            shown += os.read(main, 4096)
+
+    until(b"(redun) ")
+    os.write(main, b"query('zz')\n")
+    until(b"nothing has an id that begins with 'zz'")
+    os.write(main, b"len(executions()) * 1000\n")
+    until(b"2000")
+    os.write(main, b"exit()\n")
+    try:
+        # Linux ends a terminal whose other side is closed with an error.
+        while data := os.read(main, 4096):
+            shown += data
+    except OSError:
+        pass
+    os.close(main)
+    assert process.wait(timeout=300) == 0
+    assert b"redun/cli" not in shown
