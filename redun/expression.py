@@ -51,7 +51,15 @@ class Expression(Generic[Result]):
         # Protocols such as copy and pickle probe for dunder names: they must find nothing.
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
+        # Notebooks probe for these.
+        if name.startswith(("_ipython_", "_repr_")) and name.endswith("_"):
+            raise AttributeError(name)
         return SimpleExpression("getattr", (self, name))
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<code>{escape(repr(self))}</code> <i>not evaluated yet</i>"
 
     def __bool__(self) -> bool:
         raise ExpressionError(

@@ -35,6 +35,7 @@ def run(expr: Any, config_dir: str | None = None, **run_config: Any) -> Any:
     from redun.config import find_folder, load_config, make_folder, open_store
     from redun.scheduler_setup import make_scheduler
 
+    __tracebackhide__ = True
     folder = find_folder() if config_dir is None else Path(config_dir).absolute()
     make_folder(folder)
     config = load_config(folder)

@@ -40,6 +40,14 @@ def traceback_lines(error: BaseException, all_frames: bool = False) -> list[str]
     return lines[1:] if lines and lines[0] == HEADING else lines
 
 
+def from_users_frame(error: BaseException) -> BaseException:
+    """Return an exception whose traceback begins at the user's first frame, if it has any: for raising it once more."""
+    trace = error.__traceback__
+    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return error if trace is None else error.with_traceback(trace)
+
+
 def _fold(told: TracebackException, seen: set[int]) -> None:
     """Leave out frames, and errors that only redun has seen, in an exception and all that it names."""
     pending = [told]

@@ -45,6 +45,7 @@ from redun.scripting import kill_scripts
 from redun.store.journal import Status
 from redun.tags import check_tags
 from redun.task import get_task_registry
+from redun.traceback_lines import from_users_frame
 from redun.value import get_type_registry
 from redun.version import __version__
 
@@ -269,7 +270,9 @@ class Scheduler(Reports, TakesBack):
             evaluation.calls.log.line(f"Start Execution {identity}:  redun {shlex.join(execution.argv[1:])}")
             done = self._run(evaluation, root, self.store.lease(identity) if records else nullcontext())
         if done.error is not None:
-            raise done.error
+            # Notebooks and pytest show tracebacks themselves: what lies between the caller and the task is of no use there.
+            __tracebackhide__ = True
+            raise done.error if self.all_frames else from_users_frame(done.error)
         return done.value
 
     def extend_run(

@@ -1,4 +1,7 @@
-"""Executions and jobs as notebooks show them: a small table, readable on light and dark ground."""
+"""Records as notebooks show them: small tables, readable on light and dark ground.
+
+A record knows no store, so of a value it shows what it holds itself: small ones whole, others by their hash.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,11 @@ import time
 from collections.abc import Iterable
 from html import escape
 
+from redun.describe import preview
 from redun.plain_text import format_timedelta
-from redun.provenance.model import Execution, Job
+from redun.provenance.model import Call, Execution, Job, Task, Value
+from redun.store.errors import ObjectNotFound
+from redun.store.ids import LINK_MARK
 from redun.store.journal import Status
 
 _COLOURS = {
@@ -51,8 +57,42 @@ def job_html(job: Job) -> str:
     )
 
 
-def _table(title: str, status: Status, rows: Iterable[tuple[str, str]]) -> str:
-    badge = f'<b style="color:{_COLOURS.get(status, "#616161")}">{status.name}</b>'
+def call_html(call: Call) -> str:
+    """Return a call as HTML."""
+    return _table(
+        f"CallNode {call.id}",
+        Status.FAILED if call.failed else None,
+        [
+            ("task", f"{_code(call.task_name)} ({escape(call.task_hash[:8])})"),
+            *[(escape(argument.name), _value(argument.value)) for argument in call.arguments],
+            ("raised" if call.failed else "result", _value(call.result)),
+            ("calls", str(len(call.children)) if call.children else ""),
+        ],
+    )
+
+
+def task_html(task: Task) -> str:
+    """Return a task with its source as HTML."""
+    source = "" if task.source is None else f"<pre>{escape(task.source)}</pre>"
+    version = "" if task.version is None else _code(task.version)
+    return _table(f"Task {task.hash}", None, [("name", _code(task.fullname)), ("version", version), ("source", source)])
+
+
+def value_html(value: Value) -> str:
+    """Return a value as HTML."""
+    return _table(f"Value {value.id}", None, [("value", "" if value.ref[0] == LINK_MARK else _value(value))])
+
+
+def _value(value: Value) -> str:
+    return escape(value.id[:8]) if value.ref[0] == LINK_MARK else _code(preview(value.ref, _nothing))
+
+
+def _nothing(oid: bytes) -> bytes:
+    raise ObjectNotFound(oid)
+
+
+def _table(title: str, status: Status | None, rows: Iterable[tuple[str, str]]) -> str:
+    badge = "" if status is None else f'<b style="color:{_COLOURS.get(status, "#616161")}">{status.name}</b>'
     cells = "".join(
         [
             f'<tr><th style="text-align:left">{name}</th><td style="text-align:left">{text}</td></tr>'

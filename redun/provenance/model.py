@@ -157,6 +157,11 @@ class Value:
         """The value's hash, 40 hex digits."""
         return ref_id(self.ref).hex()
 
+    def _repr_html_(self) -> str:
+        from redun.provenance.html import value_html
+
+        return value_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Argument:
@@ -189,6 +194,11 @@ class Call:
     failed: bool
     children: tuple[str, ...]
 
+    def _repr_html_(self) -> str:
+        from redun.provenance.html import call_html
+
+        return call_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -203,6 +213,11 @@ class Task:
     fullname: str
     source: str | None
     version: str | None
+
+    def _repr_html_(self) -> str:
+        from redun.provenance.html import task_html
+
+        return task_html(self)
 
 
 @dataclass(frozen=True, slots=True)
