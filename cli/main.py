@@ -136,6 +136,16 @@ def group(
         click.echo(context.get_help())
 
 
+def _remove_temporary() -> None:
+    """Remove the folder where multiprocessing keeps sockets; at other ends Python does."""
+    process = sys.modules.get("multiprocessing.process")
+    folder = None if process is None else process.current_process()._config.get("tempdir")
+    if folder:
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line.
 
@@ -170,6 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = report(error, session.log_level == "DEBUG", session.colour)
         if status == INTERRUPTED and argv is None:
             # Not waiting for threads that tasks have started, as Python would.
+            _remove_temporary()
             os._exit(status)
         return status
 

@@ -25,7 +25,7 @@ from redun.graph import LINK_ABOVE, GraphReader, GraphWriter, LinkTo
 from redun.large_values import LARGE_BYTES, LOOKS, LargeValues
 from redun.nested import iter_leaves
 from redun.store.codec import BYTES_PIECE, PIECE_MAX, TEXT_PIECE, Decoder, Encoder, Form
-from redun.store.ids import INLINE_MAX, LINK_MARK, link_ref, object_id, ref_id
+from redun.store.ids import INLINE_MAX, LINK_MARK, Pieces, link_ref, object_id, ref_id
 from redun.store.objects import Codec, Flag, Kind, LinkTable, header, link_at, split, with_links
 from redun.user_types import REVIVE, REVIVE_BYTES, value_form
 from redun.value import Function, Value, get_type_registry
@@ -35,10 +35,10 @@ _registry = get_type_registry()
 _SCALARS = frozenset((int, str, bool, type(None)))
 _PLAIN_CONTAINERS = frozenset((list, dict, tuple, set, frozenset, type(None)))
 
-Put = Callable[[bytes, bytes], None]
+Put = Callable[[bytes, Any], None]
 
 
-def _discard(oid: bytes, data: bytes) -> None:
+def _discard(oid: bytes, data: bytes | Pieces) -> None:
     return None
 
 
@@ -46,7 +46,8 @@ class ValueEncoder:
     """Encodes values. One per thread; not reentrant.
 
     Args:
-        put: called with id and bytes of every object that is too large to live inside what refers to it.
+        put: called with id and bytes of every object that is too large to live inside what refers to it (by `encode`, large
+            ones as `Pieces`).
         reused: if given, large values are remembered, and not encoded and put a second time; it is told ref and value instead.
         by_hash: write values whose class defines its own `get_hash` as that hash: the bytes then say what the value *counts as*,
             not what it is, and cannot be decoded.
@@ -103,6 +104,11 @@ class ValueEncoder:
                 data = self.object(value)
         elif type(value) in LOOKS and (known := self._remembered(value)) is not None:
             return known
+        elif type(value) is bytes and len(value) >= LARGE_BYTES:
+            self.flags = 0
+            self.graph = None
+            self.counts_as = False
+            return self._stored(value, Pieces(RAW, value))
         else:
             data = self.object(value)
         if len(data) <= INLINE_MAX:
@@ -113,7 +119,7 @@ class ValueEncoder:
             return link_ref(oid)
         return self._stored(value, data)
 
-    def _stored(self, value: Any, data: bytes) -> bytes:
+    def _stored(self, value: Any, data: bytes | Pieces) -> bytes:
         if type(value) is str and (known := self._remembered(value)) is not None:
             return known
         oid = object_id(data)
@@ -341,7 +347,7 @@ class ValueDecoder:
     """Decodes refs and objects back into values. One per thread.
 
     Args:
-        get: gives the bytes of an object (`Source.get`); raises if it is missing or damaged.
+        get: gives the bytes of an object (`Source.get`, or `Source.pieces`); raises if it is missing or damaged.
         view: as `get`, but may give a writable view that nobody else has (`Source.view`); used for long buffers.
         find_task: gives the task of a fullname; the registry's by default.
         revive, revive_bytes: what to make of extensions (`Decoder`), in place of the real types.
@@ -349,14 +355,14 @@ class ValueDecoder:
 
     def __init__(
         self,
-        get: Callable[[bytes], bytes],
+        get: Callable[[bytes], bytes | Pieces],
         find_task: Callable[[str], Any] | None = None,
         revive: Mapping[int, Callable[[Any], Any]] = REVIVE,
         revive_bytes: Mapping[int, Callable[[bytes], Any]] = REVIVE_BYTES,
         view: Callable[[bytes], bytes | memoryview] | None = None,
     ) -> None:
         self._get = get
-        self._view = view or get
+        self._view: Callable[[bytes], Any] = view or get
         self._find_task = find_task
         self._graphs: list[GraphReader] = []
         self._links: list[bytes] = []
@@ -381,8 +387,14 @@ class ValueDecoder:
         """
         return self.decode_object(ref if ref[0] != LINK_MARK else self._get(ref[1:]))
 
-    def decode_object(self, data: bytes) -> Any:
+    def decode_object(self, data: bytes | Pieces) -> Any:
         """Return the value of an object's bytes; see `decode`."""
+        if isinstance(data, Pieces):
+            if data.head == RAW:
+                return data.body
+            if data.head == PLAIN:
+                return self.decoder.decode(data.body)
+            data = bytes(data)
         if data[:4] == PLAIN:
             return self.decoder.decode(memoryview(data)[4:])
         kind, codec, flags, links, body = split(data)

@@ -17,29 +17,45 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from shlex import quote
 from textwrap import dedent
-from typing import Any
+from typing import Any, NamedTuple
 
 from redun.errors import RedunError
-from redun.file import Dir, File, Staging, StagingDir, StagingFile, get_proto
-from redun.files.shell import local_folder_copy, word
+from redun.file import Dir, File, Staging, StagingFile
 from redun.nested import holds_expression, map_leaves
 from redun.output import CUT, STDERR, add_output
 from redun.output import STDOUT as STANDARD_OUTPUT
+from redun.script_text import (
+    DEFAULT_SHELL,
+    STDOUT,
+    get_command_eof,
+    get_wrapped_command,
+    interpreter,
+    prepare_command,
+    render_script,
+    without_bash,
+)
 from redun.task import CacheScope, Task, task
 
-DEFAULT_SHELL = "#!/usr/bin/env bash\nset -exo pipefail"
-_SHELL_WITHOUT_BASH = "#!/bin/sh\nset -ex\nif (set -o pipefail) 2> /dev/null; then set -o pipefail; fi"
+__all__ = [
+    "DEFAULT_SHELL",
+    "NULL",
+    "ScriptError",
+    "exec_script",
+    "get_command_eof",
+    "get_task_command",
+    "get_wrapped_command",
+    "prepare_command",
+    "script",
+]
 
 NULL = object()
 """Stands for `outputs` that were not given; None is a value like any other."""
-
-STDOUT = "-"
-"""Path of the file that stands for standard output in `outputs`."""
 
 # Options about the cache belong to the job that is cached; the rest goes where the command runs.
 _CACHE_OPTIONS = frozenset(("cache", "cache_scope", "check_valid", "allowed_cache_results", "nout"))
@@ -64,16 +80,17 @@ class ScriptError(RedunError):
 
     @property
     def message(self) -> str:
-        """How the script ended, and the last lines that it wrote to standard error."""
+        """What it wrote to standard error, as text."""
+        return self.stderr.decode("utf-8", "replace")
+
+    def __str__(self) -> str:
+        """Tell how the script ended, and the last lines that it wrote to standard error."""
         lines = self.stderr.decode("utf-8", "replace").rstrip().splitlines()
         if not lines:
             return f"script {_ending(self.status)}; its standard error is empty"
         shown = "".join(f"\n  {line}" for line in lines[-_SHOWN_LINES:])
         what = "standard error" if len(lines) <= _SHOWN_LINES else f"last {_SHOWN_LINES} lines of standard error"
         return f"script {_ending(self.status)}; {what}:{shown}"
-
-    def __str__(self) -> str:
-        return self.message
 
 
 def _ending(status: int | None) -> str:
@@ -95,16 +112,6 @@ def _signal_name(number: int) -> str:
         return str(number)
 
 
-def prepare_command(command: str, default_shell: str = DEFAULT_SHELL) -> str:
-    """Return a script that can be run: without common indentation, and with a first line that names its interpreter.
-
-    Args:
-        default_shell: what comes first if the command does not begin with `#!`.
-    """
-    text = dedent(command).strip()
-    return text if text.startswith("#!") else f"{default_shell}\n{text}"
-
-
 def exec_script(command: str) -> bytes:
     """Run a script in the working folder and return its standard output; standard input is empty.
 
@@ -118,11 +125,11 @@ def exec_script(command: str) -> bytes:
     import subprocess
     import tempfile
 
-    text = _without_bash(prepare_command(command))
+    text = without_bash(prepare_command(command))
     program = interpreter(text)
     if not program:
         raise ScriptError(b"the first line '#!' names no interpreter")
-    with tempfile.TemporaryDirectory(prefix="redun-") as folder:
+    with tempfile.TemporaryDirectory(prefix="redun-", dir=_folder) as folder:
         path = os.path.join(folder, "script")
         with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
             stream.write(text + "\n")
@@ -139,8 +146,9 @@ def exec_script(command: str) -> bytes:
                         stdout=stdout,
                         stderr=stderr,
                         start_new_session=_in_sessions,
+                        env={**os.environ, "redun_folder": folder},
                     )
-                    _running_scripts[process] = threading.get_ident()
+                    _running_scripts[process] = _Running(threading.get_ident(), folder)
             except OSError as error:
                 raise ScriptError(f"{program[0]}: {error.strerror}".encode()) from error
             try:
@@ -173,11 +181,19 @@ def _keep_output(stdout: Any, stderr: Any) -> None:
             add_output(number, stream.read().decode("utf-8", "replace"))
 
 
-_running_scripts: dict[Any, int] = {}
-"""Scripts of this process, and the threads that wait for them."""
+class _Running(NamedTuple):
+    """A script that runs: the thread that waits for it, and the folder that it keeps its own files in."""
+
+    thread: int
+    folder: str
+
+
+_running_scripts: dict[Any, _Running] = {}
+"""Scripts of this process."""
 
 _starting = threading.Lock()
 _STARTS_WITHIN_S = 1.0
+_DIES_WITHIN_S = 1.0
 
 
 def _forget_starting() -> None:
@@ -191,12 +207,14 @@ os.register_at_fork(after_in_child=_forget_starting)
 
 # Each in a group of processes of its own, so that it can be killed with all that it starts.
 _in_sessions = True
+_folder: str | None = None
 
 
-def stay_in_group() -> None:
-    """Run scripts in the group of this process from now on: a worker is killed with its group."""
-    global _in_sessions
+def be_a_worker(folder: str) -> None:
+    """Run scripts in the group of this process from now on, and keep what is theirs below a folder: whoever kills both ends both."""
+    global _in_sessions, _folder
     _in_sessions = False
+    _folder = folder
 
 
 def kill_scripts(thread: int | None = None) -> None:
@@ -204,12 +222,21 @@ def kill_scripts(thread: int | None = None) -> None:
     # With a time-out: a signal handler may have stopped the very thread that holds it.
     held = _starting.acquire(timeout=_STARTS_WITHIN_S)
     try:
-        for process, waiting in list(_running_scripts.items()):
-            if thread is None or waiting == thread:
-                _kill(process)
+        killed = [
+            (process, running.folder)
+            for process, running in list(_running_scripts.items())
+            if thread is None or running.thread == thread
+        ]
+        for process, _ in killed:
+            _kill(process)
     finally:
         if held:
             _starting.release()
+    for process, folder in killed:
+        # The thread that waits for it would remove the folder, but the program may end before it comes to that.
+        with contextlib.suppress(Exception):
+            process.wait(_DIES_WITHIN_S)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _kill(process: Any) -> None:
@@ -219,24 +246,6 @@ def _kill(process: Any) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-
-
-def interpreter(text: str) -> list[str]:
-    """Return the command in a script's first line, split as the kernel does: program and at most one argument."""
-    return text.split("\n", 1)[0].removeprefix("#!").strip().split(None, 1)
-
-
-def _without_bash(text: str) -> str:
-    if not text.startswith(DEFAULT_SHELL):
-        return text
-    import shutil
-
-    if shutil.which("bash"):
-        return text
-    # What is wrapped inside is written by the same hand.
-    return text.replace(f"{DEFAULT_SHELL}\n", f"{_SHELL_WITHOUT_BASH}\n").replace(
-        '/usr/bin/env bash "$redun_script"', 'sh "$redun_script"'
-    )
 
 
 def get_task_command(task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -259,31 +268,6 @@ def _command_text(command: str | list[Any]) -> str:
     return dedent(command).strip()
 
 
-def get_command_eof(command: str, eof_prefix: str = "EOF") -> str:
-    """Return a line that does not occur in a command, to end it as a here-document."""
-    lines = set(command.splitlines())
-    eof, number = eof_prefix, 0
-    while eof in lines:
-        number += 1
-        eof = f"{eof_prefix}{number}"
-    return eof
-
-
-def get_wrapped_command(command: str, eof_prefix: str = "EOF") -> str:
-    """Return lines of shell that run a script under the interpreter that it names: it is written to a temporary file first."""
-    eof = get_command_eof(command, eof_prefix)
-    run = " ".join(map(quote, interpreter(command)))
-    return f"""\
-(
-  redun_script="$(mktemp)"
-  trap 'rm -f "$redun_script"' EXIT
-  cat > "$redun_script" << "{eof}"
-{command}
-{eof}
-  {run} "$redun_script"
-)"""
-
-
 def script(
     command: str | list[Any],
     inputs: Any = [],  # noqa: B006
@@ -298,10 +282,10 @@ def script(
         command: the script; a list is the words of one command, quoted where needed. A first line `#!...` names another
             interpreter than the shell.
         inputs: nested values; a `file.stage("local")` in them is copied to its local path before the command runs. A change of
-            any of these files makes it run again.
+            any of these files makes it run again. `file.stage("-")` is standard input, which is empty otherwise.
         outputs: nested values, whose shape the result has: a staged file or folder is copied back and returned as `File` or
-            `Dir`, a `File` is returned with its new hash, `File("-")` becomes standard output (bytes), other values stay. By
-            default the result is standard output.
+            `Dir`, a `File` is returned with its new hash, `File("-")` becomes standard output (bytes), `file.stage("-")` a file
+            that standard output was written to, other values stay. By default the result is standard output.
         tempdir: run in a temporary folder, removed in the end, with relative outputs that are not staged. Relative paths of the
             other side of staged files mean the working folder as ever.
         as_mount: staged files are mounted where the command runs, if their file system knows how.
@@ -323,7 +307,7 @@ def _script_call(
     if not isinstance(command, str | list):
         raise TypeError(f"script needs its command as text or a list, found {type(command).__name__}")
     outputs = map_leaves(_staged, outputs)
-    text = render_script(_command_text(command), _stagings(inputs), _stagings(outputs), tempdir, as_mount)
+    text = render_script(_command_text(command), list(_stagings(inputs)), list(_stagings(outputs)), tempdir, as_mount)
     cached = {name: option for name, option in task_options.items() if name in _CACHE_OPTIONS}
     running = {name: option for name, option in task_options.items() if name not in _CACHE_OPTIONS}
     call = _script.options(**cached) if cached else _script
@@ -344,71 +328,10 @@ def _remote(leaf: Any) -> Any:
     return type(leaf.remote)(leaf.remote.path) if isinstance(leaf, Staging) else leaf
 
 
-def _stagings(nested: Any) -> list[Staging[Any]]:
+def _stagings(nested: Any) -> Iterator[Staging[Any]]:
     from redun.nested import iter_leaves
 
-    return [leaf for leaf in iter_leaves(nested) if isinstance(leaf, Staging) and leaf.local.path != STDOUT]
-
-
-def render_script(
-    command: str, inputs: list[Staging[Any]], outputs: list[Staging[Any]], tempdir: bool = False, as_mount: bool = False
-) -> str:
-    """Return the whole text to run: stage in, the command under its interpreter, stage out.
-
-    The text does not depend on where or when it is rendered, so that it can be part of a cache key.
-
-    Args:
-        command: dedented.
-        tempdir: go to a temporary folder first.
-    """
-    before = [lines for staging in inputs if (lines := _stage_in(staging, tempdir, as_mount))]
-    after = [lines for staging in outputs if (lines := _stage_out(staging, tempdir, as_mount))]
-    if not before and not after and not tempdir:
-        return prepare_command(command)
-    enter = []
-    if tempdir:
-        enter = ['redun_dir="$PWD"', 'redun_temp="$(mktemp -d)"', "trap 'rm -rf \"$redun_temp\"' EXIT", 'cd "$redun_temp"']
-    return "\n".join([DEFAULT_SHELL, *enter, *before, get_wrapped_command(prepare_command(command)), *after])
-
-
-def _stage_in(staging: Staging[Any], tempdir: bool, as_mount: bool) -> str:
-    if tempdir and _is_relative(staging.remote.path):
-        return _local_copy(staging, _in_working_folder(staging.remote.path), word(staging.local.path), staging.local.path)
-    return _quiet(staging.stage_lines(as_mount))
-
-
-def _stage_out(staging: Staging[Any], tempdir: bool, as_mount: bool) -> str:
-    if tempdir and staging.local is staging.remote:
-        # Not staged: it stays where the script wrote it, and a relative path goes with the temporary folder.
-        return ""
-    if tempdir and _is_relative(staging.remote.path):
-        remote = _in_working_folder(staging.remote.path)
-        return _local_copy(staging, word(staging.local.path), remote, staging.remote.path, "$redun_dir/")
-    return _quiet(staging.unstage_lines(as_mount))
-
-
-def _local_copy(staging: Staging[Any], src: str, dest: str, dest_path: str, prefix: str = "") -> str:
-    if isinstance(staging, StagingDir):
-        return local_folder_copy(src, dest)
-    folder = os.path.dirname(dest_path)
-    lines = [f"cp {src} {dest}"]
-    if folder:
-        lines.insert(0, f'mkdir -p "{prefix}"{quote(folder)}' if prefix else f"mkdir -p {quote(folder)}")
-    return "\n".join(lines)
-
-
-def _is_relative(path: str) -> bool:
-    return get_proto(path) == "local" and not os.path.isabs(path.removeprefix("file://"))
-
-
-def _in_working_folder(path: str) -> str:
-    return f'"$redun_dir"/{quote(path)}'
-
-
-def _quiet(lines: str) -> str:
-    """Keep what a copying program says out of standard output, which is the script's result."""
-    programs = ("aws ", "gsutil ", "redun ", "(aws ", "(gsutil ")
-    return "\n".join([f"{line} >&2" if line.startswith(programs) else line for line in lines.splitlines()])
+    return (leaf for leaf in iter_leaves(nested) if isinstance(leaf, Staging))
 
 
 @task(name="script", namespace="redun", version="1", check_valid="shallow")

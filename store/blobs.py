@@ -19,7 +19,7 @@ from pathlib import Path
 from xxhash import xxh3_64
 
 from redun.store.errors import DamagedObject
-from redun.store.ids import ID_BYTES, checksum
+from redun.store.ids import ID_BYTES, Pieces, checksum
 from redun.store.reach import TABLE_START, table_end
 from redun.store.rows import BlobPointer
 
@@ -41,7 +41,7 @@ class Blobs:
         digits = oid.hex()
         return self._folder / digits[:2] / digits[2:]
 
-    def write(self, oid: bytes, data: bytes, *, replace: bool = False) -> BlobPointer:
+    def write(self, oid: bytes, data: bytes | Pieces, *, replace: bool = False) -> BlobPointer:
         """Write a blob, durable when this returns; a file of that size that is there already is left alone.
 
         Args:
@@ -60,7 +60,8 @@ class Blobs:
             with open(handle, "wb") as file:
                 # mkstemp makes it private; what others may read is for the umask of the folder to say.
                 os.fchmod(file.fileno(), os.stat(path.parent).st_mode & 0o666)
-                file.write(data)
+                for piece in (data.head, data.body) if isinstance(data, Pieces) else (data,):
+                    file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
             os.rename(temporary, path)
@@ -148,6 +149,16 @@ class Blobs:
         except OSError:
             return b""
 
+    def pieces(self, oid: bytes, pointer: BlobPointer, head_bytes: int) -> Pieces:
+        """Return a blob's bytes, the first ones apart from the rest. Same errors as `read`."""
+        try:
+            with open(self.path(oid), "rb", buffering=0) as file:
+                data = Pieces(file.read(head_bytes), file.read())
+                self._verify(oid, pointer, data, os.fstat(file.fileno()))
+        except OSError as error:
+            raise self._unreadable(oid, error) from error
+        return data
+
     def map(self, oid: bytes, pointer: BlobPointer) -> memoryview:
         """Return a blob's bytes as a private, writable map of its file: pages are read when touched, writes stay in memory.
 
@@ -164,7 +175,7 @@ class Blobs:
             raise self._unreadable(oid, error) from error
         return view
 
-    def _verify(self, oid: bytes, pointer: BlobPointer, data: bytes | memoryview, status: os.stat_result) -> None:
+    def _verify(self, oid: bytes, pointer: BlobPointer, data: bytes | memoryview | Pieces, status: os.stat_result) -> None:
         if len(data) != pointer.size:
             raise DamagedObject(
                 f"blob {str(self.path(oid))!r} has {len(data)} bytes, expected {pointer.size}: the file was cut or changed"

@@ -10,27 +10,60 @@ A **ref to a value** travels through the engine as one bytes object that says by
     ref = object bytes (<= 32)       the object itself; its first byte is its kind, never 0
 
 Both forms name the same id (`ref_id`), and which form a value takes depends on its size only.
+
+A large object that is a header before bytes that somebody has already may travel as `Pieces`, so that a gigabyte need not be
+copied to get four bytes in front of it.
 """
 
 from __future__ import annotations
 
 from hashlib import sha256
 
-from xxhash import xxh3_64_digest
+from xxhash import xxh3_64, xxh3_64_digest
 
 ID_BYTES = 20
 INLINE_MAX = 32
 LINK_MARK = 0
 
 
-def object_id(data: bytes | memoryview) -> bytes:
+class Pieces:
+    """The bytes of an object in two pieces: its header, and a body that is not copied.
+
+    `bytes(pieces)` are those of the object, `pieces[3]` is a byte of its header.
+    """
+
+    __slots__ = ("body", "head")
+
+    def __init__(self, head: bytes, body: bytes) -> None:
+        self.head = head
+        self.body = body
+
+    def __len__(self) -> int:
+        return len(self.head) + len(self.body)
+
+    def __getitem__(self, place: int) -> int:
+        return self.head[place]
+
+    def __bytes__(self) -> bytes:
+        return self.head + self.body
+
+
+def object_id(data: bytes | memoryview | Pieces) -> bytes:
     """Return the 20-byte id of an object's bytes (header included)."""
-    return sha256(data).digest()[:ID_BYTES]
+    if type(data) is Pieces:
+        digest = sha256(data.head)
+        digest.update(data.body)
+        return digest.digest()[:ID_BYTES]
+    return sha256(data).digest()[:ID_BYTES]  # type: ignore[arg-type]
 
 
-def checksum(data: bytes | memoryview) -> bytes:
+def checksum(data: bytes | memoryview | Pieces) -> bytes:
     """Return the 8-byte xxh3 checksum that guards stored bytes."""
-    return xxh3_64_digest(data)
+    if type(data) is Pieces:
+        digest = xxh3_64(data.head)
+        digest.update(data.body)
+        return digest.digest()
+    return xxh3_64_digest(data)  # type: ignore[arg-type]
 
 
 def link_ref(oid: bytes) -> bytes:

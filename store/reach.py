@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from redun.store.ids import ID_BYTES
+from redun.store.ids import ID_BYTES, Pieces
 from redun.store.objects import HEADER_BYTES, Flag
+from redun.store.rows import Staged
 
 TABLE_START = HEADER_BYTES + 4
 """Where the ids of a table of links begin in an object."""
@@ -34,11 +35,14 @@ def table_end(head: bytes | memoryview) -> int:
     return TABLE_START + ID_BYTES * int.from_bytes(head[HEADER_BYTES:TABLE_START], "big")
 
 
-def links_in(data: bytes | memoryview) -> list[bytes]:
+def links_in(data: bytes | memoryview | Pieces | Staged) -> list[bytes]:
     """List the ids in an object's table of links; of one that is cut short those that are whole. 0.3 us and 0.1 us for each.
 
-    `redun.store.objects.links` says what is wrong with bytes that are no object; this takes what is there.
+    `redun.store.objects.links` says what is wrong with bytes that are no object; this takes what is there. Large bytes that come
+    in another form than bytes (`Pieces`, `Staged`) are raw ones, which have no table.
     """
+    if isinstance(data, Pieces | Staged):
+        return []
     end = min(table_end(data), len(data))
     table = bytes(data[TABLE_START:end])
     return [table[at : at + ID_BYTES] for at in range(0, len(table) - ID_BYTES + 1, ID_BYTES)]

@@ -16,7 +16,7 @@ from redun.encoding import ValueDecoder
 from redun.errors import RedunError
 from redun.evaluation.validity import values_in
 from redun.records import CallRecord, TaskRecord
-from redun.store.ids import ID_BYTES, LINK_MARK
+from redun.store.ids import ID_BYTES, LINK_MARK, Pieces
 from redun.store.objects import Flag
 from redun.task import CacheResult, CacheScope, get_task_registry
 from redun.value import get_type_registry
@@ -46,7 +46,7 @@ class Hit(NamedTuple):
     value: Any
     ref: bytes
     flags: int
-    data: bytes
+    data: bytes | Pieces
     call: bytes | None
     call_data: bytes | None
     ultimate: CallRecord | None
@@ -93,7 +93,7 @@ class Cache:
     def _full(self, job: Job, row: bytes) -> Hit | None:
         call, ref = row[:ID_BYTES], row[ID_BYTES:]
         try:
-            data = ref if ref[0] != LINK_MARK else self._source.get(ref[1:])
+            data = ref if ref[0] != LINK_MARK else self._source.pieces(ref[1:])
             value = self._decoder.decode_object(data)
             call_data = None if call == NO_CALL else self._source.get(call)
         except RedunError as error:
@@ -114,7 +114,7 @@ class Cache:
             if record.failed or not all(map(self._is_current, record.tasks)):
                 return None, False
             ref = record.result
-            data = ref if ref[0] != LINK_MARK else self._source.get(ref[1:])
+            data = ref if ref[0] != LINK_MARK else self._source.pieces(ref[1:])
             value = self._decoder.decode_object(data)
         except RedunError as error:
             self._said = job

@@ -318,9 +318,8 @@ class Calls:
 
     def _take_encoded(self, job: Job, result: EncodedResult) -> None:
         """A worker process has encoded the result: take that over, unless the value has to be looked into."""
-        source = self.cache.source
         try:
-            value = result.decode(getattr(source, "view", source.get))
+            value = result.decode(self.cache.source)
         except RedunError as error:
             self.evaluation.fail(job, error)
             return

@@ -20,7 +20,7 @@ from redun.errors import MissingLinks, StoreError
 from redun.evaluation.cache import memo_row
 from redun.evaluation.job import Column
 from redun.records import CallRecord
-from redun.store.ids import LINK_MARK, object_id
+from redun.store.ids import LINK_MARK, Pieces, object_id
 from redun.store.journal import (
     VALUE_KIND,
     HandleEvent,
@@ -86,7 +86,7 @@ class Recorder:
         self.first_number = 0
         self._head: bytes | None = None
         self._sequence = 0
-        self._objects: dict[bytes, bytes] = {}
+        self._objects: dict[bytes, bytes | Pieces] = {}
         self._memo: dict[bytes, bytes] = {}
         self._memo_calls: list[tuple[bytes, bytes]] = []
         self._reductions: list[tuple[bytes, bytes]] = []
@@ -101,7 +101,7 @@ class Recorder:
         self._handles: list[HandleEvent] = []
         self._kept: dict[bytes, None] = {}
         self._outputs: list[OutputFact] = []
-        self._needed_objects: dict[bytes, bytes] = {}
+        self._needed_objects: dict[bytes, bytes | Pieces] = {}
         self._needed_values: dict[bytes, Any] = {}
         self._needed_contents: dict[bytes, Content] = {}
         self.encoder = ValueEncoder(self.put, reused=self.needs_value, keeps=self.has_content)
@@ -110,15 +110,15 @@ class Recorder:
 
     # What the run tells.
 
-    def put(self, oid: bytes, data: bytes) -> None:
+    def put(self, oid: bytes, data: bytes | Pieces) -> None:
         """Have an object written."""
         self._objects[oid] = data
 
-    def pending(self, oid: bytes) -> bytes | None:
+    def pending(self, oid: bytes) -> bytes | Pieces | None:
         """Return an object that waits to be written."""
         return self._objects.get(oid)
 
-    def needs_object(self, oid: bytes, data: bytes) -> None:
+    def needs_object(self, oid: bytes, data: bytes | Pieces) -> None:
         """Rely on an object that should be in the store; `data` is put if it is not."""
         self._needed_objects[oid] = data
         if self._since is None:
@@ -208,7 +208,7 @@ class Recorder:
             if data is None and not self._source.contains(call):
                 # A sub-run may have written it since we last looked.
                 self._source.refresh()
-            return CallRecord.decode(data if data is not None else self._source.get(call))
+            return CallRecord.decode(bytes(data) if data is not None else self._source.get(call))
         except StoreError:
             return None
 
@@ -350,7 +350,7 @@ class Recorder:
                     raise
                 tried |= error.missing
                 self._put_again(error.missing)
-                batch.objects.update(self._objects)
+                batch.objects = {**batch.objects, **self._objects}
                 batch.links = links.keys() - batch.objects.keys()
 
     def _written(self, segment_id: bytes) -> None:

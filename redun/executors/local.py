@@ -135,6 +135,8 @@ class LocalExecutor(Executor):
 
     def _process_pool(self) -> ProcessPool:
         if self._pool is None:
+            import tempfile
+
             from redun.executors.process import ProcessPool
             from redun.executors.worker import Settings
             from redun.import_paths import get_import_paths
@@ -146,10 +148,11 @@ class LocalExecutor(Executor):
                 # Workers cannot reach it: everything rides in the messages.
                 store = None
             folder = None if store is None else str(store.folder.absolute())
+            temporary = tempfile.mkdtemp(prefix="redun-")
             outputs = getattr(self._scheduler, "outputs", None)
             kept = 0 if outputs is None else outputs.most
             by_content = bool(getattr(self._scheduler, "captures_files", False))
-            settings = Settings(get_import_paths(), folder, self.start_method == "fork", kept, by_content)
+            settings = Settings(get_import_paths(), folder, self.start_method == "fork", temporary, kept, by_content)
             source = None if store is None else store.source
             self._pool = ProcessPool(
                 self.name, self.max_workers, self.start_method, settings, source, self._completions, outputs

@@ -7,9 +7,10 @@ store: the worker writes them there, or reads them from there, and only the id r
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from redun.content import RAW
 from redun.encoding import ValueDecoder, ValueEncoder, restore, value_bytes
 from redun.errors import EncodeError, ValueEncodeError
 from redun.executors.streams import Ends, Mark
@@ -17,11 +18,14 @@ from redun.expression import ApplyExpression, QuotedExpression, ValueExpression
 from redun.job_info import JobInfo
 from redun.nested import ATOMS, iter_leaves
 from redun.output import Piece
-from redun.store.ids import INLINE_MAX, LINK_MARK, link_ref, object_id
+from redun.store.ids import INLINE_MAX, LINK_MARK, Pieces, link_ref, object_id
 from redun.store.objects import links
 from redun.store.rows import BLOB_ABOVE
 from redun.task import PartialTask, Task
 from redun.threads import Thread
+
+if TYPE_CHECKING:
+    from redun.store.sources.base import Source
 
 MOST_BYTES = 1 << 20
 """Arguments above this are written to the store early rather than sent, if the worker reaches it."""
@@ -93,17 +97,20 @@ class EncodedResult(NamedTuple):
     objects: dict[bytes, bytes]
     stored: tuple[bytes, ...] = ()
 
-    def decode(self, get: Callable[[bytes], bytes]) -> Any:
+    def decode(self, source: Source) -> Any:
         """Return the value.
 
         Args:
-            get: gives objects of the store.
+            source: the store.
 
         Raises:
             DecodeError: what it names is not known here.
         """
-        objects = self.objects
-        return ValueDecoder(lambda oid: objects[oid] if oid in objects else get(oid)).decode(self.ref)
+
+        def among_sent(get: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+            return lambda oid: self.objects[oid] if oid in self.objects else get(oid)
+
+        return ValueDecoder(among_sent(source.pieces), view=among_sent(source.view)).decode(self.ref)
 
 
 def modules_of(arguments: Any) -> tuple[str, ...]:
@@ -146,9 +153,9 @@ def argument(job: Any, ref: bytes, value: Any, source: Any) -> Part:
         return OBJECT, ref
     oid = ref[1:]
     data = job.recorder.pending(oid)
-    if data is not None and not links(data):
+    if data is not None and not links(data if type(data) is not Pieces else data.head):
         if len(data) <= MOST_BYTES or source is None:
-            return OBJECT, data
+            return OBJECT, bytes(data)
         job.recorder.commit()
         return STORED, oid
     if data is None and source is not None and source.contains(oid):
@@ -172,7 +179,7 @@ def value_of(part: Part, get: Callable[[bytes], bytes]) -> Any:
 
 def encode_result(
     value: Any,
-    put: Callable[[dict[bytes, bytes]], None] | None,
+    put: Callable[[Mapping[bytes, bytes | Pieces]], None] | None,
     contains: Callable[[bytes], bool] | None = None,
 ) -> EncodedResult:
     """Encode what a task returned.
@@ -184,6 +191,11 @@ def encode_result(
     Raises:
         EncodeError: it cannot be recorded.
     """
+    if put is not None and type(value) is bytes and len(value) > BLOB_ABOVE:
+        pieces = Pieces(RAW, value)
+        oid = object_id(pieces)
+        put({oid: pieces})
+        return EncodedResult(link_ref(oid), 0, {})
     objects: dict[bytes, bytes] = {}
     keeps = None if contains is None else lambda content: content.oid in objects or contains(content.oid)
     encoder = ValueEncoder(objects.__setitem__, keeps=keeps)

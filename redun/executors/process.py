@@ -20,6 +20,7 @@ import contextlib
 import multiprocessing
 import os
 import selectors
+import shutil
 import signal
 import threading
 import time
@@ -467,6 +468,7 @@ class ProcessPool:
             worker.process.join(_END_S)
             worker.connection.close()
             self._close_output(worker, [job for _, job in worker.running])
+        shutil.rmtree(self._settings.temporary, ignore_errors=True)
         self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,7 +27,8 @@ from redun.executors.messages import JobMessage, ResultMessage, encode_result, v
 from redun.executors.streams import WorkerStreams
 from redun.import_paths import add_import_path
 from redun.output import Kept, real_streams, run_for
-from redun.scripting import stay_in_group
+from redun.scripting import be_a_worker
+from redun.store.ids import Pieces
 from redun.store.repository import Store
 from redun.store.sources.base import Batch
 from redun.task import get_task_registry
@@ -40,6 +41,7 @@ class Settings(NamedTuple):
         import_paths: folders to import workflow modules from, beside those of Python.
         store: folder of the store, if workers may open it.
         inherits: the worker is a fork of the scheduler's process, and has its tasks.
+        temporary: folder for what scripts need while they run; it is removed with the pool.
         kept_characters: how much of what each job writes is kept, 0 for nothing.
         by_content: files count by content (`redun.files.stamping`).
     """
@@ -47,6 +49,7 @@ class Settings(NamedTuple):
     import_paths: list[str]
     store: str | None
     inherits: bool
+    temporary: str
     kept_characters: int = 0
     by_content: bool = False
 
@@ -56,7 +59,7 @@ def work(connection: Connection, lifeline: Connection, settings: Settings, given
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    stay_in_group()
+    be_a_worker(settings.temporary)
     real_streams()
     streams = None if given is None else WorkerStreams(given)
     # Not a thread of `threading`: tasks that look at threads, or fork, find themselves alone.
@@ -198,7 +201,7 @@ class _Worker:
         source.refresh()
         return source.contains(oid)
 
-    def _put(self, objects: dict[bytes, bytes]) -> None:
+    def _put(self, objects: Mapping[bytes, bytes | Pieces]) -> None:
         self._open().source.commit(Batch(objects))
 
 

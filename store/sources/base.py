@@ -12,9 +12,11 @@ folder; each opens its own source, and again after a fork.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
+
+from redun.store.ids import Pieces
 
 
 class RefUpdate(NamedTuple):
@@ -60,7 +62,7 @@ class Batch:
     lists all of them as `links` then, not only the topmost.
     """
 
-    objects: dict[bytes, bytes] = field(default_factory=dict)
+    objects: Mapping[bytes, bytes | Pieces] = field(default_factory=dict)
     memo: dict[bytes, bytes] = field(default_factory=dict)
     refs: list[RefUpdate] = field(default_factory=list)
     links: Collection[bytes] = ()
@@ -98,6 +100,9 @@ class Source(Protocol):
 
     def view(self, oid: bytes) -> bytes | memoryview:
         """As `get`, but a large object may come as a private, writable view that is read when it is touched."""
+
+    def pieces(self, oid: bytes) -> bytes | Pieces:
+        """As `get`, but a large object may come with its header apart from the rest, which need not be copied then."""
 
     def contains(self, oid: bytes) -> bool:
         """Tell whether an object is there, without reading it."""

@@ -93,6 +93,10 @@ class MemorySource:
         """As `get`; see `LmdbSource.view`."""
         return self.get(oid)
 
+    def pieces(self, oid: bytes) -> bytes:
+        """As `get`; see `LmdbSource.pieces`."""
+        return self.get(oid)
+
     def contains(self, oid: bytes) -> bool:
         """See `Source.contains`."""
         return oid in self._objects
@@ -125,7 +129,7 @@ class MemorySource:
                 raise RefConflict.between(update.name, update.old, found)
             moved[update.name] = update.new
         for oid, data in batch.objects.items():
-            objects.setdefault(oid, data)
+            objects.setdefault(oid, bytes(data))
         self._memo.update(batch.memo)
         now = time.time_ns() // 1000
         for name, new in moved.items():

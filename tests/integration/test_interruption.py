@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ import pytest
 FLOW = """
 import os, time
 from pathlib import Path
-from redun import task, script
+from redun import File, task, script
 
 redun_namespace = "flow"
 
@@ -38,12 +40,18 @@ def shell(x: int) -> str:
     return f"sh -c 'echo $$ > pid{x}.new; mv pid{x}.new pid{x}; sleep 1000'"
 
 @task()
+def temporary(x: int) -> bytes:
+    pid = f"{os.getcwd()}/pid{x}"
+    command = f"cat in.txt; sh -c 'echo $$ > {pid}.new; mv {pid}.new {pid}; sleep 1000'"
+    return script(command, inputs=[File("flow.py").stage("in.txt")], tempdir=True)
+
+@task()
 def many(n: int, mode: str = "thread") -> list:
     return [quick.options(mode=mode)(i) for i in range(n)]
 
 @task()
 def after(n: int, what: str, mode: str = "thread") -> list:
-    kind = {"stay": stay, "shell": shell}[what].options(mode=mode)
+    kind = {"stay": stay, "shell": shell, "temporary": temporary}[what].options(mode=mode)
     return [many(n), kind(1), kind(2)]
 """
 
@@ -56,6 +64,8 @@ def folder(tmp_path: Path) -> Path:
 
 @contextmanager
 def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    # The fork server has a socket there, whose path may not be long.
+    temporary = Path(tempfile.mkdtemp())
     # A session of its own, so that whatever is left behind can be found by it.
     process = subprocess.Popen(
         [sys.executable, "-m", "redun", "run", "flow.py", *words],
@@ -64,12 +74,16 @@ def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
     )
     try:
         yield process
     finally:
         process.kill()
         process.wait()
+        left = list(temporary.iterdir())
+        shutil.rmtree(temporary)
+    assert left == []
 
 
 def wait_for(process: subprocess.Popen[str], *paths: Path) -> None:
@@ -108,7 +122,10 @@ def nothing_is_left(session: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize(("what", "mode"), [("stay", "thread"), ("stay", "process"), ("shell", "thread"), ("shell", "process")])
+@pytest.mark.parametrize(
+    ("what", "mode"),
+    [("stay", "thread"), ("stay", "process"), ("shell", "thread"), ("shell", "process"), ("temporary", "thread")],
+)
 def test_what_runs_is_stopped(folder: Path, number: int, what: str, mode: str) -> None:
     with running(folder, "after", "--n", "5", "--what", what, "--mode", mode) as process:
         wait_for(process, folder / "pid1", folder / "pid2", folder / "runs")
@@ -119,7 +136,7 @@ def test_what_runs_is_stopped(folder: Path, number: int, what: str, mode: str) -
         assert process.returncode == 130, errors
         assert "redun: interrupted" in errors
         nothing_is_left(process.pid)
-        if what == "shell" or mode == "process":
+        if what != "stay" or mode == "process":
             pids = [int((folder / name).read_text()) for name in ("pid1", "pid2")]
             # Killed, but the kernel may not be through with them.
             deadline = time.monotonic() + 10

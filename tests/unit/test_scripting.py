@@ -23,6 +23,7 @@ from redun.scripting import (
     get_wrapped_command,
     interpreter,
     prepare_command,
+    render_script,
 )
 
 
@@ -97,6 +98,7 @@ def test_a_failure_tells_status_and_the_end_of_standard_error():
     assert str(error).startswith("script failed with exit status 7; standard error:\n")
     assert "\n  reason\n" in str(error)
     many = ScriptError("\n".join(map(str, range(1000))).encode(), 1)
+    assert many.message.startswith("0\n1\n")
     assert "\n  999" in str(many)
     assert "\n  989" not in str(many)
     assert str(ScriptError(b"", 1)) == "script failed with exit status 1; its standard error is empty"
@@ -238,6 +240,54 @@ def test_files_are_staged_in_and_out():
     assert result[0].path == "results/deep/b.txt"
     assert result[0].read() == "CONTENT\n"
     assert result[1] == b"content\n"
+
+
+@pytest.mark.parametrize("tempdir", [False, True])
+def test_files_may_be_standard_input_and_output(tempdir: bool):
+    Path("in .txt").write_text("content\n")
+    scheduler = Scheduler(logger=False)
+
+    def call() -> Any:
+        return script(
+            "tr a-z A-Z; echo errors >&2",
+            inputs=File("in .txt").stage("-"),
+            outputs=[File("res ults/out.txt").stage("-"), 1],
+            tempdir=tempdir,
+        )
+
+    for _ in range(2):
+        found = run(call(), scheduler)
+        assert found[0].path == "res ults/out.txt"
+        assert found[0].is_valid()
+        assert found[0].read() == "CONTENT\n"
+    Path("in .txt").write_text("more\n")
+    assert run(call(), scheduler)[0].read() == "MORE\n"
+    os.remove("res ults/out.txt")
+    assert run(call(), scheduler)[0].read() == "MORE\n"
+    both = script("cat", inputs=File("in .txt").stage("-"), outputs=[File("a").stage("-"), File("-"), File("b").stage("-")])
+    found = run(both, scheduler)
+    assert [found[0].read(), found[1], found[2].read()] == ["more\n", b"more\n", "more\n"]
+    two = run(script("echo x", outputs=[File("c").stage("-"), File("d").stage("-")]), scheduler)
+    assert [file.read() for file in two] == ["x\n", "x\n"]
+    # Of another file system.
+    File("memory://script/in").write("far\n")
+    with pytest.raises(ScriptError):
+        run(script("cat; exit 3", inputs=File("in .txt").stage("-"), outputs=File("never").stage("-")), scheduler)
+
+
+def test_files_that_cannot_be_streams_are_refused():
+    with pytest.raises(ValueError, match="folder 'd' cannot be standard input"):
+        run(script("cat", inputs=Dir("d").stage("-")))
+    with pytest.raises(ValueError, match="only one file can be standard input of a script, found 'a', 'b'"):
+        run(script("cat", inputs=[File("a").stage("-"), File("b").stage("-")]))
+    with pytest.raises(ValueError, match="'s3://b/k' cannot go anywhere else"):
+        run(script("cat", outputs=[File("s3://b/k").stage("-"), File("-")]))
+
+
+def test_streams_of_other_file_systems_are_piped():
+    text = render_script("cat", [File("s3://b/in").stage("-")], [File("http://h/out").stage("-")])
+    assert "\naws s3 cp --no-progress s3://b/in - | (\n" in text
+    assert text.endswith("\n) | redun fs cp - http://h/out >&2")
 
 
 def test_a_temporary_folder_is_entered_and_removed(tmp_path: Path):
