@@ -104,7 +104,7 @@ def _with_code(config: Config, executor: Executor, line: str) -> str:
     from redun.executors.code_packaging import package_code, parse_code_package_config
     from redun.executors.launch import scratch_folder
     from redun.executors.local import LocalExecutor
-    from redun.scripting import render_script
+    from redun.script_text import render_script
 
     name = executor.name
     doer = executor.find_target() if isinstance(executor, AliasExecutor) else executor
