@@ -20,11 +20,28 @@ _RECENT = 20
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def scripts(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete a script or module: files, by the shell itself."""
+def files(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a file, by the shell itself."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
+
+
+def folders(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a folder, by the shell itself."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def statuses(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the last of several names of states, with commas between."""
+    from click.shell_completion import CompletionItem
+
+    from redun.provenance import Status
+
+    before, comma, last = incomplete.rpartition(",")
+    return [CompletionItem(f"{before}{comma}{name}") for name in Status.__members__ if name.startswith(last.upper())]
 
 
 def tasks(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -33,8 +50,9 @@ def tasks(context: click.Context, parameter: click.Parameter, incomplete: str) -
 
     found = [
         CompletionItem(name, help=(ast.get_docstring(node) or "").split("\n")[0])
-        for name, node in _tasks_of(context.params.get("script"))
-        if name.startswith(incomplete)
+        for full, node in _tasks_of(context.params.get("script"))
+        # The bare name will do; who begins with a namespace wants the whole one.
+        if (name := full if "." in incomplete else full.rpartition(".")[2]).startswith(incomplete)
     ]
     return [*found, CompletionItem("help", help="tasks of the script")] if "help".startswith(incomplete) else found
 
@@ -44,13 +62,47 @@ def arguments(context: click.Context, parameter: click.Parameter, incomplete: st
     from click.shell_completion import CompletionItem
 
     wanted = (context.params.get("task_name") or "").rpartition(".")[2]
+    words = context.params.get("words") or ()
     for name, node in _tasks_of(context.params.get("script")):
         if name.rpartition(".")[2] == wanted:
-            names = [arg.arg for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
-            flags = ["--" + (arg if arg.startswith("_") else arg.replace("_", "-")) for arg in names]
-            if not incomplete.startswith("-"):
+            parameters = {_flag(arg.arg): arg for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+            before, equals, text = incomplete.partition("=")
+            if words and words[-1] in parameters and not incomplete.startswith("--"):
+                return _values(context, parameters[words[-1]], incomplete)
+            if equals and before in parameters:
+                return _values(context, parameters[before], text)
+            flags = list(parameters)
+            if not incomplete.startswith("-") and not words:
                 flags += ["help", "info"]
             return [CompletionItem(flag) for flag in flags if flag.startswith(incomplete)]
+    return []
+
+
+def _flag(name: str) -> str:
+    return "--" + (name if name.startswith("_") else name.replace("_", "-"))
+
+
+def _values(context: click.Context, argument: ast.arg, incomplete: str) -> list[CompletionItem]:
+    """Complete a value by the annotation of its parameter: members of an enum of the script, literals, flags; else a file."""
+    from click.shell_completion import CompletionItem
+
+    known: list[str] = []
+    for node in ast.walk(argument.annotation) if argument.annotation is not None else ():
+        if isinstance(node, ast.Constant) and node.value is not None:
+            known.append(str(node.value))
+        elif isinstance(node, ast.Name):
+            known += ["true", "false"] if node.id == "bool" else _members(context.params.get("script"), node.id)
+    if not known:
+        return [CompletionItem(incomplete, type="file")]
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
+def _members(script: str | None, name: str) -> list[str]:
+    tree = _parsed(script)
+    for node in tree.body if tree is not None else ():
+        if isinstance(node, ast.ClassDef) and node.name == name and any("Enum" in ast.unparse(base) for base in node.bases):
+            targets = [target for line in node.body if isinstance(line, ast.Assign) for target in line.targets]
+            return [target.id for target in targets if isinstance(target, ast.Name)]
     return []
 
 
@@ -65,26 +117,34 @@ class TaskCommand(click.Command):
 
 
 def _tasks_of(script: str | None) -> Iterator[tuple[str, _Function]]:
-    """Yield name and function of the tasks of a script or module, as its text has them."""
-    path = _path_of(script) if script else None
-    if path is None:
-        return
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return
-    for node in tree.body:
+    """Yield fullname and function of the tasks of a script or module, as its text has them."""
+    tree = _parsed(script)
+    namespace = ""
+    for node in tree.body if tree is not None else ():
+        if isinstance(node, ast.Assign) and [getattr(one, "id", "") for one in node.targets] == ["redun_namespace"]:
+            namespace = str(node.value.value) if isinstance(node.value, ast.Constant) else ""
         if isinstance(node, _Function):
             for decorator in node.decorator_list:
                 call = decorator.func if isinstance(decorator, ast.Call) else decorator
                 if (call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", None)) == "task":
-                    yield _given_name(decorator) or node.name, node
+                    own = _given(decorator, "namespace")
+                    within = namespace if own is None else own
+                    name = _given(decorator, "name") or node.name
+                    yield f"{within}.{name}" if within else name, node
                     break
 
 
-def _given_name(decorator: ast.expr) -> str | None:
+def _parsed(script: str | None) -> ast.Module | None:
+    path = _path_of(script) if script else None
+    try:
+        return None if path is None else ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+def _given(decorator: ast.expr, option: str) -> str | None:
     for keyword in decorator.keywords if isinstance(decorator, ast.Call) else ():
-        if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
+        if keyword.arg == option and isinstance(keyword.value, ast.Constant):
             return str(keyword.value.value)
     return None
 
@@ -110,6 +170,21 @@ def ids(context: click.Context, parameter: click.Parameter, incomplete: str) -> 
     from click.shell_completion import CompletionItem
 
     return _ids(context, incomplete, None) or [CompletionItem(incomplete, type="file")]
+
+
+def sections(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a section of the configuration in force, or one of its options."""
+    from click.shell_completion import CompletionItem
+
+    from redun.config import load_config
+    from redun.config_origins import settings
+    from redun.errors import RedunError
+
+    with suppress(RedunError):
+        found = list(settings(load_config(_session(context).find_folder())))
+        names = dict.fromkeys([*[one.section for one in found], *[f"{one.section}.{one.option}" for one in found]])
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return []
 
 
 def executors(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -83,8 +83,16 @@ def _print_version(context: click.Context, parameter: click.Parameter, value: bo
         context.exit()
 
 
+def _folders(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    from redun.cli.completion import folders
+
+    return list(folders(context, parameter, incomplete))
+
+
 @click.group(cls=Verbs, name="redun", invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-c", "--config", "config_dir", metavar="DIR", help="Configuration folder, usually named .redun.")
+@click.option(
+    "-c", "--config", "config_dir", metavar="DIR", shell_complete=_folders, help="Configuration folder, usually named .redun."
+)
 @click.option(
     "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
 )

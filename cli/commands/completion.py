@@ -26,4 +26,8 @@ def command(context: click.Context, shell: str) -> None:
     assert found is not None
     complete = found(context.find_root().command, {}, "redun", VARIABLE)
     # Not `source()`: for bash it would start one, only to complain of an old one.
-    click.echo(complete.source_template % complete.source_vars())
+    source = complete.source_template % complete.source_vars()
+    if shell == "fish":
+        # Help may have commas, and what ran last stands first.
+        source = source.replace('string split ","', 'string split --max 1 ","').replace("--no-files", "--no-files --keep-order")
+    click.echo(source)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from redun.cli import completion
 from redun.cli.errors import CommandError
 from redun.cli.session import Session, current_session
 
 
 @click.command(name="config", short_help="Show the configuration in force and where it comes from.")
-@click.argument("what", required=False, metavar="[SECTION | SECTION.OPTION]")
+@click.argument("what", required=False, metavar="[SECTION | SECTION.OPTION]", shell_complete=completion.sections)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="json: one object per option.")
 def command(what: str | None, form: str) -> None:
     """Show the options in force, each with the file and line that sets it, or `default`.

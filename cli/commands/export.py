@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 @click.command(name="export", short_help="Write records as lines of JSON.")
 @click.argument("ids", nargs=-1, metavar="[ID ...]", shell_complete=completion.executions)
-@click.option("-f", "--file", "path", default="-", metavar="FILE", help="Where to; standard output by default.")
+@click.option(
+    "-f",
+    "--file",
+    "path",
+    default="-",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Where to; standard output by default.",
+)
 def command(ids: tuple[str, ...], path: str) -> None:
     """Write executions with their jobs, values, tasks and tags as lines of JSON, for `redun import`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from redun.cli import completion
 from redun.cli.errors import CommandError
 
 
@@ -18,8 +19,8 @@ def command() -> None:
 
 
 @command.command(name="cp", short_help="Copy a file or a folder.")
-@click.argument("src", metavar="SRC")
-@click.argument("dest", metavar="DEST")
+@click.argument("src", metavar="SRC", shell_complete=completion.files)
+@click.argument("dest", metavar="DEST", shell_complete=completion.files)
 @click.option("-r", "--recursive", is_flag=True, help="Copy all files below a folder.")
 def cp(src: str, dest: str, recursive: bool) -> None:
     """Copy a file, or with --recursive what a folder holds, from SRC to DEST.

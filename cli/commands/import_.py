@@ -7,12 +7,21 @@ from contextlib import closing
 
 import click
 
+from redun.cli import completion
 from redun.cli.errors import CommandError, warn
 from redun.cli.session import current_session
 
 
 @click.command(name="import", short_help="Take in records that redun export has written.")
-@click.option("-f", "--file", "path", default="-", metavar="FILE", help="Where from; standard input by default.")
+@click.option(
+    "-f",
+    "--file",
+    "path",
+    default="-",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Where from; standard input by default.",
+)
 def command(path: str) -> None:
     """Take in the lines of `redun export`; what is there already stays, so doing it twice changes nothing.
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from redun.cli import completion
 from redun.cli.errors import CommandError
 from redun.cli.session import current_session
 
 
 @click.command(name="init", short_help="Make a configuration folder and its store.")
-@click.argument("folder", required=False, default=".", metavar="[DIR]")
+@click.argument("folder", required=False, default=".", metavar="[DIR]", shell_complete=completion.folders)
 def command(folder: str) -> None:
     """Make DIR/.redun with a redun.ini and an empty store; what is there already stays as it is.
 

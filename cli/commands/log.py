@@ -40,7 +40,23 @@ def _split_statuses(context: click.Context, parameter: click.Parameter, values: 
 
 
 def _listed(name: str, help_text: str, *others: str, callback: Callable[..., Any] = _split) -> Callable[[Any], Any]:
-    return click.option(f"--{name}", *others, multiple=True, callback=callback, metavar="X[,Y...]", help=help_text)
+    shell_complete = _COMPLETED.get(callback)
+    if name == "file-path":
+        shell_complete = completion.files
+    elif name == "exec-id":
+        shell_complete = completion.executions
+    return click.option(
+        f"--{name}",
+        *others,
+        multiple=True,
+        callback=callback,
+        metavar="X[,Y...]",
+        help=help_text,
+        shell_complete=shell_complete,
+    )
+
+
+_COMPLETED = {_split_ids: completion.ids, _split_statuses: completion.statuses}
 
 
 @click.command(name="log", short_help="Show what ran, and where values and files came from.")

@@ -23,14 +23,44 @@ from redun.cli.session import Session, current_session
     options_metavar="[OPTIONS]",
 )
 @click.option("--no-cache", is_flag=True, help="Call it even if the output is there already.")
-@click.option("-c", "--code", metavar="FILE", help="Code package (.tar.gz) to unpack here first.")
-@click.option("-i", "--input", "input_file", metavar="FILE", help="Pickle of ([...], {...}): the arguments.")
-@click.option("-o", "--output", metavar="FILE", help="Where the result goes, as a pickle; standard output by default.")
-@click.option("-e", "--error", "error_file", metavar="FILE", help="Where an exception goes, as a pickle of (error, traceback).")
+@click.option(
+    "-c", "--code", metavar="FILE", shell_complete=completion.files, help="Code package (.tar.gz) to unpack here first."
+)
+@click.option(
+    "-i",
+    "--input",
+    "input_file",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Pickle of ([...], {...}): the arguments.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Where the result goes, as a pickle; standard output by default.",
+)
+@click.option(
+    "-e",
+    "--error",
+    "error_file",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Where an exception goes, as a pickle of (error, traceback).",
+)
 @click.option("--array-job", is_flag=True, help="One of an array: input, output and error hold lists.")
 @click.option("--array-rank-env", metavar="NAME", help="Environment variable with the place in the array.")
-@click.option("-p", "--import-path", "paths", multiple=True, metavar="DIR", help="Folder to import modules from as well.")
-@click.argument("script", metavar="SCRIPT_OR_MODULE", shell_complete=completion.scripts)
+@click.option(
+    "-p",
+    "--import-path",
+    "paths",
+    multiple=True,
+    metavar="DIR",
+    shell_complete=completion.folders,
+    help="Folder to import modules from as well.",
+)
+@click.argument("script", metavar="SCRIPT_OR_MODULE", shell_complete=completion.files)
 @click.argument("task_name", metavar="TASK", shell_complete=completion.tasks)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--arg VALUE ...]", shell_complete=completion.arguments)
 def command(script: str, task_name: str, words: tuple[str, ...], **options: Any) -> int:

@@ -61,7 +61,9 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
     metavar="K=V",
     help="Set a value of the context; K may be a.b.c.",
 )
-@click.option("--context-file", metavar="FILE", help="JSON file laid over the context of redun.ini.")
+@click.option(
+    "--context-file", metavar="FILE", shell_complete=completion.files, help="JSON file laid over the context of redun.ini."
+)
 @click.option("-k", "--keep-going", is_flag=True, help="When a job fails, do first what does not depend on it.")
 @click.option("--max-failures", type=click.IntRange(min=1), metavar="N", help="Keep going until N jobs have failed.")
 @click.option("--execution-id", metavar="UUID", help="Id of the execution; it must be new.")
@@ -70,9 +72,16 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
     "--input",
     "input_file",
     metavar="FILE",
+    shell_complete=completion.files,
     help="Arguments: .json by name, else a pickle of ([...], {...}); --arg beats them.",
 )
-@click.option("--output", "output_file", metavar="FILE", help="Write the result there as well: .json as JSON, else a pickle.")
+@click.option(
+    "--output",
+    "output_file",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Write the result there as well: .json as JSON, else a pickle.",
+)
 @click.option("--select", callback=_selection, metavar="EXPR", help="Show only this part of the result, such as [0].path.")
 @click.option(
     "--rerun",
@@ -83,7 +92,7 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
 @click.option("--setup", multiple=True, metavar="K=V", help="The same as redun --setup.")
 @click.option("--plain", is_flag=True, help="On a terminal, too: only lines, no display of what runs, no colours.")
 @colour_option
-@click.argument("script", metavar="SCRIPT_OR_MODULE", required=False, shell_complete=completion.scripts)
+@click.argument("script", metavar="SCRIPT_OR_MODULE", required=False, shell_complete=completion.files)
 @click.argument("task_name", metavar="TASK", required=False, shell_complete=completion.tasks)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--arg VALUE ...]", shell_complete=completion.arguments)
 def command(script: str | None, task_name: str | None, words: tuple[str, ...], plain: bool, **options: Any) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from redun.cli import completion
 from redun.cli.errors import CommandError
 from redun.cli.session import current_session
 from redun.cli.tags import read_tag, wanted_tags
@@ -44,7 +45,13 @@ def command() -> None:
 
 @command.command(name="list")
 @click.option("--values", is_flag=True, help="Show values too, not only keys.")
-@click.option("--history", "entity", metavar="ENTITY", help="Show all that was ever said of this, what was removed too.")
+@click.option(
+    "--history",
+    "entity",
+    metavar="ENTITY",
+    shell_complete=completion.ids,
+    help="Show all that was ever said of this, what was removed too.",
+)
 @click.argument("wanted", nargs=-1, callback=wanted_tags, metavar="[KEY[=VALUE] ...]")
 def list_command(values: bool, entity: str | None, wanted: tuple[tuple[str, Any], ...]) -> None:
     """List the tags that there are, or what has all of the given ones.
@@ -131,7 +138,7 @@ def _name(kind: str, entity: bytes) -> str:
 
 
 @command.command(name="add")
-@click.argument("words", nargs=-1, metavar="ENTITY ... KEY=VALUE ...")
+@click.argument("words", nargs=-1, metavar="ENTITY ... KEY=VALUE ...", shell_complete=completion.ids)
 def add_command(words: tuple[str, ...]) -> None:
     """Add tags. A key may have several values.
 
@@ -143,7 +150,7 @@ def add_command(words: tuple[str, ...]) -> None:
 
 
 @command.command(name="update")
-@click.argument("words", nargs=-1, metavar="ENTITY ... KEY=VALUE ...")
+@click.argument("words", nargs=-1, metavar="ENTITY ... KEY=VALUE ...", shell_complete=completion.ids)
 def update_command(words: tuple[str, ...]) -> None:
     """Give keys new values in place of all that they have.
 
@@ -155,7 +162,7 @@ def update_command(words: tuple[str, ...]) -> None:
 
 
 @command.command(name="rm")
-@click.argument("words", nargs=-1, metavar="ENTITY ... KEY[=VALUE] ...")
+@click.argument("words", nargs=-1, metavar="ENTITY ... KEY[=VALUE] ...", shell_complete=completion.ids)
 def rm_command(words: tuple[str, ...]) -> None:
     """Remove tags; a key alone removes all of its values.
 
