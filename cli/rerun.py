@@ -54,7 +54,7 @@ def arguments_of(store: Store, job: Job) -> tuple[tuple[Any, ...], dict[str, Any
     Raises:
         CommandError: they were not recorded, or cannot be read any more.
     """
-    from redun.encoding import ValueDecoder
+    from redun.decoding import ValueDecoder
     from redun.errors import RedunError
     from redun.provenance import Provenance
 

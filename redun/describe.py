@@ -9,7 +9,7 @@ from typing import Any
 import msgpack
 
 from redun.content import KEPT
-from redun.encoding import ValueDecoder
+from redun.decoding import ValueDecoder
 from redun.errors import RedunError
 from redun.extensions import UserExt
 from redun.store.codec import BYTES_PIECE, TEXT_PIECE, Ext, ext_header

@@ -1,4 +1,4 @@
-"""Values as objects of the store, and back.
+"""Values as objects of the store; the other way is `redun.decoding`.
 
 `ValueEncoder.encode` turns any value into a *ref* (see `redun.store.ids`): up to 32 bytes the object itself, beyond that the link to an
 object that is handed to `put`. It is on the path of every argument and result, so scalars take the first lines and nothing else.
@@ -18,19 +18,19 @@ from redun.any_object import pickled
 from redun.class_names import full_name
 from redun.codecs.buffer import BUFFER_PADDING, INLINE_BUFFER_MAX, Buffer
 from redun.content import KEPT, RAW, Content
+from redun.decoding import PLAIN, ValueDecoder
 from redun.errors import CyclicError, DecodeError, RedunError
 from redun.expression import Expression, QuotedExpression
 from redun.extensions import UserExt
-from redun.graph import LINK_ABOVE, GraphReader, GraphWriter, LinkTo
+from redun.graph import LINK_ABOVE, GraphWriter, LinkTo
 from redun.large_values import LARGE_BYTES, LOOKS, LargeValues
 from redun.nested import iter_leaves
-from redun.store.codec import BYTES_PIECE, PIECE_MAX, TEXT_PIECE, Decoder, Encoder, Form
-from redun.store.ids import INLINE_MAX, LINK_MARK, Pieces, link_ref, object_id, ref_id
-from redun.store.objects import Codec, Flag, Kind, LinkTable, header, link_at, split, with_links
-from redun.user_types import REVIVE, REVIVE_BYTES, value_form
+from redun.store.codec import PIECE_MAX, Encoder, Form
+from redun.store.ids import INLINE_MAX, Pieces, link_ref, object_id, ref_id
+from redun.store.objects import Codec, Flag, Kind, LinkTable, with_links
+from redun.user_types import REVIVE, value_form
 from redun.value import Function, Value, get_type_registry
 
-PLAIN = header(Kind.VALUE, Codec.MSGPACK)
 _registry = get_type_registry()
 _SCALARS = frozenset((int, str, bool, type(None)))
 _PLAIN_CONTAINERS = frozenset((list, dict, tuple, set, frozenset, type(None)))
@@ -335,147 +335,14 @@ def _members_of(value: Value) -> Any:
     try:
         return value._members()
     except Exception as error:
-        _say_once(type(value), f"the parts of a {full_name(type(value))!r} cannot be had, so none is recorded: {error!r}")
+        _say_once(
+            type(value), "parts", f"the parts of a {full_name(type(value))!r} cannot be had, so none is recorded: {error!r}"
+        )
         return None
 
 
 def _is_long(value: Any) -> bool:
     return type(value) in LOOKS or getattr(value, "nbytes", 0) > INLINE_BUFFER_MAX
-
-
-class ValueDecoder:
-    """Decodes refs and objects back into values. One per thread.
-
-    Args:
-        get: gives the bytes of an object (`Source.get`, or `Source.pieces`); raises if it is missing or damaged.
-        view: as `get`, but may give a writable view that nobody else has (`Source.view`); used for long buffers.
-        find_task: gives the task of a fullname; the registry's by default.
-        revive, revive_bytes: what to make of extensions (`Decoder`), in place of the real types.
-    """
-
-    def __init__(
-        self,
-        get: Callable[[bytes], bytes | Pieces],
-        find_task: Callable[[str], Any] | None = None,
-        revive: Mapping[int, Callable[[Any], Any]] = REVIVE,
-        revive_bytes: Mapping[int, Callable[[bytes], Any]] = REVIVE_BYTES,
-        view: Callable[[bytes], bytes | memoryview] | None = None,
-    ) -> None:
-        self._get = get
-        self._view: Callable[[bytes], Any] = view or get
-        self._find_task = find_task
-        self._graphs: list[GraphReader] = []
-        self._links: list[bytes] = []
-        self._link_ids: frozenset[bytes] = frozenset()
-        self._linked: dict[bytes, Any] = {}
-        own: dict[int, Callable[[bytes], Any]] = {
-            UserExt.NODE: self._node,
-            UserExt.LINK: self._link,
-            UserExt.QUOTED: self._quoted,
-            UserExt.BLOCK: self._buffer,
-            UserExt.LONG: self._long,
-            UserExt.CONTENT: self._kept,
-        }
-        self.decoder = Decoder(revive, {**own, **revive_bytes})
-
-    def decode(self, ref: bytes) -> Any:
-        """Return the value of a ref.
-
-        Raises:
-            ObjectNotFound, DamagedObject: from `get`.
-            DecodeError: the bytes have no meaning (any more); UnknownTypeError, TaskNotFound: they name what is gone.
-        """
-        return self.decode_object(ref if ref[0] != LINK_MARK else self._get(ref[1:]))
-
-    def decode_object(self, data: bytes | Pieces) -> Any:
-        """Return the value of an object's bytes; see `decode`."""
-        if isinstance(data, Pieces):
-            if data.head == RAW:
-                return data.body
-            if data.head == PLAIN:
-                return self.decoder.decode(data.body)
-            data = bytes(data)
-        if data[:4] == PLAIN:
-            return self.decoder.decode(memoryview(data)[4:])
-        kind, codec, flags, links, body = split(data)
-        if kind is not Kind.VALUE:
-            raise DecodeError(f"expected a value, found a {kind.name.lower()}")
-        if codec is Codec.RAW:
-            return bytes(body)
-        outer, outer_ids = self._links, self._link_ids
-        self._links, self._link_ids = links, frozenset(links)
-        try:
-            return self._graph(body) if flags & Flag.EXPRESSION else self.decoder.decode(body)
-        finally:
-            self._links, self._link_ids = outer, outer_ids
-            if not outer:
-                self._linked.clear()
-
-    def _graph(self, body: bytes | memoryview) -> Any:
-        find = self._find_task
-        if find is None:
-            from redun.task import get_task_registry
-
-            find = get_task_registry().require
-        depth = len(self._graphs)
-        try:
-            rows = self.decoder.unpacker(body)
-            if rows.read_array_header() != 3:
-                raise DecodeError("an expression graph has three parts")
-            reader = GraphReader(rows.unpack(), find)
-            self._graphs.append(reader)
-            for _ in range(rows.read_array_header()):
-                reader.add(rows.unpack())
-            return rows.unpack()
-        except RedunError:
-            raise
-        except Exception as error:
-            raise DecodeError(f"an expression graph cannot be decoded: {error!r}") from error
-        finally:
-            del self._graphs[depth:]
-
-    def _node(self, data: bytes) -> Any:
-        return self._graphs[-1].node(data)
-
-    def _link(self, data: bytes) -> Any:
-        oid = link_at(self._links, int.from_bytes(data, "big"))
-        if oid not in self._linked:
-            self._linked[oid] = self.decode_object(self._get(oid))
-        return self._linked[oid]
-
-    def _buffer(self, oid: bytes) -> Buffer:
-        # Each gets memory of its own, also if it is equal to another: what was two arrays must stay two.
-        content = self._content(oid)
-        return Buffer(memoryview(bytearray(content)) if content.readonly else content)
-
-    def _content(self, oid: bytes) -> memoryview:
-        """Return what an object that stands beside the value holds."""
-        oid = bytes(oid)
-        if oid not in self._link_ids:
-            raise DecodeError(f"a value names {oid.hex()!r}, which is none of its links")
-        view = memoryview(self._view(oid))
-        start = len(RAW) + len(BUFFER_PADDING)
-        if len(view) < start or view[: len(RAW)] != RAW:
-            raise DecodeError("what stands beside a value is no object of raw bytes")
-        return view[start:]
-
-    def _kept(self, data: bytes) -> Content:
-        content = Content.of_ext(data)
-        if content.oid not in self._link_ids:
-            raise DecodeError(f"a value names {content.oid.hex()!r}, which is none of its links")
-        return content
-
-    def _long(self, data: bytes) -> Any:
-        what = data[0]
-        content = self._content(data[1:])
-        if what == BYTES_PIECE:
-            return bytes(content)
-        if what == TEXT_PIECE:
-            return str(content, "utf-8", "surrogatepass")
-        return self.decoder.extension(what, content)
-
-    def _quoted(self, data: bytes) -> QuotedExpression[Any]:
-        return QuotedExpression(self._graph(data))
 
 
 _idle_encoders: list[ValueEncoder] = []
@@ -512,13 +379,13 @@ def counted_id(value: Any) -> bytes:
     return ref_id(ref)
 
 
-_said_types: set[type] = set()
+_said_types: set[tuple[type, str]] = set()
 
 
-def _say_once(kind: type, text: str) -> None:
-    if kind in _said_types:
+def _say_once(kind: type, what: str, text: str) -> None:
+    if (kind, what) in _said_types:
         return
-    _said_types.add(kind)
+    _said_types.add((kind, what))
     from redun.logging import logger
 
     logger.warning(text)
@@ -528,6 +395,7 @@ def _say_unstable(kind: type) -> None:
     """Say, once for each type, that its values may be computed again in another process."""
     _say_once(
         kind,
+        "unstable",
         f"values of type {full_name(kind)!r} have no canonical form and are kept as pickles: in another process they may get "
         "another id and be computed again. Derive the class from redun.value.Value, or register a ProxyValue for it",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from redun.provenance import Argument, Execution, Status
 
 TEXT_MAX = 200
 CALL_MAX = 1000
+
+_LINE_END = re.compile(r"\s*\n\s*")
 
 _LABELS = {
     Status.PENDING: "[ PEND ]",
@@ -64,9 +67,10 @@ def duration(duration_us: int) -> str:
 
 def clip(text: str, limit: int = TEXT_MAX) -> str:
     """Return text on one line and no longer than `limit` characters, `...` at its end if something was left out."""
-    if len(text) > limit:
-        text = f"{text[: limit - 3]}..."
-    return text.replace("\n", "\\n") if "\n" in text else text
+    start = text[: 4 * limit]
+    if "\n" in start:
+        start = _LINE_END.sub(" ", start)
+    return start if len(start) <= limit and len(text) <= 4 * limit else f"{start[: limit - 3]}..."
 
 
 def bare_name(fullname: str) -> str:

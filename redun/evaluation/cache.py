@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from redun.encoding import ValueDecoder
+from redun.decoding import ValueDecoder
 from redun.errors import RedunError
 from redun.evaluation.validity import values_in
 from redun.records import CallRecord, TaskRecord

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from redun.evaluation.text import error_text, format_call
+from redun.evaluation.text import error_text, format_call, format_value, one_line
 
 if TYPE_CHECKING:
     from redun.evaluation.job import Job
@@ -67,11 +67,11 @@ class EventLog:
     def miss(self, job: Job, reason: str) -> None:
         """A stored result was not taken, for a reason worth telling."""
         if self.enabled:
-            self._lines.append(f"Miss   Job {job.job_id[:4].hex()}:  {reason}.")
+            self._lines.append(f"Miss   Job {job.job_id[:4].hex()}:  {one_line(reason)}.")
 
     def invalid(self, job: Job, value: Any) -> None:
         """A stored result holds a value that is not valid any more."""
-        self.miss(job, f"Cached result is no longer valid (result={value!r}, eval_hash={job.eval_hash[:4].hex()})")
+        self.miss(job, f"Cached result is no longer valid (result={format_value(value)}, eval_hash={job.eval_hash[:4].hex()})")
 
     def restored(self, job: Job, file: Any, size_bytes: int) -> None:
         """Files of a cached result were written back from the store."""
@@ -83,7 +83,9 @@ class EventLog:
         if self.enabled:
             when = f" in {pause_s:g} s" if pause_s else ""
             self.job(
-                "Retry", job, f" (attempt {failed + 1} of {most}{when}) after {type(error).__qualname__}: {error_text(error)}"
+                "Retry",
+                job,
+                f" (attempt {failed + 1} of {most}{when}) after {type(error).__qualname__}: {one_line(error_text(error))}",
             )
 
     def rejected(self, job: Job) -> None:

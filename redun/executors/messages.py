@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redun.content import RAW
-from redun.encoding import ValueDecoder, ValueEncoder, restore, value_bytes
+from redun.decoding import ValueDecoder
+from redun.encoding import ValueEncoder, restore, value_bytes
 from redun.errors import EncodeError, ValueEncodeError
 from redun.executors.streams import Ends, Mark
 from redun.expression import ApplyExpression, QuotedExpression, ValueExpression

@@ -38,7 +38,7 @@ class Outputs:
 
     def _written(self, ref: bytes) -> tuple[Written, ...]:
         # Plain data, and from a store of strangers maybe: nothing that names a class is made.
-        from redun.encoding import ValueDecoder
+        from redun.decoding import ValueDecoder
 
         try:
             return tuple([_piece(*row) for row in ValueDecoder(self._source.get, revive={}, revive_bytes={}).decode(ref)])

@@ -458,7 +458,7 @@ class Provenance:
         Raises:
             RedunError: it is gone, damaged, or of a type that is not known here.
         """
-        from redun.encoding import ValueDecoder
+        from redun.decoding import ValueDecoder
 
         return ValueDecoder(self._source.get).decode(value.ref)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from redun.encoding import ValueDecoder, ValueEncoder
+from redun.decoding import ValueDecoder
+from redun.encoding import ValueEncoder
 from redun.store.objects import Flag
 from tests.golden.foreign import PACKAGES, objects
 

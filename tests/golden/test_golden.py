@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from redun.encoding import ValueDecoder, ValueEncoder, restore, value_bytes
+from redun.decoding import ValueDecoder
+from redun.encoding import ValueEncoder, restore, value_bytes
 from redun.errors import ObjectNotFound
 from redun.store.journal import decode_segment, encode_segment
 from redun.tag_records import TagRecord

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from redun.decoding import ValueDecoder
 from redun.describe import preview, subvalues, type_name
-from redun.encoding import ValueDecoder, ValueEncoder, restore
+from redun.encoding import ValueEncoder, restore
 from redun.errors import RedunError
 from redun.store.ids import link_ref, object_id
 from tests.golden.foreign import PACKAGES

@@ -13,7 +13,7 @@ import pytest
 
 import redun.library
 import redun.scheduler  # noqa: F401
-from redun.encoding import ValueDecoder
+from redun.decoding import ValueDecoder
 from redun.extensions import UserExt
 from redun.store.codec import Ext
 from redun.store.ids import INLINE_MAX

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from redun import encoding
+from redun.decoding import ValueDecoder
 from redun.describe import preview, type_name
-from redun.encoding import ValueDecoder, ValueEncoder, restore, value_bytes
+from redun.encoding import ValueEncoder, restore, value_bytes
 from redun.errors import DecodeError, EncodeError
 from redun.store import codec
 from redun.store.codec import Encoder
@@ -125,7 +126,7 @@ def test_long_buffers_of_pickles_are_out_of_band() -> None:
 
 
 def test_an_unstable_type_is_said_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "_unstable_types", set())
+    monkeypatch.setattr(encoding, "_said_types", set())
     with caplog.at_level(logging.WARNING, logger="redun"):
         for _ in range(3):
             value_bytes(Setter(b"abc"))

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from redun.encoding import ValueDecoder, value_id, value_ref
+from redun.decoding import ValueDecoder
+from redun.encoding import value_id, value_ref
 from redun.errors import EncodeError, ObjectNotFound, RedunError
 from redun.value import (
     FileCache,
