@@ -17,3 +17,19 @@ def set_boto_config(config: Mapping[str, Any]) -> None:
 def get_boto_config() -> dict[str, Any]:
     """Return the arguments in force."""
     return dict(_config)
+
+
+def make_boto_config() -> Any:
+    """Return a `botocore.config.Config` with these arguments.
+
+    Raises:
+        ConfigError: botocore does not take them.
+    """
+    from botocore.config import Config
+
+    try:
+        return Config(**_config)
+    except Exception as error:
+        from redun.errors import ConfigError
+
+        raise ConfigError(f"option 'boto_config' in section [scheduler]: botocore refuses it: {error}") from error

@@ -30,6 +30,13 @@ _OPTIONS: dict[str, frozenset[str] | None] = {
 }
 # Sections that are written [KIND.NAME]; their options go to whatever they describe.
 _NAMED = frozenset(("executors", "repos", "federated_tasks"))
+# What is read in such sections; everything else may be an option of tasks, so only what looks misspelt is told.
+_NAMED_OPTIONS = {
+    "executors": ("class", "max_workers", "mode", "scratch", "start_method", "target", "type"),
+    "federated_tasks": ("config_dir", "description", "executor", "load_module", "namespace", "new_execution", "task_name"),
+}
+_WARNINGS = ("namespace",)
+_LOCAL_TYPES = ("local", "process", "thread")
 # Options of the SQL database that the existing package has and this one has not.
 _WITHOUT_USE = frozenset(
     (
@@ -52,10 +59,16 @@ def warnings(sections: Iterable[Section], source: str) -> Iterator[str]:
         if kind in _NAMED:
             if not dot:
                 yield f"{source}: section [{kind}] is not used: expected [{kind}.NAME]"
+            else:
+                yield from _misspelt(section, _NAMED_OPTIONS.get(kind, ()))
         elif section.name not in _OPTIONS:
             yield f"{source}: unknown section [{section.name}]{_near(section.name, [*_OPTIONS, *_NAMED], '[{}]')}"
         else:
             yield from _unknown_options(section, _OPTIONS[section.name])
+            if section.name == "scheduler":
+                for name in (section.get("ignore_warnings") or "").split():
+                    if name not in _WARNINGS:
+                        yield f"{section.where('ignore_warnings')}: no warning is called {name!r}: expected 'namespace'"
 
 
 def _unknown_options(section: Section, known: frozenset[str] | None) -> Iterator[str]:
@@ -70,6 +83,15 @@ def _unknown_options(section: Section, known: frozenset[str] | None) -> Iterator
             yield f"{section.where(option)} is not used: this redun keeps results in a store of files, see option 'path'"
         else:
             yield f"{section.where(option)} is unknown{_near(option, known, '{!r}')}"
+
+
+def _misspelt(section: Section, known: tuple[str, ...]) -> Iterator[str]:
+    import difflib
+
+    for option in section:
+        near = difflib.get_close_matches(option, known, n=1, cutoff=0.8)
+        if near and near[0] != option:
+            yield f"{section.where(option)} looks misspelt: did you mean {near[0]!r}? (it becomes an option of tasks)"
 
 
 def _near(name: str, known: Iterable[str], form: str) -> str:
@@ -98,6 +120,22 @@ def check_values(sections: Iterable[Section]) -> None:
             read_boto_config(section)
         elif section.name.startswith("executors."):
             _at_least(section, "max_workers", 1)
+            if "class" not in section and section.get("type", "local") in _LOCAL_TYPES:
+                _check_local(section)
+
+
+def _check_local(section: Section) -> None:
+    if "mode" in section or "start_method" in section:
+        from redun.executors.local import LocalExecutor
+
+        _one_of(section, "mode", [*LocalExecutor.MODES, *LocalExecutor.OLD_MODES])
+        _one_of(section, "start_method", LocalExecutor.START_METHODS)
+
+
+def _one_of(section: Section, option: str, known: list[str]) -> None:
+    found = section.get(option)
+    if found is not None and found not in known:
+        raise ConfigError(f"{section.where(option)}: expected one of {', '.join(map(repr, known))}, found {found!r}")
 
 
 def read_boto_config(section: Section) -> dict[str, Any]:

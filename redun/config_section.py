@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,13 @@ DEFAULT = "DEFAULT"
 _VARIABLE = re.compile(r"\$(?:\$|\{([^}]*)\})")
 _DEEPEST = 20
 _BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 class Section(Mapping[str, str]):
@@ -85,7 +93,7 @@ class Section(Mapping[str, str]):
 
     def getfloat(self, option: str, fallback: Any = None) -> Any:
         """Return an option as a number, or `fallback` where it is missing."""
-        return self._converted(option, fallback, float, "a number")
+        return self._converted(option, fallback, _finite, "a number")
 
     def getboolean(self, option: str, fallback: Any = None) -> Any:
         """Return an option as a truth value, or `fallback` where it is missing."""

@@ -209,11 +209,10 @@ def lambda_federated_task(
 
 def _invoke_lambda(name: str, message: dict[str, Any]) -> None:
     import boto3
-    from botocore.config import Config as BotoConfig
 
-    from redun.boto import get_boto_config
+    from redun.boto import make_boto_config
 
-    client = boto3.client("lambda", region_name=os.environ.get("AWS_REGION"), config=BotoConfig(**get_boto_config()))
+    client = boto3.client("lambda", region_name=os.environ.get("AWS_REGION"), config=make_boto_config())
     answer = client.invoke(FunctionName=name, Payload=json.dumps(message))
     if answer["StatusCode"] not in (200, 202) or answer.get("FunctionError"):
         raise InvocationException(

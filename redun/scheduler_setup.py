@@ -104,6 +104,19 @@ def _kind(parameter: inspect.Parameter) -> Any:
     return type(parameter.default) if isinstance(parameter.default, bool | int | float) else str
 
 
+def use_boto_config(config: Config) -> None:
+    """Let all clients of boto3 from now on be made with `[scheduler] boto_config`.
+
+    Raises:
+        ConfigError: it is no JSON object.
+    """
+    from redun.boto import set_boto_config
+    from redun.config_rules import read_boto_config
+
+    section = config.get("scheduler")
+    set_boto_config(read_boto_config(section) if section is not None else {})
+
+
 def make_scheduler(config: Config, store: Store | None, setup_args: Iterable[str] = (), logger: Any = None) -> Scheduler:
     """Return the scheduler of a configuration.
 
@@ -115,12 +128,9 @@ def make_scheduler(config: Config, store: Store | None, setup_args: Iterable[str
     Raises:
         ConfigError: the user's function cannot be found, fails, or returns something else.
     """
-    from redun.boto import set_boto_config
-    from redun.config_rules import read_boto_config
     from redun.evaluation.scheduler import Scheduler
 
-    section = config.get("scheduler")
-    set_boto_config(read_boto_config(section) if section is not None else {})
+    use_boto_config(config)
     setup_args = list(setup_args)
     function = setup_function(config)
     if function is None:

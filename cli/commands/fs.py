@@ -6,6 +6,7 @@ import click
 
 from redun.cli import completion
 from redun.cli.errors import CommandError
+from redun.cli.session import current_session
 
 
 @click.group(name="fs", short_help="Copy files between any two file systems.")
@@ -34,8 +35,14 @@ def cp(src: str, dest: str, recursive: bool) -> None:
       redun fs cp -r results gs://bucket/results
       redun fs cp https://example.org/index.html -
     """
+    from redun.config import INI
     from redun.file import File, copy_file
+    from redun.scheduler_setup import use_boto_config
 
+    session = current_session()
+    folder = session.find_folder()
+    if (folder / INI).exists():
+        use_boto_config(session.load_config(folder))
     if not src or not dest:
         raise CommandError(f"cannot copy {src!r} to {dest!r}: an empty path names no file (standard input and output are -)")
     try:

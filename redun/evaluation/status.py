@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,6 +28,8 @@ def status_interval_s(section: Mapping[str, Any]) -> float | None:
     text = section.get("job_status_interval", DEFAULT_STATUS_INTERVAL_S)
     try:
         interval_s = float(text)
+        if not math.isfinite(interval_s):
+            raise ValueError(text)
     except (TypeError, ValueError):
         raise ConfigError(f"option 'job_status_interval' in section [scheduler]: expected a number, found {text!r}") from None
     return interval_s if interval_s > 0 else None

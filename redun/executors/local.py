@@ -41,7 +41,7 @@ class LocalExecutor(Executor):
     """
 
     MODES: ClassVar[list[str]] = [THREAD_MODE, PROCESS_MODE]
-    _OLD_MODES: ClassVar[dict[str, str]] = {"threads": THREAD_MODE, "processes": PROCESS_MODE}
+    OLD_MODES: ClassVar[dict[str, str]] = {"threads": THREAD_MODE, "processes": PROCESS_MODE}
     START_METHODS: ClassVar[list[str]] = ["fork", "spawn", "forkserver"]
     # Forking a process that has threads may copy a lock that one of them holds; the fork server has none.
     DEFAULT_START_METHOD: ClassVar[str] = "forkserver"
@@ -54,7 +54,7 @@ class LocalExecutor(Executor):
         mode: str = THREAD_MODE,
     ) -> None:
         super().__init__(name, scheduler, config)
-        self.mode = self._checked("mode", self._OLD_MODES.get(mode := str(self.config.get("mode", mode)), mode), self.MODES)
+        self.mode = self._checked("mode", self.OLD_MODES.get(mode := str(self.config.get("mode", mode)), mode), self.MODES)
         method = str(self.config.get("start_method", self.DEFAULT_START_METHOD))
         self.start_method = self._checked("start_method", method, self.START_METHODS)
         self._scratch = str(self.config.get("scratch", "/tmp/redun"))

@@ -183,17 +183,20 @@ def make_executor(name: str, section: Mapping[str, Any], scheduler: Any) -> Exec
     # Classes written for a configuration file ask it for `getint` and the like.
     is_section = isinstance(section, Section)
     config = section if is_section else create_config_section({key: str(value) for key, value in section.items()})
-    where = f"section [executors.{name}]"
+
+    def where(option: str) -> str:
+        return section.where(option) if isinstance(section, Section) else f"section [executors.{name}]"
+
     if "class" in section:
         try:
             executor_class = import_class(str(section["class"]))
         except ExecutorError as error:
-            raise ConfigError(f"{where}: {error}") from error
+            raise ConfigError(f"{where('class')}: {error}") from error
     else:
         kind = str(section.get("type", "local"))
         found = get_executor_class(kind, required=False)
         if found is None:
-            raise ConfigError(f"{where}: type {kind!r} is unknown, expected one of {_known()}")
+            raise ConfigError(f"{where('type')}: type {kind!r} is unknown, expected one of {_known()}")
         executor_class = found
     executor = executor_class(name, config=config)
     if scheduler is not None:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from typing import IO, Any
 
-from redun.boto import get_boto_config
+from redun.boto import get_boto_config, make_boto_config
 from redun.files.filesystem import MISSING, FileSystem, FileSystemError, get_proto, register_filesystem
 from redun.files.remote import file_stamp
 from redun.files.s3_errors import translated
@@ -47,9 +47,8 @@ class S3FileSystem(FileSystem):
         with self._lock:
             if self._client is None or self._made_for != made_for:
                 import boto3
-                from botocore.config import Config
 
-                self._client = boto3.session.Session().client("s3", config=Config(**made_for[1]))
+                self._client = boto3.session.Session().client("s3", config=make_boto_config())
                 self._made_for = made_for
             return self._client
 

@@ -80,3 +80,10 @@ def test_the_status_table_is_shown_while_jobs_run(ini: Path, tmp_path: Path, red
     tables = (tmp_path / "err").read_text().split("JOB STATUS")
     assert len(tables) >= 3
     assert tables[1].splitlines()[3].split()[2:] == ["ALL", "0", "1", "0", "0", "0", "1"]
+
+
+def test_copying_uses_the_configuration(cli: Cli, ini: Path) -> None:
+    ini.write_text('[scheduler]\nboto_config = {"nosuch": 3}\n')
+    ended = cli("fs", "cp", "s3://no-such-bucket/x", "-")
+    assert ended.status == 1
+    assert "option 'boto_config' in section [scheduler]" in ended.stderr

@@ -80,6 +80,10 @@ def test_what_is_no_ini_file(text: str, parts: list[str]) -> None:
         ("[executors.e]\nmax_workers = 0\n", ["'max_workers'", "[executors.e]"]),
         ("[backend]\nexclusive = maybe\n", ["'exclusive'", "'maybe'"]),
         ("[scheduler]\njob_status_interval = often\n", ["'job_status_interval'"]),
+        ("[scheduler]\njob_status_interval = inf\n", ["'job_status_interval'", "'inf'"]),
+        ("[scheduler]\njob_status_interval = nan\n", ["'job_status_interval'", "'nan'"]),
+        ("[executors.e]\ntype = local\nmode = proces\n", ["'mode'", "[executors.e]", "'process'"]),
+        ("[executors.e]\nstart_method = frok\n", ["'start_method'", "[executors.e]", "'fork'"]),
         ("[scheduler]\ncontext = [1]\n", ["'context'", "JSON object"]),
         ("[scheduler]\ncontext = {}\ncontext_file = x\n", ["'context'", "'context_file'"]),
         ("[scheduler]\ncontext_file = no.json\n", ["'context_file'", "'/nowhere/no.json'"]),
@@ -106,6 +110,25 @@ def test_what_nobody_reads_is_warned_of() -> None:
         strict=True,
     ):
         assert part in warning
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("[executors.e]\ntype = local\nmax_worker = 3\n", "option 'max_worker' in section [executors.e] looks misspelt"),
+        ("[federated_tasks.t]\nload_modul = m\n", "did you mean 'load_module'?"),
+        ("[scheduler]\nignore_warnings = namspace\n", "no warning is called 'namspace'"),
+    ],
+)
+def test_what_looks_misspelt_is_warned_of(text: str, part: str) -> None:
+    (warning,) = read(text).check()
+    assert warning.startswith("redun.ini: ")
+    assert part in warning
+
+
+def test_options_of_tasks_and_of_executors_of_ones_own_are_not_warned_of() -> None:
+    text = "[executors.e]\nclass = m:E\nmode = mine\nmemory = 4\nvcpus = 2\nimage = i\nqueue = q\ntimeout = 5\n"
+    assert read(text).check() == []
 
 
 def test_the_default_ini_is_fine(tmp_path: Path) -> None:

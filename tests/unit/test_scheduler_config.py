@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from redun import Scheduler
-from redun.boto import get_boto_config
+from redun.boto import get_boto_config, make_boto_config, set_boto_config
 from redun.config import Config, load_config
 from redun.errors import ConfigError, SchedulerError
 from redun.scheduler_config import get_abs_config_dir, postprocess_config
@@ -23,6 +23,15 @@ def test_sections_that_are_taken_for_granted() -> None:
     assert elsewhere["backend"]["config_dir"] == "/x"
     assert elsewhere["scheduler"]["context_file"] == "/x/c.json"
     assert Config(config.get_config_dict()).get_config_dict() == config.get_config_dict()
+
+
+def test_what_botocore_refuses_names_the_option() -> None:
+    set_boto_config({"nosuch": 3})
+    try:
+        with pytest.raises(ConfigError, match=r"'boto_config' in section \[scheduler\].*nosuch"):
+            make_boto_config()
+    finally:
+        set_boto_config({})
 
 
 def write(folder: Path, text: str) -> Path:
