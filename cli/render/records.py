@@ -257,7 +257,8 @@ class RecordText:
 
     def file(self, use: FileUse) -> Iterator[str]:
         """Yield the job that produced a file (or used it last, if none did), with its dataflow."""
-        yield f"File {words.short(use.value.id)} {use.path}{self.tags(use)}"
+        kind = self._provenance.type_name(use.value).rpartition(".")[2]
+        yield f"{'File' if kind.endswith('File') else kind} {words.short(use.value.id)} {use.path}{self.tags(use)}"
         call_id = self._provenance.producer(use.value)
         heading = "Produced by"
         if call_id is None:

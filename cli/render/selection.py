@@ -139,6 +139,11 @@ class LogView:
             states = provenance.file(what)
             if states:
                 return states[0]
+        if not kinds or "file" in kinds or "value" in kinds:
+            places = provenance.place(what)
+            if places:
+                folder = provenance.type_name(places[0]).startswith("redun.")
+                return provenance.file_use(provenance.names(places[0])[0], places[0]) if folder else places[0]
         wanted = {_FOUND_AS[kind] for kind in kinds or KINDS}
         found = provenance.find(what, wanted)
         if not found:
@@ -333,10 +338,8 @@ class LogView:
         for value in source:
             if filters.value_type and not _type_fits(provenance.type_name(value), filters.value_type):
                 continue
-            if filters.file_path:
-                path = provenance.file_path(value)
-                if path is None or not _path_fits(path, filters.file_path):
-                    continue
+            if filters.file_path and not any(_path_fits(path, filters.file_path) for path in provenance.names(value)):
+                continue
             yield value
 
     def _values_of_calls(self, filters: Filters) -> Iterator[Value]:

@@ -16,6 +16,7 @@ Tables, keys as fixed-width fields in this order (times are 8 bytes, big-endian,
     prov_parents   child call 20, parent call 20             -> empty
     prov_values    value 20, role 1, call 20                 -> form 1, object bytes if they are kept here
     prov_files     path, 0, value 20                         -> empty, or the path where the key holds its digest
+    prov_places    path, pattern or name, 0, value 20        -> the same, for folders, sets of files, datasets and handles
     prov_tasks     fullname, 0, task 20                      -> empty
     prov_runs      task 20, execution 16                     -> empty
     prov_tags      kind 1, entity 16 or 20, record 20        -> bytes of the record (what runs said; `redun.tag_records`)
@@ -31,7 +32,7 @@ from hashlib import sha256
 from typing import Any
 
 from redun.provenance.history import REF_PREFIX
-from redun.provenance.values import ValueReader, path_of, read_registered
+from redun.provenance.values import ValueReader, path_of, places_of, read_registered
 from redun.records import CallRecord, ExecutionRecord, TaskRecord
 from redun.store.errors import RedunError
 from redun.store.ids import ID_BYTES, is_link, object_id, ref_id
@@ -53,7 +54,7 @@ _KEEP_INSIDE = 512
 _PATH_MAX = 400
 _ROWS_AT_ONCE = 200_000
 _VERSION_KEY = b"version"
-_VERSION = b"3"
+_VERSION = b"4"
 _SEEN_KEY = b"seen"
 
 
@@ -66,6 +67,7 @@ class _Rows:
     parents: dict[bytes, bytes] = field(default_factory=dict)
     values: dict[bytes, bytes] = field(default_factory=dict)
     files: dict[bytes, bytes] = field(default_factory=dict)
+    places: dict[bytes, bytes] = field(default_factory=dict)
     tasks: dict[bytes, bytes] = field(default_factory=dict)
     runs: dict[bytes, bytes] = field(default_factory=dict)
     tags: dict[bytes, bytes] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class Index:
         self.parents: Table = tables.table("prov_parents")
         self.values: Table = tables.table("prov_values")
         self.files: Table = tables.table("prov_files")
+        self.places: Table = tables.table("prov_places")
         self.tasks: Table = tables.table("prov_tasks")
         self.runs: Table = tables.table("prov_runs")
         self.tags: Table = tables.table("prov_tags")
@@ -144,6 +147,7 @@ class Index:
             self.parents,
             self.values,
             self.files,
+            self.places,
             self.tasks,
             self.runs,
             self.tags,
@@ -173,6 +177,7 @@ class Index:
             (self.parents, rows.parents),
             (self.values, rows.values),
             (self.files, rows.files),
+            (self.places, rows.places),
             (self.tasks, rows.tasks),
             (self.runs, rows.runs),
             (self.tags, rows.tags),
@@ -264,9 +269,14 @@ class Index:
             form = INSIDE + data if len(data) <= _KEEP_INSIDE else INSIDE_LARGE
             rows.values.setdefault(oid + role + call, form)
             found = read_registered(data)
-            path = None if found is None else path_of(*found)
+            if found is None:
+                continue
+            path = path_of(*found)
             if path is not None:
                 add_file_row(rows.files, path, oid)
+            else:
+                for name in places_of(*found):
+                    add_file_row(rows.places, name, oid)
 
 
 def _execution_uuid(source: Source, execution: bytes) -> bytes | None:

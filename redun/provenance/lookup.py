@@ -104,17 +104,26 @@ class Lookup:
 
     def file_states(self, path: str) -> list[bytes]:
         """List the 20-byte ids of the File values of a path, as typed or as it would be written from here."""
-        table = self._index().files
-        for name in _spellings(path):
-            found = [split_file_row(key, row)[1] for key, row in table.scan(path_key(name))]
-            if found:
-                return found
-        return []
+        return _states(self._index().files, path)
+
+    def place_states(self, name: str) -> list[bytes]:
+        """List the 20-byte ids of the values of a folder, set of files, dataset or handle (`redun.provenance.values.places_of`)."""
+        return _states(self._index().places, name)
+
+
+def _states(table: Table, path: str) -> list[bytes]:
+    for name in _spellings(path):
+        found = [split_file_row(key, row)[1] for key, row in table.scan(path_key(name))]
+        if found:
+            return found
+    return []
 
 
 def _spellings(path: str) -> list[str]:
     names = [path]
-    if path and "://" not in path:
+    if "://" in path:
+        names.append(path.rstrip("/"))
+    elif path:
         plain = os.path.normpath(path)
         names += [plain, f"./{plain}"]
         with suppress(OSError, ValueError):

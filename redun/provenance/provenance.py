@@ -49,7 +49,7 @@ from redun.provenance.places import CallPlaces, JobPlace
 from redun.provenance.reach import Downstream, Thing
 from redun.provenance.tags import Tags
 from redun.provenance.values import ValueReader
-from redun.store.ids import ID_BYTES
+from redun.store.ids import ID_BYTES, object_id
 from redun.store.journal import JobRecord, Status
 from redun.store.sources.base import Source
 
@@ -440,6 +440,20 @@ class Provenance:
                 found.append(self.file_use(self._values.file_path(value.ref) or path, value))
         return sorted(found, key=lambda use: (-use.time_us, use.value.id))
 
+    def place(self, name: str) -> list[Value]:
+        """List the states of a folder (by path), a set of files (by pattern), a dataset (by path) or a handle (by its name, or a
+        path that it was made with), newest use first."""
+        found = []
+        for value_id in self._lookup.place_states(name):
+            value = self._lookup.value(value_id)
+            if value is not None:
+                found.append((-self.file_use(name, value).time_us, value.id, value))
+        return [value for _, _, value in sorted(found, key=lambda item: item[:2])]
+
+    def names(self, value: Value) -> list[str]:
+        """List under what names `file` and `place` find a value."""
+        return self._values.names(value.ref)
+
     def file_use(self, path: str, value: Value) -> FileUse:
         """Return how a file at one state (a File value) was used."""
         reads, writes = self.consuming(value), self.producing(value)
@@ -482,7 +496,7 @@ class Provenance:
 
     def subvalues(self, value: Value) -> list[tuple[str, Value]]:
         """List (type name, value) of the registered values inside a value: the Files in a list."""
-        return [(name, Value(data)) for name, data in self._values.inside(value.ref) if data != value.ref]
+        return [(name, Value(data)) for name, data in self._values.inside(value.ref) if object_id(data).hex() != value.id]
 
     def failure(self, call: Call) -> FailureInfo | None:
         """Return the error of a failed call."""

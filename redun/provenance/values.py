@@ -129,6 +129,18 @@ class ValueReader:
         found = read_registered(data)
         return None if found is None else path_of(*found)
 
+    def names(self, ref: bytes) -> list[str]:
+        """List under what names a value can be looked up: a file's path, a folder's, a set's pattern, a handle's name, ..."""
+        try:
+            data = self._get(ref[1:]) if is_link(ref) else ref
+        except StoreError:
+            return []
+        found = read_registered(data)
+        if found is None:
+            return []
+        path = path_of(*found)
+        return [path] if path is not None else places_of(*found)
+
     def failure(self, ref: bytes) -> FailureInfo | None:
         """Return what an error value says, None if it is not one."""
         try:
@@ -170,6 +182,41 @@ def read_registered(data: bytes) -> tuple[str, Any] | None:
 def is_file(type_name: str, state: Any) -> bool:
     """Tell whether a registered value stands for one file."""
     return path_of(type_name, state) is not None
+
+
+_PLACES = frozenset(("redun.Dir", "redun.FileSet", "redun.ShardedS3Dataset"))
+_LONGEST_PLACE = 4000
+
+
+def places_of(type_name: str, state: Any) -> list[str]:
+    """List under what names a registered value that is no file can be looked up, as a file is by its path.
+
+    Folders and datasets: their path; sets of files: their pattern; handles: full and bare name, and texts given to the
+    constructor that look like a path.
+    """
+    if not isinstance(state, dict):
+        return []
+    found: list[Any] = []
+    if type_name.replace(".Content", ".").replace(".I", ".") in _PLACES:
+        found = [state.get("path", state.get("pattern"))]
+    elif {"name", "namespace", "call_hash", "class_name", "args", "kwargs"} <= state.keys():
+        name, namespace = state["name"], state["namespace"]
+        kwargs = state["kwargs"]
+        given = [*_items(state["args"]), *(kwargs.values() if isinstance(kwargs, dict) else ())]
+        found = [f"{namespace}.{name}" if namespace else name, name]
+        found += [text for text in given if isinstance(text, str) and ("/" in text or "." in text)]
+    return list(dict.fromkeys([text for text in found if isinstance(text, str) and 0 < len(text) <= _LONGEST_PLACE]))
+
+
+def _items(packed: Any) -> list[Any]:
+    """Return the items of a tuple as `read_registered` leaves it."""
+    if type(packed) is not msgpack.ExtType:
+        return []
+    try:
+        items = msgpack.unpackb(packed.data, unicode_errors="surrogatepass", strict_map_key=False)
+    except (ValueError, TypeError, msgpack.UnpackException):
+        return []
+    return items if isinstance(items, list) else []
 
 
 def path_of(type_name: str, state: Any) -> str | None:

@@ -63,6 +63,78 @@ def test_log_finds_each_file_of_a_folder(cli: Cli, tmp_path: Path, kind: str) ->
         assert "make" in cli("run", "flow.py", "main").jobs("Run")
 
 
+PLACES = """
+from redun import Dir, File, Handle, ShardedS3Dataset, task
+from redun.file import FileSet, IDir
+
+redun_namespace = "places"
+
+class Conn(Handle):
+    def __init__(self, name, path=None, mode="r"):
+        self.instance = None
+
+@task()
+def folder() -> Dir:
+    File("made/a.txt").write("a")
+    return Dir("made")
+
+@task()
+def pattern(given: Dir) -> FileSet:
+    return FileSet("made/*.txt")
+
+@task()
+def dataset() -> ShardedS3Dataset:
+    File("table/x.csv").write("a\\n1\\n")
+    return ShardedS3Dataset("table", format="csv")
+
+@task()
+def connect() -> Conn:
+    return Conn("stock", "data/stock.db")
+
+@task()
+def connect_by_name() -> Conn:
+    return Conn("other", path="other.db")
+
+@task()
+def main() -> list:
+    return [pattern(folder()), dataset(), connect(), [{"far": IDir("s3://bucket/far/")}], connect_by_name()]
+"""
+
+
+def test_log_finds_folders_patterns_datasets_and_handles(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(PLACES)
+    assert cli("run", "flow.py", "main").status == 0
+    for name, first, job in [
+        ("made", "Dir", "places.folder()"),
+        ("./made/", "Dir", "places.folder()"),
+        (str(tmp_path / "made"), "Dir", "places.folder()"),
+        ("made/*.txt", "FileSet", "places.pattern("),
+        ("table/", "ShardedS3Dataset", "places.dataset()"),
+        ("s3://bucket/far", "IDir", "places.main()"),
+        ("s3://bucket/far/", "IDir", "places.main()"),
+    ]:
+        shown = cli("log", name)
+        assert shown.status == 0, shown
+        lines = shown.stdout.splitlines()
+        assert lines[0].startswith(f"{first} ")
+        assert lines[1].startswith("Produced by Job ")
+        assert job in lines[3]
+    for name, call in [
+        ("stock", "connect"),
+        ("places.stock", "connect"),
+        ("data/stock.db", "connect"),
+        ("other.db", "connect_by_name"),
+    ]:
+        shown = cli("log", name)
+        assert shown.status == 0, shown
+        assert shown.stdout.startswith("Value ")
+        assert f"places.{call}" in shown.stdout
+    assert cli("log", "no-such-folder").status == 1
+    # Lists of files are of files.
+    assert [line.split()[-1] for line in cli("log", "--file").stdout.splitlines()] == ["made/a.txt", "table/x.csv"]
+    assert cli("log", "--value", "--file-path", "made").stdout.count("redun.Dir") == 1
+
+
 def test_files_over_http(cli: Cli, tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
