@@ -9,10 +9,11 @@ beside a running gc left a row without its file.) A file without a row is garbag
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import mmap
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -58,6 +59,9 @@ class Blobs:
         handle, temporary = tempfile.mkstemp(prefix="tmp-", dir=path.parent)
         try:
             with open(handle, "wb") as file:
+                with contextlib.suppress(OSError):
+                    # So that nobody takes it for left behind (`unlink_if_left`).
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # mkstemp makes it private; what others may read is for the umask of the folder to say.
                 os.fchmod(file.fileno(), os.stat(path.parent).st_mode & 0o666)
                 for piece in (data.head, data.body) if isinstance(data, Pieces) else (data,):
@@ -90,6 +94,8 @@ class Blobs:
         handle, temporary = tempfile.mkstemp(prefix="tmp-", dir=self._folder)
         try:
             with open(handle, "wb") as file:
+                with contextlib.suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.fchmod(file.fileno(), os.stat(self._folder).st_mode & 0o666)
                 for piece in pieces:
                     digest.update(piece)
@@ -118,6 +124,36 @@ class Blobs:
             folder.mkdir(parents=True, exist_ok=True)
             _sync_folder(folder.parent)
             _sync_folder(self._folder.parent)
+
+    def set_aside(self, oid: bytes) -> str | None:
+        """Give a blob's file a name that nobody looks for, so that it can be unlinked at leisure; return that, None if it is gone."""
+        path = self.path(oid)
+        aside = path.parent / f"tmp-gone-{oid.hex()[2:]}"
+        try:
+            os.rename(path, aside)
+        except FileNotFoundError:
+            return None
+        return str(aside)
+
+    def files(self) -> Iterator[tuple[bytes | None, Path, os.stat_result]]:
+        """Yield id (None: a temporary file), path and status of every file, by folder."""
+        pending = [(str(self._folder), "")]
+        while pending:
+            folder, digits = pending.pop()
+            try:
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except OSError:
+                continue
+            for entry in entries:
+                try:
+                    if not digits and len(entry.name) == 2:
+                        pending.append((entry.path, entry.name))
+                        continue
+                    oid = None if entry.name.startswith("tmp-") else bytes.fromhex(digits + entry.name)
+                    if oid is None or len(oid) == ID_BYTES:
+                        yield oid, Path(entry.path), entry.stat(follow_symlinks=False)
+                except (OSError, ValueError):
+                    continue
 
     def has(self, oid: bytes, size: int) -> bool:
         """Tell whether a blob's file is there with this size in bytes."""
@@ -190,6 +226,17 @@ class Blobs:
     def _unreadable(self, oid: bytes, error: Exception) -> DamagedObject:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return DamagedObject(f"blob {str(self.path(oid))!r} of object {oid.hex()} cannot be read: {reason.lower()}")
+
+
+def unlink_if_left(path: Path, before: float) -> None:
+    """Delete a temporary file that a process left which has died, if it was last changed before a time (seconds since 1970)."""
+    with contextlib.suppress(OSError):
+        if path.name.startswith("tmp-gone-"):
+            os.unlink(path)
+        elif os.stat(path).st_mtime <= before:
+            with open(path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from redun.store.errors import StoreUnavailable
 
-_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+"""Numbers of errors that say that there is no room."""
+
 _FORBIDDEN = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
 _PROBE_BYTES = 1 << 20
 
@@ -60,7 +62,7 @@ def without_room(error: Exception, folder: Path, wanted_bytes: int) -> Exception
         with tempfile.TemporaryFile(dir=folder, prefix="probe-") as probe:
             os.posix_fallocate(probe.fileno(), os.stat(folder / "data.mdb").st_size, max(wanted_bytes, _PROBE_BYTES))
     except OSError as found:
-        if found.errno in _FULL:
+        if found.errno in FULL:
             return found
     return error
 
@@ -77,7 +79,7 @@ def unavailable(action: str, place: Path, error: BaseException, wanted_bytes: in
     code = error_code(error)
     reason = os.strerror(code) if code else str(error)
     free = free_bytes(place if place.is_dir() else place.parent)
-    if code in _FULL:
+    if code in FULL:
         facts = [] if free is None else [f"{_size(free)} free"]
         if wanted_bytes:
             facts.append(f"about {_size(wanted_bytes)} wanted")

@@ -120,6 +120,27 @@ class Leases:
             os.close(handle)
         return False
 
+    def clear(self) -> None:
+        """Delete the files that killed processes left."""
+        if self._folder is None or not self._trusted:
+            return
+        with contextlib.suppress(OSError):
+            for path in sorted(self._folder.iterdir()):
+                with contextlib.suppress(OSError):
+                    self._clear(path)
+
+    def _clear(self, path: Path) -> None:
+        if os.path.realpath(path) in _own:
+            return
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Removed while locked, so that nobody can lock a file that is about to vanish.
+            if os.fstat(handle).st_ino == os.stat(path).st_ino:
+                os.unlink(path)
+        finally:
+            os.close(handle)
+
     def take(self, execution: str) -> None:
         """Begin a lease; see `Lease`."""
         if execution in self._here:

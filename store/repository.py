@@ -120,6 +120,10 @@ class Store:
         """
         return self._leases.is_alive(execution_id)
 
+    def clear_leases(self) -> None:
+        """Delete what killed processes left of their leases."""
+        self._leases.clear()
+
     def other_pids(self) -> list[int]:
         """List other processes that have this store open, as far as the system tells (Linux does, on local file systems)."""
         other_pids = getattr(self.source, "other_pids", None)

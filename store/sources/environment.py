@@ -35,7 +35,7 @@ from redun.store.pages import check_head, check_pages
 from redun.store.sources.checks import MAX_TABLES
 from redun.store.upgrades import STORE_FORMAT, read_format, upgrade, write_format
 
-BASE_TABLES = ("meta", "objects", "memo", "refs", "reflog")
+BASE_TABLES = ("meta", "objects", "memo", "refs", "reflog", "dropped")
 MAP_BYTES = 1 << 40
 SWEEPS = b"sweeps"
 """Row of `meta`: how often gc began to delete objects, in decimal digits; absent: never."""
@@ -237,15 +237,18 @@ class Environment:
             row: bytes | None = txn.get(key, db=self._tables["meta"])
             return row
 
-    def begin(self, db: Any = None) -> Any:
+    def begin(self, db: Any = None, buffers: bool = False) -> Any:
         """Begin a read transaction, with `db` as its default table.
+
+        Args:
+            buffers: rows come as views of the map, valid until the transaction ends.
 
         Raises:
             StoreUnavailable: LMDB cannot.
         """
         for attempt in range(4):
             try:
-                return self._env.begin(db=db)
+                return self._env.begin(db=db, buffers=buffers)
             except lmdb.MapResizedError:
                 self._resize(0)
             except lmdb.ReadersFullError as error:
@@ -325,6 +328,20 @@ class Environment:
         self._env.set_mapsize(size)
 
     # Others.
+
+    def oldest_reader(self) -> tuple[int, int] | None:
+        """Return number of the state and pid of the process that reads the oldest state of the store, None if nobody reads."""
+        found = []
+        for line in self._env.readers().splitlines():
+            fields = line.split()
+            if len(fields) == 3 and fields[0].isdigit() and fields[2].isdigit():
+                found.append((int(fields[2]), int(fields[0])))
+        return min(found, default=None)
+
+    def check_readers(self) -> None:
+        """Clear what died readers left in LMDB's table of them."""
+        with contextlib.suppress(lmdb.Error):
+            self._env.reader_check()
 
     def other_pids(self) -> list[int]:
         """List processes that have the store open, as far as the system tells."""

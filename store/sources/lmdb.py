@@ -88,7 +88,7 @@ class LmdbSource:
         lock_timeout_s: float = 60.0,
         map_size_bytes: int = MAP_BYTES,
     ) -> None:
-        self._path = Path(path)
+        self._path = self.folder = Path(path)
         self._readonly = readonly
         self._options: dict[str, Any] = {
             "readonly": readonly,
@@ -96,7 +96,7 @@ class LmdbSource:
             "timeout_s": lock_timeout_s,
             "map_bytes": map_size_bytes,
         }
-        self._blobs = Blobs(self._path / "blobs")
+        self.blobs = Blobs(self._path / "blobs")
         self._quarantine = Quarantine(self._path)
         self._closed = False
         self._damaged: set[bytes] = set()
@@ -206,7 +206,7 @@ class LmdbSource:
         if pointer is None:
             return self.get(oid)
         try:
-            return self._blobs.map(oid, pointer)
+            return self.blobs.map(oid, pointer)
         except DamagedObject:
             self._damaged.add(oid)
             raise
@@ -222,7 +222,7 @@ class LmdbSource:
         if pointer is None:
             return self._get_slowly(oid)
         try:
-            return self._blobs.pieces(oid, pointer, HEADER_BYTES)
+            return self.blobs.pieces(oid, pointer, HEADER_BYTES)
         except DamagedObject:
             self._damaged.add(oid)
             raise
@@ -242,7 +242,7 @@ class LmdbSource:
                 f"object {oid.hex()} in store {str(self._path)!r} does not match its checksum: the disk or somebody changed it"
             )
         try:
-            return self._blobs.read(oid, pointer)
+            return self.blobs.read(oid, pointer)
         except DamagedObject:
             self._damaged.add(oid)
             raise
@@ -288,7 +288,7 @@ class LmdbSource:
             return None
         if row[8:9] == HERE:
             return links_in(row[OBJECT_START:])
-        return links_in(self._blobs.head(oid))
+        return links_in(self.blobs.head(oid))
 
     def memo_get(self, eval_hash: bytes) -> bytes | None:
         """See `Source.memo_get`. About 0.4 us."""
@@ -376,17 +376,17 @@ class LmdbSource:
             relied = links
             if txn.get(SWEEPS, db=environment.table("meta")) != self._sweeps:
                 # Whatever it was that somebody believed to be there for good.
-                relied = links.union(*map(links_in, objects.values())).difference(objects)
+                relied = links.union(*map(_links_of, objects.values())).difference(objects)
             self._check_links(txn, environment, relied)
             # Nothing can be swept any more, and pages that only we still show are free to be used again.
             self.drop()
             for oid, pointer in large.items():
-                if not self._blobs.has(oid, pointer.size):
+                if not self.blobs.has(oid, pointer.size):
                     # Swept between our write and this transaction, in which no sweep can run.
                     data: Any = objects[oid]
                     if isinstance(data, Staged):
                         raise MissingLinks(frozenset((oid,)))
-                    self._blobs.write(oid, data)
+                    self.blobs.write(oid, data)
             changed = bool(memo or batch.refs or replaced)
             if rows:
                 cursor = txn.cursor(environment.table("objects"))
@@ -431,10 +431,10 @@ class LmdbSource:
             if isinstance(data, Staged):
                 large[oid] = data.pointer
             elif len(data) > BLOB_ABOVE:
-                if oid in self._damaged and os.path.lexists(self._blobs.path(oid)):
-                    self._quarantine.take(oid.hex(), self._blobs.path(oid))
+                if oid in self._damaged and os.path.lexists(self.blobs.path(oid)):
+                    self._quarantine.take(oid.hex(), self.blobs.path(oid))
                 try:
-                    large[oid] = self._blobs.write(oid, data, replace=oid in self._damaged)
+                    large[oid] = self.blobs.write(oid, data, replace=oid in self._damaged)
                 except OSError as error:
                     raise unavailable("write a blob to", self._path, error, len(data)) from error
         return large
@@ -442,7 +442,7 @@ class LmdbSource:
     def stage(self, pieces: Iterable[bytes]) -> tuple[bytes, Staged]:
         """See `Source.stage`."""
         try:
-            oid, pointer = self._blobs.write_pieces(pieces)
+            oid, pointer = self.blobs.write_pieces(pieces)
         except OSError as error:
             raise unavailable("write a blob to", self._path, error, 0) from error
         return oid, Staged(pointer)
@@ -450,7 +450,7 @@ class LmdbSource:
     def blob_path(self, oid: bytes) -> str | None:
         """Return the path of the file that an object is, None if it stands in its row or is not there."""
         pointer = self._pointer(oid)
-        return None if pointer is None else str(self._blobs.path(oid))
+        return None if pointer is None else str(self.blobs.path(oid))
 
     def _check_links(self, txn: Any, environment: Environment, links: set[bytes]) -> None:
         known = self._known
@@ -509,3 +509,8 @@ class LmdbSource:
 
 def _nothing(oid: bytes) -> None:
     return None
+
+
+def _links_of(data: Any) -> list[bytes]:
+    # What stands beside values, in pieces or as a file already, is raw and links nothing.
+    return links_in(data) if isinstance(data, bytes) else []

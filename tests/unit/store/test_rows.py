@@ -52,7 +52,7 @@ def test_golden_database(tmp_path):
         source.table("times").put_many([(b"key", b"value")])
         time_us = next(source.reflog()).time_us
     env = lmdb.open(str(tmp_path), max_dbs=8)
-    names = [b"memo", b"meta", b"objects", b"reflog", b"refs", b"t_times"]
+    names = [b"dropped", b"memo", b"meta", b"objects", b"reflog", b"refs", b"t_times"]
     handles = {name: env.open_db(name, create=False) for name in names}
     with env.begin() as txn:
         assert [key for key, _ in txn.cursor()] == names

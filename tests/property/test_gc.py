@@ -1,0 +1,191 @@
+"""Garbage collection against a model: random stores, refs that go, commits in the middle of a sweep, and a crash after any transaction."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from redun.store import sweep
+from redun.store.errors import MissingLinks
+from redun.store.gc import Plan
+from redun.store.ids import link_ref, object_id
+from redun.store.objects import Codec, Kind, links, with_links
+from redun.store.repository import Store
+from redun.store.sources.base import Batch, RefUpdate
+
+KINDS = [Kind.VALUE, Kind.CALL, Kind.SEGMENT]
+NOTHING = bytes(20)
+
+
+class Crash(Exception):
+    """The machine stops here."""
+
+
+class World:
+    """A store, and all that was ever put into it."""
+
+    def __init__(self, draw) -> None:
+        self.draw = draw
+        self.folder = Path(tempfile.mkdtemp(prefix="gc-test-"))
+        self.store = Store.open(self.folder)
+        self.source = self.store.source
+        self.ever: dict[bytes, bytes] = {}
+        self.memo: dict[bytes, bytes] = {}
+        # Put by commits that moved no ref: nothing vouches for what they lead to.
+        self.loose: set[bytes] = set()
+        self.was_gone: set[bytes] = set()
+        self.crashed = False
+
+    def close(self) -> None:
+        self.store.close()
+        shutil.rmtree(self.folder)
+
+    def some(self, ids, most=4):
+        return self.draw(st.lists(st.sampled_from(sorted(ids)), unique=True, max_size=most)) if ids else []
+
+    def make(self) -> bytes:
+        """Make an object that links some made before."""
+        large = self.draw(st.sampled_from([False] * 9 + [True]))
+        body = bytes(70_000 if large else 1) + b"%d" % len(self.ever)
+        data = with_links(self.draw(st.sampled_from(KINDS)), Codec.RAW, 0, self.some(self.ever), body)
+        self.ever[object_id(data)] = data
+        return object_id(data)
+
+    def commit(self) -> None:
+        """Put a few objects, some of them known ones, with memo rows, and name one of them or none."""
+        self.source.refresh()
+        known = [oid for oid in self.some(self.ever, 2) if not self.source.contains(oid)]
+        made = [self.make() for _ in range(self.draw(st.integers(1, 4)))]
+        batch = Batch(objects={oid: self.ever[oid] for oid in (*known, *made)})
+        batch.memo = {
+            object_id(b"key" + oid): oid + self.draw(st.sampled_from([link_ref(oid), b"\1inline"]))
+            for oid in made
+            if self.ever[oid][0] == Kind.CALL
+        }
+        is_loose = self.draw(st.sampled_from([False, False, False, True]))
+        if not is_loose:
+            # Like a run: a segment that leads to all that is new.
+            head = with_links(Kind.SEGMENT, Codec.RAW, 0, list(batch.objects), b"%d" % len(self.ever))
+            self.ever[object_id(head)] = batch.objects[object_id(head)] = head
+            name = f"executions/{uuid.UUID(int=len(self.ever))}"
+            batch.refs = [RefUpdate(name, None, object_id(head), "")]
+        while True:
+            batch.links = self.relied(batch.objects)
+            try:
+                self.source.commit(batch)
+                break
+            except MissingLinks as error:
+                # As a run does that has it in memory.
+                batch.objects.update({oid: self.ever[oid] for oid in error.missing})
+        self.memo.update(batch.memo)
+        if is_loose:
+            self.loose |= batch.objects.keys()
+        else:
+            self.loose -= batch.objects.keys() | batch.links
+
+    def relied(self, objects) -> set[bytes]:
+        """All that some objects link, and what loose ones among that lead to: who names these looks for all of them."""
+        found, stack = set(), [link for data in objects.values() for link in links(data)]
+        stack += [link for oid in objects if oid in self.loose for link in links(self.ever[oid])]
+        while stack:
+            oid = stack.pop()
+            if oid not in found:
+                found.add(oid)
+                if oid in self.loose:
+                    stack.extend(links(self.ever[oid]))
+        return found
+
+    def drop_refs(self) -> list[str]:
+        names = [name for name, _ in self.source.refs()]
+        return self.draw(st.lists(st.sampled_from(names), unique=True)) if names else []
+
+    def reachable(self) -> set[bytes]:
+        self.source.refresh()
+        found, stack = set(), [oid for _, oid in self.source.refs()]
+        while stack:
+            oid = stack.pop()
+            if oid not in found:
+                found.add(oid)
+                stack.extend(links(self.ever[oid]))
+        return found
+
+    def check(self) -> None:
+        """What is named is whole, what is there has all that it leads to, and the memo leads somewhere."""
+        reachable = self.reachable()
+        there = set(self.source.ids())
+        assert reachable <= there
+        self.was_gone |= self.ever.keys() - there
+        for oid in there:
+            assert self.source.get(oid) == self.ever[oid]
+            assert oid in self.loose or set(links(self.ever[oid])) <= there
+
+    def check_only_reachable_is_left(self) -> None:
+        reachable = self.reachable()
+        assert set(self.source.ids()) == reachable
+        for key, row in self.memo.items():
+            known = self.source.memo_get(key) is not None
+            assert known <= (row[:20] in reachable)
+            # A call that was deleted and came back, or whose row a crash kept from coming back, is found once it has run again.
+            assert self.crashed or known or row[:20] not in reachable or row[:20] in self.was_gone
+        files = {oid for oid, _, _ in self.source.blobs.files()}
+        assert files == {oid for oid in reachable if len(self.ever[oid]) > 65536}
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), st.booleans())
+def test_nothing_that_is_named_is_lost_and_all_else_goes(data, in_small_steps):
+    world = World(data.draw)
+    with pytest.MonkeyPatch.context() as patch:
+        if in_small_steps:
+            patch.setattr(sweep, "WORK_S", 0.0)
+            patch.setattr(sweep, "_BETWEEN_LOOKS", 1)
+        _run(data, world)
+
+
+def _run(data, world):
+    try:
+        for _ in range(data.draw(st.integers(1, 6))):
+            world.commit()
+        crash_after = data.draw(st.none() | st.integers(0, 8))
+        steps = 0
+
+        def between(doing):
+            nonlocal steps
+            world.check()
+            if data.draw(st.sampled_from([False, False, True])):
+                world.commit()
+                world.check()
+            if steps == crash_after:
+                raise Crash(doing)
+            steps += 1
+
+        plan = Plan(world.store, world.drop_refs())
+        expected = plan.report()
+        try:
+            report = plan.carry_out(readers_wait_s=0.0, between=between)
+            assert report == expected
+        except Crash:
+            world.crashed = True
+            world.store.close()
+            world.store = Store.open(world.folder)
+            world.source = world.store.source
+        world.check()
+        # Not all of it: what came in the middle, and what a crash left.
+        Plan(world.store).carry_out(readers_wait_s=0.0, stray_after_s=-10.0)
+        world.check()
+        world.check_only_reachable_is_left()
+        last = Plan(world.store, [name for name, _ in world.source.refs()])
+        last.carry_out(readers_wait_s=0.0, stray_after_s=-10.0)
+        world.source.refresh()
+        assert list(world.source.ids()) == []
+        assert all(world.source.memo_get(key) is None for key in world.memo)
+        assert len(list(world.source.reflog())) <= 1
+        assert list(world.source.blobs.files()) == []
+    finally:
+        world.close()
