@@ -194,6 +194,8 @@ class TaskArguments:
                 return [parse(annotation, text) for text in texts]
             if whole and texts == [""]:
                 texts = []
+            if texts in (["None"], ["none"], ["null"]) and _may_be_none(annotation) and item not in (str, Any):
+                return None
             if len(texts) == 1 and texts[0].startswith("[") and item not in (str, Any):
                 return parse(annotation, texts[0])
             return _collect(annotation, [parse(kind, text) for kind, text in _kinds(annotation, texts)])
@@ -318,6 +320,12 @@ def _plain(annotation: Any) -> Any:
         inner = [arg for arg in typing.get_args(annotation) if arg is not type(None)]
         return _plain(inner[0]) if len(inner) == 1 else annotation
     return annotation
+
+
+def _may_be_none(annotation: Any) -> bool:
+    while typing.get_origin(annotation) is typing.Annotated:
+        annotation = annotation.__origin__
+    return type(None) in typing.get_args(annotation)
 
 
 def _is_function(annotation: Any) -> bool:

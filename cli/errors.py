@@ -74,6 +74,13 @@ def report(error: BaseException, debug: bool = False, colour: bool | None = None
     return FAILED
 
 
+def tell_failure(error: BaseException, colour: bool | None = None) -> None:
+    """Tell on standard error that a workflow has failed, with the user's own frames."""
+    summary = f"{type(error).__name__}: {error}".rstrip(": ")
+    lines = user_traceback(error) if error.__traceback__ is not None and not isinstance(error, RedunError) else ""
+    _say(f"redun: error: the workflow has failed: {summary}" + (f"\n{lines}" if lines else ""), colour)
+
+
 def warn(message: str) -> None:
     """Tell of something that the user should know but that stops nothing."""
     from redun.cli.session import current_session

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
-from redun.cli.errors import CommandError, warn
+from redun.cli.errors import FAILED, CommandError, tell_failure, warn
 from redun.version import __version__
 
 if TYPE_CHECKING:
@@ -95,6 +95,17 @@ class Session:
         self.scheduler = make_scheduler(config, store, self.setup, logger=None if self.logs else False)
         self.scheduler.all_frames = self.log_level == "DEBUG"
         return self.scheduler
+
+    def failed(self, error: BaseException) -> int:
+        """Note that the workflow has failed. The scheduler's log tells of it, with jobs; where no log is shown it is told here.
+
+        Returns:
+            The exit status.
+        """
+        self.failure = error
+        if not self.logs:
+            tell_failure(error, colour=self.colour)
+        return FAILED
 
     def open_store(
         self, folder: Path | None = None, config: Config | None = None, *, create: bool = False, write: bool = False

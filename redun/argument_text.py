@@ -4,7 +4,8 @@
     bool            true, yes, 1, false, no, 0          enum            a member's name
     datetime, date, time   ISO form                     None            none, null
     list[T], set[T], tuple[T, ...]   a JSON array, or items between commas
-    dict[K, V]      a JSON object, or key=value between commas
+    dict[K, V], TypedDict   a JSON object, or key=value between commas
+    dataclass, NamedTuple   a JSON object or array of its fields, else the text is its first one
     A | B           the first that fits                 Literal         one of them
     Task            a task's fullname                   Callable, type  a dotted name
     Value classes   their `parse_arg`                   no annotation, Any, str   the text itself
@@ -116,6 +117,8 @@ def _parse_class(cls: Any, args: tuple[Any, ...], text: str) -> Any:
         return _tuple(args, text)
     if cls in _MAPPINGS:
         return _mapping(args or (str, Any), text)
+    if typing.is_typeddict(cls):
+        return _typed_dict(cls, text)
     if cls is bytes:
         return text.encode("utf-8", "surrogateescape")
     if cls is collections.abc.Callable:
@@ -131,7 +134,58 @@ def _parse_class(cls: Any, args: tuple[Any, ...], text: str) -> Any:
     hooks = get_type_registry().get_type(cls, use_default=False)
     if isinstance(hooks, MetaValue):
         return _checked(cls, lambda given: hooks.parse_arg(cls, given), text, own_words=True)  # type: ignore[attr-defined]
+    fields = _fields(cls)
+    if fields:
+        return _checked(cls, lambda given: _from_fields(cls, fields, given), text, own_words=True)
     return _checked(cls, cls, text, own_words=cls.__module__ != "builtins")
+
+
+def _fields(cls: type) -> dict[str, Any]:
+    """Return names and types of the fields that make a dataclass or a NamedTuple; nothing for any other class."""
+    names: Any = ()
+    if hasattr(cls, "__dataclass_fields__"):
+        names = [field.name for field in cls.__dataclass_fields__.values() if field.init]
+    elif issubclass(cls, tuple):
+        names = getattr(cls, "_fields", ())
+    types_ = _hints(cls) if names else {}
+    return {name: types_.get(name, Any) for name in names}
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(cls, include_extras=True)
+    except Exception:
+        # A name that is not there any more: its fields are taken as they are.
+        return {}
+
+
+def _from_fields(cls: type, fields: dict[str, Any], text: str) -> Any:
+    expected = f"a JSON object or array of {', '.join(fields)}"
+    if text.lstrip().startswith("{"):
+        return cls(**_converted(fields, _json(text, expected), cls))
+    if text.lstrip().startswith("["):
+        items = _json(text, expected)
+        if len(items) > len(fields):
+            raise ValueError(f"expected {expected}, found {len(items)} items")
+        return cls(**_converted(fields, dict(zip(fields, items, strict=False)), cls))
+    name = next(iter(fields))
+    return cls(**{name: parse(fields[name], text)})
+
+
+def _converted(fields: dict[str, Any], found: dict[str, Any], cls: type) -> dict[str, Any]:
+    unknown = [name for name in found if name not in fields]
+    if unknown:
+        raise ValueError(f"{type_label(cls)} has no field {unknown[0]!r}: expected some of {', '.join(fields)}")
+    return {name: _convert(fields[name], value) for name, value in found.items()}
+
+
+def _typed_dict(cls: type, text: str) -> dict[str, Any]:
+    fields = _hints(cls) or dict.fromkeys(cls.__annotations__, Any)
+    found = _converted(fields, dict(_pairs(text.strip())), cls)
+    missing = [name for name in fields if name not in found and name in cls.__required_keys__]  # type: ignore[attr-defined]
+    if missing:
+        raise ValueError(f"{type_label(cls)} needs {', '.join(missing)}")
+    return found
 
 
 def _checked(cls: Any, make: Callable[[str], Any], text: str, how: str = "", own_words: bool = False) -> Any:
@@ -146,6 +200,9 @@ def _checked(cls: Any, make: Callable[[str], Any], text: str, how: str = "", own
     except ValueError as error:
         if own_words and str(error):
             raise
+        raise ValueError(f"expected {_with_article(cls)}{how}, found {text!r}") from None
+    except ArithmeticError:
+        # Of decimal, whose errors say nothing.
         raise ValueError(f"expected {_with_article(cls)}{how}, found {text!r}") from None
     except Exception as error:
         raise ValueError(f"expected {_with_article(cls)}{how}, found {text!r} ({error})") from error

@@ -87,4 +87,5 @@ def _users(frames: Iterable[FrameSummary]) -> list[FrameSummary]:
 
 
 def _is_library(filename: str) -> bool:
-    return filename.startswith("<frozen ") or os.path.abspath(filename).startswith(_LIBRARIES)
+    # Frames of compiled code name a file of the machine that it was compiled on.
+    return filename.startswith("<frozen ") or filename.endswith(".pyx") or os.path.abspath(filename).startswith(_LIBRARIES)

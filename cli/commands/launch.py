@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from redun.cli import completion
-from redun.cli.errors import FAILED, CommandError
+from redun.cli.errors import CommandError
 from redun.cli.session import Session, current_session
 from redun.cli.tags import task_options
 
@@ -93,8 +93,7 @@ def _run(
     except Exception as error:
         if scheduler.failure is not error:
             raise
-        session.failure = error
-        return FAILED
+        return session.failed(error)
     return 0
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from redun.cli import completion
-from redun.cli.errors import FAILED, is_users
+from redun.cli.errors import is_users
 from redun.cli.session import Session, colour_option, current_session
 from redun.cli.tags import context_pairs, nested, tag_pairs, task_options
 from redun.cli.values import Selection
@@ -271,11 +271,11 @@ def _run(
         except BaseException as error:
             if scheduler.failure is not error:
                 raise
-            # The scheduler has told of a workflow's failure already, with the traceback of jobs; sys.exit() in a task is one, too.
-            session.failure = error
+            # sys.exit() in a task is a failure, too.
+            status = session.failed(error)
             if options["debug"]:
                 _debug(error)
-            return FAILED
+            return status
     if options["select"] is not None:
         result = options["select"].of(result)
     session.result = result

@@ -169,3 +169,13 @@ def test_debugger_starts_where_a_task_failed(flow: Path, redun_environ: dict[str
     assert done.returncode == 1
     assert "42" in done.stdout
     assert "raise ValueError" in done.stdout
+
+
+def test_a_failure_is_told_where_no_log_is_shown(cli: Cli, flow: Path) -> None:
+    ended = cli("--log-level", "ERROR", "run", "flow.py", "fail", "--x", "6")
+    assert (ended.status, ended.stdout, ended.log) == (1, "", [])
+    assert ended.errors[0].startswith("redun: error: the workflow has failed: ValueError: ")
+    assert next(line for line in ended.errors if line.startswith("  File ")).startswith(f'  File "{flow}/flow.py", line ')
+    ended = cli("--log-level", "ERROR", "run", "--dryrun", "flow.py", "fail", "--x", "6")
+    assert (ended.status, len(ended.errors)) == (1, 1)
+    assert "dry run" in ended.errors[0]

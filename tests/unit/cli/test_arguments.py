@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import decimal
 import enum
 from collections.abc import Callable
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, NamedTuple, Optional, TypedDict
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,23 @@ from redun.task import Task
 class Color(enum.Enum):
     red = 1
     blue = 2
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: float = 2.0
+    seen: bool = dataclasses.field(default=False, init=False)
+
+
+class Pair(NamedTuple):
+    a: int
+    b: str = "b"
+
+
+class Facts(TypedDict, total=False):
+    a: int
+    b: list[Color]
 
 
 def arguments(function: Callable[..., Any]) -> TaskArguments:
@@ -148,6 +167,57 @@ def test_help_shows_types_defaults_and_docs() -> None:
     ):
         assert part in text, text
     assert "Args:" not in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (Point, '{"x": 1}', Point(1)),
+        (Point, '{"y": 3, "x": "4"}', Point(4, 3.0)),
+        (Point, "[1, 2.5]", Point(1, 2.5)),
+        (Point, "5", Point(5)),
+        (Pair, '[1, "z"]', Pair(1, "z")),
+        (Pair, "7", Pair(7)),
+        (Facts, '{"a": 1, "b": ["red"]}', {"a": 1, "b": [Color.red]}),
+        (Facts, "a=3", {"a": 3}),
+        (list[int] | None, "None", None),
+    ],
+)
+def test_values_with_fields(kind: Any, text: str, value: Any) -> None:
+    def function(one: Any = 0) -> None: ...
+
+    function.__annotations__["one"] = kind
+    assert parse(function, "--one", text) == {"one": value}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "part"),
+    [
+        (Point, '{"x": "z"}', "expected an int, found 'z'"),
+        (Point, '{"zz": 1}', "has no field 'zz': expected some of x, y"),
+        (Point, '{"y": 1}', "'x'"),
+        (Point, '{"x": ', "a JSON object or array of x, y"),
+        (Point, "[1, 2, 3]", "3 items"),
+        (Pair, "q", "expected an int"),
+        (Facts, '{"a": "q"}', "expected an int, found 'q'"),
+        (Facts, "q=1", "has no field 'q'"),
+        (decimal.Decimal, "x", "expected a Decimal (task"),
+    ],
+)
+def test_fields_that_do_not_fit(kind: Any, text: str, part: str) -> None:
+    def function(one: Any = 0) -> None: ...
+
+    function.__annotations__["one"] = kind
+    with pytest.raises(CommandError, match="argument --one") as caught:
+        parse(function, "--one", text)
+    assert part in str(caught.value)
+
+
+def test_names_in_small_letters() -> None:
+    def function(fastqA: str, Name_of: int = 1, fastqa: str = "") -> None: ...
+
+    assert parse(function, "--fastqA", "x", "--name-of", "2") == {"fastqA": "x", "Name_of": 2}
+    assert parse(function, "--fastqa", "x", "--fastqA", "y", "--Name_of", "3") == {"fastqA": "y", "fastqa": "x", "Name_of": 3}
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=6), max_size=6))
