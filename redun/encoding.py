@@ -140,6 +140,18 @@ class ValueEncoder:
         self._reused(known.ref, value)
         return known.ref
 
+    def known(self, ref: bytes, flags: int) -> bytes:
+        """Take a value as encoded whose ref and flags are known, and which counts as what it is."""
+        self.flags = flags
+        self.graph = None
+        self.counts_as = False
+        return ref
+
+    def remember(self, value: Any, ref: bytes, flags: int) -> None:
+        """Need not encode and put a large value that is in the store already."""
+        if self._large is not None:
+            self._large.keep(value, ref, flags)
+
     def forget(self) -> None:
         """Encode and put every value anew from here on."""
         if self._large is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from redun import job_info
 from redun.errors import EncodeError, ValueEncodeError
 from redun.evaluation.plans import key_in_context
+from redun.evaluation.undecoded import Undecoded
 from redun.nested import ATOMS, iter_leaves, map_leaves
 from redun.store.ids import LINK_MARK
 from redun.store.journal import Upstream
@@ -24,18 +25,23 @@ class Arguments:
 
     Args:
         handles: gives what takes handles into calls.
+        takes_names: tells whether a job's executor takes arguments that are known by name only.
     """
 
-    def __init__(self, handles: Callable[[], Handles]) -> None:
+    def __init__(self, handles: Callable[[], Handles], takes_names: Callable[[Job], bool]) -> None:
         self._handles = handles
+        self._takes_names = takes_names
 
     def take(self, job: Job) -> None:
         """Make the arguments concrete and compute the eval hash."""
-        plan, encode = job.plan, job.recorder.encoder.encode
+        plan = job.plan
+        encode: Callable[[Any], bytes] = job.recorder.encoder.encode
         args, kwargs = before = job.positional, job.keywords
         if job.lazy_args:
             job.upstreams = self._upstreams(job.scope, args, kwargs)
             value_of = job.scope.value
+            if job.scope.lazy and self._takes_names(job):
+                value_of, encode = job.scope.named, self._encode_named(job)
             args = tuple([value_of(arg) for arg in args])
             kwargs = {name: value_of(arg) for name, arg in kwargs.items()}
         wants_info = False
@@ -72,6 +78,10 @@ class Arguments:
         if not job.recorder.records:
             # Not to be taken for a recorded call, nor the other way round: only one of the two has a place in the call graph.
             job.key = b"unrecorded" + job.key
+
+    def _encode_named(self, job: Job) -> Callable[[Any], bytes]:
+        encoder = job.recorder.encoder
+        return lambda arg: encoder.known(arg.ref, arg.flags) if type(arg) is Undecoded else encoder.encode(arg)
 
     def _key(self, job: Job, value: Any, ref: bytes) -> bytes:
         if ref[0] == LINK_MARK:

@@ -11,6 +11,7 @@ are only understood one after the other.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redun.context import merge
@@ -21,6 +22,7 @@ from redun.evaluation.job import Column, Job
 from redun.evaluation.node import FINAL, Node, Scope, State
 from redun.evaluation.recorder import NoRecorder, Recorder
 from redun.evaluation.recovery import Recoveries
+from redun.evaluation.undecoded import Undecoded
 from redun.executors.messages import EncodedResult
 from redun.nested import ATOMS, holds_expression, iter_leaves
 from redun.records import encode_call
@@ -97,7 +99,7 @@ class Calls:
         self.attempts = Attempts(self)
         self.handles: Handles | None = None
         self.outputs: Outputs | None = None
-        self._arguments = Arguments(self.take_handles)
+        self._arguments = Arguments(self.take_handles, lambda job: executors.require(job.plan.executor).takes_names(job))
         self.recoveries = Recoveries(self)
         self._equal: dict[bytes, Job | Outcome] = {}
         self._twins: list[Job] = []
@@ -318,6 +320,14 @@ class Calls:
 
     def _take_encoded(self, job: Job, result: EncodedResult) -> None:
         """A worker process has encoded the result: take that over, unless the value has to be looked into."""
+        if result.text:
+            # The worker has looked into it, and put it into the store.
+            read = partial(result.decode, self.cache.source)
+            named = Undecoded(result.ref, result.flags, result.text, read, job.recorder.encoder)
+            for oid in result.stored:
+                job.recorder.needs_value(link_ref(oid), named)
+            self._reduce(job, named, result.ref, result.flags)
+            return
         try:
             value = result.decode(self.cache.source)
         except RedunError as error:
@@ -407,12 +417,16 @@ class Calls:
             job.settling = True
             if self.evaluation.demand_rest(job, scope):
                 return
-        value = scope.value(job.reduction)
+        try:
+            value = scope.named(job.reduction)
+        except RedunError as error:
+            self.evaluation.fail(job, error)
+            return
         calls = scope.calls(job.reduction)
         if calls:
             job.upstreams = [*(job.upstreams or ()), Upstream(None, calls)]
         try:
-            job.result_ref = ref = job.recorder.encoder.encode(value)
+            job.result_ref = ref = value.ref if type(value) is Undecoded else job.recorder.encoder.encode(value)
         except EncodeError as error:
             self.evaluation.fail(job, ValueEncodeError(f"the result of {job.plan.fullname} cannot be recorded: {error}"))
             return
@@ -474,6 +488,8 @@ class Calls:
         job.recorder.finished(job)
         if call is not None:
             job.calls = (call,)
+        if type(value) is Undecoded:
+            job.scope.lazy = True
         self.evaluation.succeed(job, value)
 
     def _tell_parent(self, job: Job, call: bytes | None, subtree: frozenset[bytes]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from redun.evaluation.node import FINAL, Node, Scope, State
+from redun.evaluation.undecoded import decoded
 from redun.expression import Expression, SchedulerExpression, TaskExpression, ValueExpression
 from redun.nested import map_leaves
 
@@ -159,7 +160,7 @@ class Catch(Form):
             value = self.value
             if self.followed(run) and self.failed_job is not None and self.key is not None:
                 run.calls.recoveries.remember(
-                    self.key, self.failed_job, self.failed_calls, self.expr.task, value, self.scope.settled[id(self.expr)][0]
+                    self.key, self.failed_job, self.failed_calls, self.expr.task, value, self.scope.value(self.expr)
                 )
             return
         expr = self.expr.args[0]
@@ -259,7 +260,7 @@ class CatchAll(Form):
         if key in self.errors:
             return self.errors[key]
         settled = self.scope.settled.get(key)
-        return leaf if settled is None else settled[0]
+        return leaf if settled is None else decoded(settled[0])
 
     def input_failed(self, run: Evaluation, source: Node) -> None:
         """A term failed: keep its error, wait for the others."""

@@ -20,6 +20,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from redun.errors import InternalError
+from redun.evaluation.undecoded import Undecoded, decoded
 from redun.expression import ApplyExpression, Expression, SimpleExpression, get_lazy_operation
 from redun.nested import ATOMS, find_expressions, map_leaves
 
@@ -79,6 +80,7 @@ class Scope:
         aliases: id of an expression -> the equal one that stands for it, where a result holds several equal ones.
         failed: something in it has failed, so it may be through while parts of it are not.
         forked: what it computes is no part of the job's call (`redun.evaluation.threads`).
+        lazy: some value in it is known by name only (`redun.evaluation.undecoded`).
         abandoned: what nodes that have failed had not yet named of their inputs.
     """
 
@@ -92,6 +94,7 @@ class Scope:
         "identity",
         "job",
         "keep",
+        "lazy",
         "nodes",
         "settled",
     )
@@ -106,6 +109,7 @@ class Scope:
         self.identity: Any = None
         self.failed = False
         self.forked = False
+        self.lazy = False
         self.abandoned: list[Iterable[Expression[Any]]] = []
         self.handle_uses: Any = None
 
@@ -118,12 +122,24 @@ class Scope:
         if type(nested) in ATOMS:
             return nested
         settled, aliases = self.settled, self.aliases
+        if self.lazy:
+            return map_leaves(
+                lambda leaf: decoded(settled[id(self.canonical(leaf))][0]) if isinstance(leaf, Expression) else leaf, nested
+            )
         if aliases is not None:
             canonical = aliases.get
             return map_leaves(
                 lambda leaf: settled[id(canonical(id(leaf), leaf))][0] if isinstance(leaf, Expression) else leaf, nested
             )
         return map_leaves(lambda leaf: settled[id(leaf)][0] if isinstance(leaf, Expression) else leaf, nested)
+
+    def named(self, nested: Any) -> Any:
+        """As `value`, but what is known by name only stays so, if the whole is that."""
+        if self.lazy and isinstance(nested, Expression):
+            found = self.settled[id(self.canonical(nested))][0]
+            if type(found) is Undecoded:
+                return found
+        return self.value(nested)
 
     def calls(self, nested: Any) -> tuple[bytes, ...]:
         """List the calls that a nested value derives from, through lazy operators, in order of first mention."""

@@ -19,6 +19,7 @@ from redun.encoding import ValueEncoder
 from redun.errors import MissingLinks, StoreError
 from redun.evaluation.cache import memo_row
 from redun.evaluation.job import Column
+from redun.evaluation.undecoded import decoded
 from redun.records import CallRecord
 from redun.store.ids import LINK_MARK, Pieces, object_id
 from redun.store.journal import (
@@ -404,7 +405,7 @@ class Recorder:
             elif oid in self._needed_contents:
                 self._put_content(self._needed_contents[oid])
             elif oid in self._needed_values:
-                self.encoder.encode(self._needed_values[oid])
+                self.encoder.encode(decoded(self._needed_values[oid]))
 
     def _forget(self) -> None:
         self._objects = {}

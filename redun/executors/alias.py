@@ -76,6 +76,10 @@ class AliasExecutor(Executor):
         """Tell what the target says."""
         return self.find_target().tells_begin()
 
+    def takes_names(self, job: Job) -> bool:
+        """Tell what the target says."""
+        return self._target().takes_names(job)
+
     def submit(self, job: Job) -> None:
         """Hand a job on."""
         self.find_target().submit(job)

@@ -72,6 +72,10 @@ class Executor:
         """Tell whether it reports when a job with a time-out begins (`Attempt.begun`); else its time counts from submission on."""
         return False
 
+    def takes_names(self, job: Job) -> bool:
+        """Tell whether arguments of a job may be `redun.evaluation.undecoded.Undecoded`: values that only workers read."""
+        return False
+
     # The plain way.
 
     def start(self) -> None:

@@ -92,12 +92,15 @@ class LocalExecutor(Executor):
 
     def submit_jobs(self, jobs: Sequence[Job]) -> None:
         """Take jobs."""
-        kind = type(self)
-        if kind.submit is LocalExecutor.submit and kind.submit_script is LocalExecutor.submit_script:
+        if self._sees_no_job():
             self._take(jobs)
         else:
             # A class derived from this one that wants to see each job.
             super().submit_jobs(jobs)
+
+    def _sees_no_job(self) -> bool:
+        kind = type(self)
+        return kind.submit is LocalExecutor.submit and kind.submit_script is LocalExecutor.submit_script
 
     def _take(self, jobs: Sequence[Job]) -> None:
         # The first job ever starts the first worker.
@@ -183,6 +186,11 @@ class LocalExecutor(Executor):
     def tells_begin(self) -> bool:
         """All kinds of workers do."""
         return True
+
+    def takes_names(self, job: Job) -> bool:
+        """Worker processes do."""
+        plan = job.plan
+        return plan.options.get("mode", self.mode) == PROCESS_MODE and not plan.is_async and self._sees_no_job()
 
     def cancel(self, job: Job) -> bool:
         """Stop a job: processes are killed; a thread is left to end by itself, and another one may take its place."""

@@ -14,16 +14,19 @@ from redun.content import RAW
 from redun.decoding import ValueDecoder
 from redun.encoding import ValueEncoder, restore, value_bytes
 from redun.errors import EncodeError, ValueEncodeError
+from redun.evaluation.text import format_value
+from redun.evaluation.undecoded import Undecoded, decoded
 from redun.executors.streams import Ends, Mark
 from redun.expression import ApplyExpression, QuotedExpression, ValueExpression
 from redun.job_info import JobInfo
 from redun.nested import ATOMS, iter_leaves
 from redun.output import Piece
 from redun.store.ids import INLINE_MAX, LINK_MARK, Pieces, link_ref, object_id
-from redun.store.objects import links
+from redun.store.objects import Flag, links
 from redun.store.rows import BLOB_ABOVE
 from redun.task import PartialTask, Task
 from redun.threads import Thread
+from redun.value import get_type_registry
 
 if TYPE_CHECKING:
     from redun.store.sources.base import Source
@@ -91,12 +94,14 @@ class EncodedResult(NamedTuple):
         flags: of its object (`redun.store.objects.Flag`).
         objects: id -> bytes of the objects that must be in the store with it and are not.
         stored: ids of those that the worker has put there: nothing keeps them before the scheduler names them.
+        text: if the scheduler need not look into it, what stands for it in lines of the log; else empty.
     """
 
     ref: bytes
     flags: int
     objects: dict[bytes, bytes]
     stored: tuple[bytes, ...] = ()
+    text: str = ""
 
     def decode(self, source: Source) -> Any:
         """Return the value.
@@ -153,6 +158,12 @@ def argument(job: Any, ref: bytes, value: Any, source: Any) -> Part:
     if ref[0] != LINK_MARK:
         return OBJECT, ref
     oid = ref[1:]
+    if type(value) is Undecoded and source is not None:
+        # A worker has put it there since we looked last, maybe.
+        if not source.contains(oid):
+            source.refresh()
+        if source.contains(oid):
+            return STORED, oid
     data = job.recorder.pending(oid)
     if data is not None and not links(data if type(data) is not Pieces else data.head):
         if len(data) <= MOST_BYTES or source is None:
@@ -161,7 +172,7 @@ def argument(job: Any, ref: bytes, value: Any, source: Any) -> Part:
         return STORED, oid
     if data is None and source is not None and source.contains(oid):
         return STORED, oid
-    return PACKED, value_bytes(value)
+    return PACKED, value_bytes(decoded(value))
 
 
 def value_of(part: Part, get: Callable[[bytes], bytes]) -> Any:
@@ -176,6 +187,13 @@ def value_of(part: Part, get: Callable[[bytes], bytes]) -> Any:
     if kind == STORED:
         return ValueDecoder(get).decode(link_ref(data))
     return restore(data)
+
+
+def _has_a_say(value: Any) -> bool:
+    """True if something in a value wants to know when it becomes an argument or a result."""
+    registry = get_type_registry()
+    kinds = {type(leaf) for leaf in iter_leaves(value)}
+    return any(registry.has_postprocess(kind) or registry.has_preprocess(kind) for kind in kinds)
 
 
 def encode_result(
@@ -196,7 +214,7 @@ def encode_result(
         pieces = Pieces(RAW, value)
         oid = object_id(pieces)
         put({oid: pieces})
-        return EncodedResult(link_ref(oid), 0, {})
+        return EncodedResult(link_ref(oid), 0, {}, (oid,), format_value(value))
     objects: dict[bytes, bytes] = {}
     keeps = None if contains is None else lambda content: content.oid in objects or contains(content.oid)
     encoder = ValueEncoder(objects.__setitem__, keeps=keeps)
@@ -213,5 +231,6 @@ def encode_result(
     objects[oid] = data
     if put is not None and any(len(part) > BLOB_ABOVE for part in objects.values()):
         put(objects)
-        return EncodedResult(link_ref(oid), flags, {}, tuple(objects))
+        looked_into = flags & (Flag.EXPRESSION | Flag.SUBVALUES) or encoder.counts_as or _has_a_say(value)
+        return EncodedResult(link_ref(oid), flags, {}, tuple(objects), "" if looked_into else format_value(value) or "...")
     return EncodedResult(link_ref(oid), flags, objects)

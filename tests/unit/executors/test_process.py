@@ -15,8 +15,12 @@ import pytest
 
 from redun import Scheduler, catch, task
 from redun.errors import ConfigError, ExecutorError, WorkerLost
+from redun.evaluation.calls import Calls
+from redun.evaluation.job import Job
 from redun.executors.base import Executor
 from redun.executors.messages import EncodedResult
+from redun.scheduler import catch_all
+from redun.store.objects import Flag
 from redun.store.repository import Store
 
 redun_namespace = "processes"
@@ -128,11 +132,16 @@ def test_what_a_killed_task_had_started_is_killed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_large_results_go_straight_into_the_store(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[EncodedResult] = []
-    decode = EncodedResult.decode
-    monkeypatch.setattr(EncodedResult, "decode", lambda self, get: (taken.append(self), decode(self, get))[1])
+    completed = Calls.completed
+
+    def take(self: Calls, job: Job, ok: bool, result: Any) -> None:
+        taken.append(result)
+        completed(self, job, ok, result)
+
+    monkeypatch.setattr(Calls, "completed", take)
     with Store.open(tmp_path / "store") as store:
         assert processes(method, store).run(first_byte(blob(200_000))) == ord("b")
-        large = [result for result in taken if result.ref[0] == 0]
+        large = [result for result in taken if isinstance(result, EncodedResult) and result.ref[0] == 0]
         assert len(large) == 1
         assert large[0].objects == {}
         assert store.source.contains(large[0].ref[1:])
@@ -232,3 +241,60 @@ def test_the_mode_of_a_task_beats_that_of_its_executor() -> None:
     assert scheduler.run(whoami.options(executor="process", mode="thread")(1))[0] == os.getpid()
     with pytest.raises(ExecutorError, match="mode='fibre'"):
         scheduler.run(whoami.options(mode="fibre")(2))
+
+
+@task(executor="process")
+def passes_on(size: int) -> Any:
+    return blob(size)
+
+
+@task()
+def length_here(data: bytes) -> int:
+    return len(data)
+
+
+@task(executor="process")
+def in_a_list(data: list[bytes]) -> int:
+    return sum(map(len, data))
+
+
+decode = EncodedResult.decode
+
+
+def refuse_to_decode(self: EncodedResult, get: Any) -> Any:
+    if self.stored and not self.flags & Flag.EXPRESSION:
+        raise AssertionError("a large result was read in the scheduler's process")
+    return decode(self, get)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_large_results_between_processes_are_not_read_here(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 200_000
+    scheduler = processes(method, Store.open(tmp_path / "store", create=True))
+    with monkeypatch.context() as patch:
+        patch.setattr(EncodedResult, "decode", refuse_to_decode)
+        assert scheduler.run([first_byte(blob(size)), first_byte(passes_on(size))]) == [ord("b")] * 2
+        # The name is all that the cache needs, too.
+        assert scheduler.run(first_byte(passes_on(size + 1))) == ord("b")
+    # Whoever needs the value has it.
+    assert scheduler.run([length_here(blob(size + 2)), in_a_list([blob(size + 3)])]) == [size + 2, size + 3]
+    assert scheduler.run(passes_on(size + 4)) == b"b" * (size + 4)
+    assert scheduler.run(blob(size + 5)[0]) == ord("b")
+    # Equal calls of threads find them: the same keys, the same results.
+    scheduler.add_executor(Executor("process"))
+    assert scheduler.run(first_byte(passes_on(size + 1))) == ord("b")
+    assert scheduler.run(passes_on(size + 4)) == b"b" * (size + 4)
+
+
+def test_large_results_are_caught_and_recovered(tmp_path: Path) -> None:
+    scheduler = processes(store=Store.open(tmp_path / "store", create=True))
+    assert scheduler.run(length_here(catch(blob(300_000), ValueError, lost))) == 300_000
+    assert scheduler.run(length_here(catch(kill_self(5), WorkerLost, big_instead))) == 300_001
+    assert scheduler.run(length_here(catch_all([blob(300_002)], ValueError, lost)[0])) == 300_002
+
+
+@task(executor="process")
+def big_instead(error: Exception) -> bytes:
+    return b"c" * 300_001
