@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 TESTS ?= tests
 BENCH ?=
 
-.PHONY: setup demo test lint type bench bench-peer clean
+.PHONY: setup demo test faults lint type bench bench-peer clean
 
 setup: $(STAMP)
 
@@ -27,6 +27,12 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 $(TESTS)
+
+# The campaigns of tests/faults in their long form: ROUNDS kills, interruptions, torn files each.
+ROUNDS ?= 300
+
+faults: setup
+	REDUN_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -n 1 tests/faults
 
 lint: setup type
 	$(BIN)/ruff check .

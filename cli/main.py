@@ -5,8 +5,11 @@ A verb's module is imported when the verb is used, so that none pays for the oth
 
 from __future__ import annotations
 
+import atexit
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -180,9 +183,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     session = Session(argv=tuple(args))
+    if argv is None:
+        # The first to be registered is called last, when Python will not run handlers any more.
+        atexit.register(_handle, signal.SIG_IGN)
     try:
         status = invoke(args, session)
         sys.stdout.flush()
+        if argv is None:
+            _leave_when_interrupted()
         return status
     except (Exception, KeyboardInterrupt) as error:
         status = report(error, session.log_level == "DEBUG", session.colour)
@@ -191,6 +199,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             _remove_temporary()
             os._exit(status)
         return status
+
+
+def _leave_when_interrupted() -> None:
+    """All is done and told: while Python ends, maybe waiting for threads that tasks have started, Ctrl-C just leaves."""
+    _handle(lambda *_: os._exit(INTERRUPTED))
+
+
+def _handle(handler: Any) -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(number)
+            if before is signal.default_int_handler or (callable(before) and before.__module__ == __name__):
+                signal.signal(number, handler)
 
 
 def invoke(args: list[str], session: Session) -> int:

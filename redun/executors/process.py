@@ -328,7 +328,7 @@ class ProcessPool:
         output = None
         try:
             output = None if self._outputs is None else WorkerOutput()
-            given = None if output is None else output.given(self._start_method)
+            given = None if output is None else output.given()
             process = context.Process(
                 target=work, args=(theirs, _own_lifeline(), self._settings, given), name=f"redun-{self._name}"
             )

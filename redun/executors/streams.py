@@ -33,18 +33,36 @@ _EMPTY_ABOVE = 1 << 20
 _READ_BYTES = 1 << 20
 
 
+class Descriptor:
+    """A file descriptor, which goes along when a process is started that it is an argument of."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> Any:
+        from multiprocessing.reduction import DupFd
+
+        # Not before: only while a process is being started it rides with that, else it would have to be fetched.
+        return _fetched, (DupFd(self.number),)
+
+
+def _fetched(duplicate: Any) -> Descriptor:
+    return Descriptor(duplicate.detach())
+
+
+Given = tuple[Descriptor, Descriptor]
+
+
 # The worker's side.
 
 
 class WorkerStreams:
     """The standard streams of a worker process."""
 
-    def __init__(self, given: tuple[Any, Any]) -> None:
+    def __init__(self, given: Given) -> None:
         for number, one in zip((STDOUT, STDERR), given, strict=True):
-            # Those who are not forked get a way to fetch it.
-            descriptor = one if isinstance(one, int) else one.detach()
-            os.dup2(descriptor, number)
-            os.close(descriptor)
+            os.dup2(one.number, number)
+            os.close(one.number)
         self._last: _Text | None = None
         self._marks: list[Mark] = []
         sys.stdout, sys.stderr = _Text(STDOUT, self), _Text(STDERR, self)
@@ -107,11 +125,9 @@ class WorkerOutput:
         self._taken = [0, 0]
         self._decoders = [codecs.getincrementaldecoder("utf-8")("replace") for _ in self._files]
 
-    def given(self, start_method: str) -> tuple[Any, Any]:
+    def given(self) -> Given:
         """Return the files as a worker gets them."""
-        from multiprocessing.reduction import DupFd
-
-        first, second = [file.fileno() if start_method == "fork" else DupFd(file.fileno()) for file in self._files]
+        first, second = [Descriptor(file.fileno()) for file in self._files]
         return first, second
 
     def _ends(self) -> Ends:

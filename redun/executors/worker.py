@@ -24,7 +24,7 @@ from redun.errors import EncodeError, ExecutorError, ObjectNotFound, ValueEncode
 from redun.evaluation.failure import python_traceback
 from redun.executors.base import call_task
 from redun.executors.messages import JobMessage, ResultMessage, encode_result, value_of
-from redun.executors.streams import WorkerStreams
+from redun.executors.streams import Given, WorkerStreams
 from redun.import_paths import add_import_path
 from redun.output import Kept, real_streams, run_for
 from redun.scripting import be_a_worker
@@ -54,7 +54,7 @@ class Settings(NamedTuple):
     by_content: bool = False
 
 
-def work(connection: Connection, lifeline: Connection, settings: Settings, given: tuple[Any, Any] | None) -> None:
+def work(connection: Connection, lifeline: Connection, settings: Settings, given: Given | None) -> None:
     """Be a worker; does not return before the scheduler says so or is gone. `given` are the files for its standard streams."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
