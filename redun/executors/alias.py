@@ -78,7 +78,7 @@ class AliasExecutor(Executor):
 
     def takes_names(self, job: Job) -> bool:
         """Tell what the target says."""
-        return self._target().takes_names(job)
+        return self.find_target().takes_names(job)
 
     def submit(self, job: Job) -> None:
         """Hand a job on."""

@@ -11,7 +11,8 @@ by one.
 tasks may wait for something other than a processor.
 
 **Death.** A worker that ends fails the job that it was running, with a message; jobs of its batch that it had not begun go to others,
-and a new worker is started when one is needed. If workers end before they are ready, all jobs fail, as there is no use in more.
+and a new worker is started when one is needed. If one ends by itself before any was ready, all
+jobs fail, as there is no use in more; one that was killed by then is replaced, a few times.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ _GROW_AFTER_S = 0.002
 _FADE = 0.95
 _END_S = 2.0
 _PASS_ON_S = 0.1
+_MOST_STILLBORN = 5
 
 _lifeline: tuple[Connection, Connection] | None = None
 _fork_server_is_set = False
@@ -149,6 +151,7 @@ class ProcessPool:
         self._stopping = False
         self._killing = False
         self._any_ready = False
+        self._stillborn = 0
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
@@ -423,7 +426,11 @@ class ProcessPool:
         keep = [job for job in lost if job is not worker.cancelled]
         if keep:
             self._again(keep)
-        if not worker.ready and not self._any_ready:
+        if worker.ready or self._any_ready:
+            return
+        self._stillborn += 1
+        # One that something else has killed tells nothing of the next one.
+        if (worker.process.exitcode or 0) >= 0 or self._stillborn >= _MOST_STILLBORN:
             self._fail_all(
                 WorkerLost(
                     f"{self._called(worker)} {how} before it was ready; what it printed "

@@ -56,7 +56,7 @@ def chain(x: int) -> int:
 def main(seed: int, n: int = 60) -> list:
     return [chain(1000 * seed + x) for x in range(n)]
 
-@task()
+@task(retries=1)
 def squares(seed: int, n: int = 40) -> list:
     return [work(1000 * seed + x) for x in range(n)]
 """
