@@ -141,7 +141,7 @@ def setup_scheduler(
     Args:
         config_dir: the folder; by default the one that counts here.
         setup_args: texts `name=value` for the configuration's setup function.
-        repo: only "default".
+        repo: "default", or a repo of the configuration that is another `.redun`.
         migrate, migrate_if_local: accepted, there is no database to be migrated.
 
     Raises:
@@ -151,9 +151,14 @@ def setup_scheduler(
     from redun.config import open_store
     from redun.scheduler_setup import make_scheduler
 
-    if repo != "default":
-        raise RedunClientError(f"unknown repository {repo!r}: expected 'default'")
     config = setup_config(config_dir)
+    if repo != "default":
+        from redun.remotes import find_repo, open_other_store
+
+        found = find_repo(config, repo)
+        if not found.config_dir:
+            raise RedunClientError(f"repo {repo!r} is a remote, a scheduler needs a store: pull from it instead")
+        return make_scheduler(config, open_other_store(found, write=True), setup_args or ())
     return make_scheduler(config, open_store(config.configdir, config), setup_args or ())
 
 

@@ -37,6 +37,9 @@ VERBS = {
     "launch": Verb("redun.cli.commands.launch", "Run a command inside an executor."),
     "checkout": Verb("redun.cli.commands.checkout", "Write files of what ran into a folder."),
     "repl": Verb("redun.cli.commands.repl", "Python with what ran at hand."),
+    "repo": Verb("redun.cli.commands.repo", "Add, list and remove repos to share results with."),
+    "push": Verb("redun.cli.commands.push", "Bring results to a repo, for others to pull."),
+    "pull": Verb("redun.cli.commands.pull", "Bring results from a repo here."),
     "export": Verb("redun.cli.commands.export", "Write records as lines of JSON."),
     "import": Verb("redun.cli.commands.import_", "Take in records that redun export has written."),
     "config": Verb("redun.cli.commands.config", "Show the configuration in force and where it comes from."),
@@ -102,6 +105,7 @@ def _folders(context: click.Context, parameter: click.Parameter, incomplete: str
 @click.option(
     "--check-version", "requirement", metavar="SPEC", help="Refuse to run unless the version fits, such as '>=0.1,<1'."
 )
+@click.option("-r", "--repo", metavar="REPO", help="Look at this repo instead of the store here: a name, URL or folder.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS, case_sensitive=False), default="INFO", help="How much to tell.")
 @click.option(
     "-s",
@@ -118,6 +122,7 @@ def group(
     context: click.Context,
     config_dir: str | None,
     requirement: str | None,
+    repo: str | None,
     log_level: str,
     setup: tuple[str, ...],
     setup_help: bool,
@@ -128,9 +133,11 @@ def group(
     Examples:
       redun run hello_world.py main --greet Hi
       redun log -
+      redun -r team log
     """
     session = context.ensure_object(Session)
     session.config_dir = config_dir
+    session.repo = repo if repo != "default" else None
     session.log_level = log_level.upper()
     session.setup = setup
     if requirement is not None:

@@ -28,6 +28,7 @@ class Session:
 
     Attributes:
         config_dir: folder given by `--config`, if any.
+        repo: the repo given by `--repo`, if any.
         log_level: one of LOG_LEVELS.
         argv: the command line after the program's name, to be recorded.
         setup: texts `name=value` for the configuration's setup function.
@@ -39,6 +40,7 @@ class Session:
     """
 
     config_dir: str | None = None
+    repo: str | None = None
     log_level: str = "INFO"
     argv: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
@@ -108,14 +110,21 @@ class Session:
         return FAILED
 
     def open_store(
-        self, folder: Path | None = None, config: Config | None = None, *, create: bool = False, write: bool = False
+        self,
+        folder: Path | None = None,
+        config: Config | None = None,
+        *,
+        create: bool = False,
+        write: bool = False,
+        local: bool = False,
     ) -> Store:
-        """Open the store.
+        """Open the store, or the repo that `--repo` names.
 
         Args:
             folder, config: the configuration, if the caller has it already.
             create: make the store if it is not there.
             write: it must be writable.
+            local: the store here, whatever `--repo` says.
 
         Raises:
             CommandError: there is no configuration folder.
@@ -129,6 +138,8 @@ class Session:
                 f"nothing has been run here yet, there is no {str(folder)!r}: 'redun run' or 'redun init' makes it"
             )
         config = config if config is not None else self.load_config(folder)
+        if self.repo is not None and not local:
+            return self._open_repo(self.repo, folder, config, write)
         store = open_store(folder, config, create=create)
         if write and store.readonly:
             from redun.errors import StoreUnavailable
@@ -143,6 +154,33 @@ class Session:
                 "a local path in [backend] path is faster"
             )
         return store
+
+    def _open_repo(self, name: str, folder: Path, config: Config, write: bool) -> Store:
+        from redun.config import open_store
+        from redun.remotes import find_repo, open_other_store, open_remote
+        from redun.store.remote.source import RemoteStore
+
+        repo = find_repo(config, name)
+        if repo.config_dir:
+            return open_other_store(repo, write=write)
+        if write:
+            raise CommandError(
+                f"repo {repo.name!r} is a remote, which option --repo can only look at: 'redun push' writes to it"
+            )
+        store = open_store(folder, config)
+        try:
+            remote = open_remote(store, repo)
+        except BaseException:
+            store.close()
+            raise
+        try:
+            if not remote.refresh():
+                raise CommandError(f"repo {repo.name!r} at {repo.place} is empty: nobody has pushed there yet")
+        except BaseException:
+            remote.close()
+            store.close()
+            raise
+        return RemoteStore(remote, store)
 
 
 _F = TypeVar("_F")

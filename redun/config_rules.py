@@ -59,6 +59,10 @@ def warnings(sections: Iterable[Section], source: str) -> Iterator[str]:
         if kind in _NAMED:
             if not dot:
                 yield f"{source}: section [{kind}] is not used: expected [{kind}.NAME]"
+            elif kind == "repos":
+                from redun.remotes import OPTIONS
+
+                yield from _unknown_options(section, OPTIONS)
             else:
                 yield from _misspelt(section, _NAMED_OPTIONS.get(kind, ()))
         elif section.name not in _OPTIONS:
@@ -118,6 +122,10 @@ def check_values(sections: Iterable[Section]) -> None:
         elif section.name == "scheduler":
             section.getfloat("job_status_interval")
             read_boto_config(section)
+        elif section.name.startswith("repos.") and section.name != "repos.default":
+            from redun.remotes import read_repo
+
+            read_repo(section, ".")
         elif section.name.startswith("executors."):
             _at_least(section, "max_workers", 1)
             if "class" not in section and section.get("type", "local") in _LOCAL_TYPES:

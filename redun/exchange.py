@@ -22,13 +22,17 @@ from typing import Any
 
 from redun.errors import RedunError
 from redun.evaluation.cache import memo_row
+from redun.journal_memo import journal_memo
 from redun.records import CallRecord
+from redun.store.bulk import post_order
 from redun.store.errors import StoreError
 from redun.store.ids import ID_BYTES, object_id
-from redun.store.journal import chain, decode_segment
+from redun.store.journal import decode_segment
 from redun.store.objects import Kind, split
+from redun.store.remote.heads import leads_to
 from redun.store.repository import Store
 from redun.store.sources.base import Batch, RefUpdate, Source
+from redun.travel import memo_elsewhere
 
 FORMAT = 1
 _BATCH_BYTES = 8 << 20
@@ -70,7 +74,8 @@ def export_lines(store: Store, executions: Collection[str] | None = None) -> Ite
     jobs: set[bytes] = set()
 
     def objects(head: bytes) -> Iterator[str]:
-        for oid, kind, data in _below(source, head, seen):
+        for oid, data in post_order(source.get, [head], lambda oid: False, seen):
+            kind = split(data)[0]
             if kind is Kind.SEGMENT:
                 jobs.update([job.job_id for job in decode_segment(data).jobs])
             text = base64.b64encode(data).decode()
@@ -88,7 +93,7 @@ def export_lines(store: Store, executions: Collection[str] | None = None) -> Ite
             for line in objects(head):
                 count += 1
                 yield line
-        for key, call in _memo_elsewhere(source, executions, seen):
+        for key, call in memo_elsewhere(source, executions, seen):
             count += 1
             yield json.dumps({"memo": key.hex(), "call": call.hex()})
         refs += tags
@@ -98,40 +103,11 @@ def export_lines(store: Store, executions: Collection[str] | None = None) -> Ite
     yield json.dumps({"end": count})
 
 
-def _memo_elsewhere(source: Source, executions: Collection[str], calls: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield what the journals of other executions say of eval hashes that led to some calls."""
-    found: dict[bytes, bytes] = {}
-    for name, head in source.refs("executions/"):
-        if _is_wanted(name, executions):
-            continue
-        for segment in chain(source.get, head):
-            for key, call in segment.memo:
-                if call in calls:
-                    found.setdefault(key, call)
-    yield from sorted(found.items())
-
-
 def _is_wanted(name: str, executions: Collection[str] | None) -> bool:
     if executions is None:
         return name.startswith(("executions/", "tags/"))
     parts = name.split("/")
     return parts[0] == "executions" and parts[1] in executions
-
-
-def _below(source: Source, root: bytes, seen: set[bytes]) -> Iterator[tuple[bytes, Kind, bytes]]:
-    """Yield id, kind and bytes of an object and all that it leads to, each after those that it links, unless seen before."""
-    stack: list[tuple[bytes, bytes | None]] = [(root, None)]
-    while stack:
-        oid, data = stack.pop()
-        if data is not None:
-            yield oid, split(data)[0], data
-            continue
-        if oid in seen:
-            continue
-        seen.add(oid)
-        data = source.get(oid)
-        stack.append((oid, data))
-        stack.extend([(link, None) for link in split(data)[3] if link not in seen])
 
 
 def import_lines(store: Store, lines: Iterable[str], said: Callable[[str], None] = lambda text: None) -> Exchanged:
@@ -269,27 +245,12 @@ class _Import:
         self._done.refs = len(batch.refs)
 
     def _leads_to(self, head: bytes, other: bytes) -> bool:
-        """True if a segment is, or comes after, another one."""
-        at: bytes | None = head
-        while at is not None:
-            if at == other:
-                return True
-            data = self._source.get(at)
-            if split(data)[0] is not Kind.SEGMENT:
-                return False
-            at = decode_segment(data).parent
-        return False
+        return leads_to(self._source.get, head, other)
 
     def _add_memo(self, memo: dict[bytes, bytes], head: bytes, until: bytes | None) -> None:
-        """Note what the journal says of eval hashes; newer segments win, and what the store knows already wins over all."""
-        at: bytes | None = head
-        while at is not None and at != until:
-            segment = decode_segment(self._source.get(at))
-            for key, call in reversed(segment.memo):
-                self._note(memo, key, memo_row(call, CallRecord.decode(self._source.get(call)).reduction))
-            for key, ref in reversed(segment.reductions):
-                self._note(memo, key, memo_row(None, ref))
-            at = segment.parent
+        """Note what the journal says of eval hashes; what the store knows already wins."""
+        for key, row in journal_memo(self._source, head, until):
+            self._note(memo, key, row)
 
     def _note(self, memo: dict[bytes, bytes], key: bytes, row: bytes) -> None:
         if key not in memo and self._source.memo_get(key) is None:

@@ -101,3 +101,35 @@ class FormatTooNew(StoreError):
 
 class StoreLocked(StoreError):
     """Another process holds the store and sharing is not possible."""
+
+
+class RemoteError(StoreError, OSError):
+    """A remote cannot be used: network, credentials, a full disk, a missing bucket.
+
+    Attributes:
+        transient: trying again may help.
+    """
+
+    transient = False
+
+
+class RemoteBusy(RemoteError):
+    """A remote does not answer, or says that it is busy: trying again may help."""
+
+    transient = True
+
+
+class RemoteDenied(RemoteError, PermissionError):
+    """A remote does not let us: no credentials, or they do not allow it."""
+
+
+class NotInRemote(StoreError, FileNotFoundError):
+    """A remote has no file of this name; says which."""
+
+
+class RemoteDamaged(StoreError, ValueError):
+    """What a remote holds is not what it should be: damaged, or made to harm. Nothing of it was taken in."""
+
+
+class RemoteRolledBack(RemoteDamaged):
+    """A remote holds less, or something else, than it did when we last looked."""

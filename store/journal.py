@@ -260,6 +260,31 @@ def decode_extra(data: bytes) -> list[tuple[str, Any]]:
         raise DecodeError(f"segment cannot be decoded: {error!r}") from error
 
 
+def decode_memo(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Decode only what a segment says of eval hashes: (eval hash, id of the call) in the order in which they became known.
+
+    Raises:
+        DecodeError: not a segment.
+    """
+    kind, codec, _, links, body_bytes = split(data)
+    if kind is not Kind.SEGMENT or codec is not Codec.MSGPACK:
+        raise DecodeError(f"expected a segment, found {kind.name.lower()}")
+    try:
+        body = msgpack.unpackb(body_bytes, unicode_errors="surrogatepass", strict_map_key=False)
+        return _memo_from(body, links)
+    except (AttributeError, TypeError, ValueError, msgpack.UnpackException) as error:
+        raise DecodeError(f"segment cannot be decoded: {error!r}") from error
+
+
+def _memo_from(body: dict[str, Any], links: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    if "M" not in body:
+        return []
+    keys, calls = body["M"]
+    if len(keys) != len(calls) * ID_BYTES:
+        raise ValueError("columns of the memo differ in length")
+    return [(keys[i * ID_BYTES : (i + 1) * ID_BYTES], link_at(links, call)) for i, call in enumerate(calls)]
+
+
 def _segment_from(body: dict[str, Any], links: Sequence[bytes]) -> Segment:
     deltas, job_ids, parents, places, starts, durations, statuses, calls = body["J"]
     count = len(deltas)
@@ -285,18 +310,12 @@ def _segment_from(body: dict[str, Any], links: Sequence[bytes]) -> Segment:
                 None if calls[row] == -1 else link_at(links, calls[row]),
             )
         )
-    memo: list[tuple[bytes, bytes]] = []
-    if "M" in body:
-        keys, memo_calls = body["M"]
-        if len(keys) != len(memo_calls) * ID_BYTES:
-            raise ValueError("columns of the memo differ in length")
-        memo = [(keys[i * ID_BYTES : (i + 1) * ID_BYTES], link_at(links, call)) for i, call in enumerate(memo_calls)]
     return Segment(
         execution=link_at(links, body["e"]),
         sequence=body["q"],
         parent=None if body["p"] is None else link_at(links, body["p"]),
         jobs=jobs,
-        memo=memo,
+        memo=_memo_from(body, links),
         upstreams={
             number: [Upstream(slot, tuple([link_at(links, call) for call in calls])) for slot, calls in ups]
             for number, ups in body.get("U", [])

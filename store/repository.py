@@ -3,10 +3,13 @@
 <folder>/data.mdb lock.mdb   the database       blobs/   large objects       leases/   who is running
 <folder>/lock                held by all who have it open, and by who writes; compaction will want it alone
 <folder>/exclusive           in exclusive mode only: the one process that may use it
+<folder>/identity            which store this is (`redun.store.identity`)
+<folder>/remotes/<name>/     what is known of a remote (`redun.store.remote.mirror`)
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -44,6 +47,7 @@ class Store:
         self._leases = Leases(None if folder is None else folder / "leases", trusted=not exclusive)
         self._index: Source | None = None
         self._index_folder: str | None = None
+        self._identity: bytes | None = None
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True, readonly: bool = False, exclusive: bool | None = None) -> Store:
@@ -103,6 +107,37 @@ class Store:
             self._index_folder = tempfile.mkdtemp(prefix="redun-index-")
             self._index = _source(Path(self._index_folder), False, False)
         return self._index
+
+    def identity(self) -> bytes:
+        """Return the store's own id, 16 bytes; made when it is first asked for.
+
+        Raises:
+            StoreError: it cannot be read or written.
+        """
+        if self._identity is None:
+            from redun.store.identity import store_identity
+
+            self._identity = os.urandom(16) if self.folder is None else store_identity(self.folder)
+        return self._identity
+
+    def mirror_source(self, name: str) -> Source:
+        """Open the place where what is known of a remote is kept; a temporary one if the store is read-only. To be closed.
+
+        Args:
+            name: of the remote: letters, digits, `.`, `_` and `-`.
+        """
+        from redun.store.refs import check_ref_name
+
+        check_ref_name(name.replace("/", "?"))
+        if self.folder is None:
+            from redun.store.sources.memory import MemorySource
+
+            return MemorySource()
+        if self.readonly:
+            self.index_source()
+            assert self._index_folder is not None
+            return _source(Path(self._index_folder, "remotes", name), False, False)
+        return _source(self.folder / "remotes" / name, False, self.exclusive)
 
     def lease(self, execution_id: str) -> Lease:
         """Return the lease of an execution, to be held (`with`) while it runs.

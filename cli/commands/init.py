@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -31,5 +32,7 @@ def command(folder: str) -> None:
     place = Path(session.config_dir) if session.config_dir is not None else Path(folder, FOLDER)
     place = place.absolute()
     new = make_folder(place)
-    session.open_store(place, create=True, write=True).close()
+    with closing(session.open_store(place, create=True, write=True, local=True)) as store:
+        # Remotes and other stores know it by this.
+        store.identity()
     click.echo(f"{'initialized' if new else 'already there:'} {place}")

@@ -1,0 +1,90 @@
+"""`redun pull`: bring what others have pushed to a repo here."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+
+import click
+
+from redun.cli.errors import warn
+from redun.cli.session import current_session
+from redun.cli.transfer import TransferProgress, format_size, plural, split_repo, transfer_options
+
+
+@click.command(name="pull", short_help="Bring results from a repo here.")
+@click.argument("words", nargs=-1, metavar="[REPO] [ID ...]")
+@transfer_options
+def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: float | None, form: str) -> None:
+    """Bring executions with their jobs, values, tasks and tags from a repo here. What is here already is not fetched again.
+
+    REPO is a name of 'redun repo list', a URL, or a folder; it may be left out if there is only one. ID is the beginning of the id of an
+    execution, call, task or value there, `-` or `~N` for executions; without any, everything is fetched.
+
+    Everything that comes is checked. Whether its results are used by later runs is a matter of trust, as they may be code: only with
+    'trust = all' in the repo's section of redun.ini, which says that you would run the code of whoever can write there.
+
+    \b
+    Examples:
+      redun pull                     everything from the one repo there is
+      redun pull team -              the execution that was started last
+      redun pull /mnt/lab/redun 3f1a8bc5
+    """
+    from redun.config import make_folder
+    from redun.remotes import find_repo, is_place, repos
+    from redun.sharing import pull_from
+    from redun.store.remote.throttle import Throttle
+
+    session = current_session()
+    folder = session.find_folder()
+    if session.config_dir is None and not dry_run:
+        make_folder(folder)
+    config = session.load_config(folder)
+    name, ids = split_repo(words, sorted(repos(config)), is_place)
+    repo = find_repo(config, name)
+    meter = Throttle(bandwidth or repo.bandwidth)
+    progress = TransferProgress("pulling", lambda: meter.total)
+    with closing(session.open_store(folder, config, create=True, write=not dry_run, local=True)) as store:
+        try:
+            done = pull_from(store, repo, ids, dry_run=dry_run, jobs=jobs, meter=meter, progress=progress)
+        finally:
+            progress.clear()
+    for ref in done.kept:
+        warn(f"{ref} is here in another state than in {repo.name!r} and stays as it is")
+    if form == "json":
+        click.echo(
+            json.dumps(
+                {
+                    "repo": repo.name,
+                    "place": repo.place,
+                    "dry_run": dry_run,
+                    "refs": done.refs,
+                    "objects": done.objects,
+                    "bytes": done.raw_bytes,
+                    "received_bytes": done.received_bytes,
+                    "kept": done.kept,
+                    "untrusted_executions": done.untrusted,
+                    "seconds": round(progress.seconds, 3),
+                }
+            )
+        )
+        return
+    if dry_run:
+        click.echo(
+            f"would pull {plural(done.objects, 'object')} ({format_size(done.raw_bytes)}) and {plural(done.refs, 'ref')}"
+        )
+    elif not done.refs:
+        click.echo(f"everything of {repo.name} is here")
+    else:
+        rate = (
+            f", {format_size(done.received_bytes / max(progress.seconds, 1e-3))}/s" if done.received_bytes > 1_000_000 else ""
+        )
+        click.echo(
+            f"pulled {plural(done.objects, 'object')} and {plural(done.refs, 'ref')} from {repo.name} "
+            f"({format_size(done.received_bytes)} received{rate})"
+        )
+    if done.untrusted and not dry_run:
+        warn(
+            f"results of {plural(done.untrusted, 'execution')} can be looked at, but no run uses them, as {repo.name!r} is not trusted: "
+            f"'trust = all' in its section of redun.ini says that you would run the code of whoever can write there"
+        )

@@ -1,0 +1,42 @@
+"""Rows of the memo, made again from what journals say: for what comes from elsewhere, and for a store that lost its memo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from redun.evaluation.cache import memo_row
+from redun.records import CallRecord
+from redun.store.errors import RedunError
+from redun.store.journal import decode_segment
+from redun.store.sources.base import Source
+
+
+def journal_memo(source: Source, head: bytes, until: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+    """Yield eval hash and row of the memo for all that a journal tells of, newest first: of two rows for one key the first counts.
+
+    Args:
+        head: the newest segment.
+        until: a segment whose own rows, and older ones, are left out.
+
+    Raises:
+        StoreError: a segment or call is gone or damaged.
+    """
+    at: bytes | None = head
+    while at is not None and at != until:
+        segment = decode_segment(source.get(at))
+        for key, call in reversed(segment.memo):
+            yield key, memo_row(call, CallRecord.decode(source.get(call)).reduction)
+        for key, ref in reversed(segment.reductions):
+            yield key, memo_row(None, ref)
+        at = segment.parent
+
+
+def call_memo(source: Source, pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield eval hash and row of the memo for pairs of eval hash and call; calls that are not here are left out."""
+    for key, call in pairs:
+        if source.contains(call):
+            try:
+                yield key, memo_row(call, CallRecord.decode(source.get(call)).reduction)
+            except RedunError:
+                # Somebody says of an eval hash that it leads to something that is no call.
+                continue

@@ -1,0 +1,321 @@
+"""Push and pull between a store and a repo: which refs, with which rows of the memo, and whom to believe.
+
+**Trust.** A row of the memo is a claim that no hash can verify, and what it names may be an expression, that is, code to run. So rows
+that come from a remote are taken in only if the configuration trusts whoever signed the log entry that brought them (`is_trusted`).
+Executions that came without trust are noted in the table `untrusted` (ref -> name of the repo), the objects that came with them in
+`foreign` (id -> name of the repo), and the reflog says `pull REPO unsigned`. Once they are trusted, the next pull takes their rows in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from redun.journal_memo import call_memo, journal_memo
+from redun.remotes import Repo, RepoError, open_other_store, open_remote
+from redun.store.remote.pull import Pulled, PulledRef
+from redun.store.remote.push import Progress, Pushed, silent
+from redun.store.sources.base import RefUpdate, Source
+from redun.travel import EXECUTIONS, Selection, ids_below, memo_elsewhere, select, shared_refs, tags_about
+
+if TYPE_CHECKING:
+    from redun.store.remote.backends.base import Meter
+    from redun.store.remote.remote import Remote
+    from redun.store.repository import Store
+
+UNTRUSTED, FOREIGN = "untrusted", "foreign"
+_PUSHED_KINDS = ("execution", "job", "call", "task", "value")
+# Jobs would have to be looked for in every journal of the remote.
+_PULLED_KINDS = ("execution", "call", "task", "value")
+Said = Callable[[str], None]
+
+
+def is_trusted(repo: Repo, writer: bytes) -> bool:
+    """Tell whether what somebody signed in a repo may be believed.
+
+    Args:
+        writer: public key, empty if nobody signed it.
+    """
+    # The place where signatures will be looked at; until then nothing is signed.
+    return repo.trusts_all
+
+
+# Push.
+
+
+def push_to(
+    store: Store,
+    repo: Repo,
+    ids: Sequence[str] = (),
+    *,
+    dry_run: bool = False,
+    jobs: int | None = None,
+    meter: Meter | None = None,
+    progress: Progress = silent,
+    said: Said = lambda text: None,
+) -> Pushed:
+    """Bring what a repo lacks there.
+
+    Args:
+        ids: what to bring with all that it leads to; everything if there are none.
+
+    Raises:
+        RepoError: it is configured as read-only.
+        RedunError: the repo cannot be reached or written, or an id is not known.
+    """
+    if repo.readonly:
+        raise RepoError(f"repo {repo.name!r} is configured as read-only: nothing is pushed there")
+    source = store.source
+    selection = select(store, ids, _PUSHED_KINDS) if ids else Selection(shared_refs(source))
+    heads = dict(selection.heads)
+    if ids:
+        tags = dict(source.refs("tags/"))
+        heads.update(tags_about(source, selection.heads, selection.executions, tags))
+
+    def memo() -> Iterable[tuple[bytes, bytes]]:
+        if not ids:
+            return ()
+        return memo_elsewhere(source, selection.executions, ids_below(source, selection.heads.values()))
+
+    if repo.config_dir:
+        with closing(open_other_store(repo, write=not dry_run)) as other:
+            _check_other(store, other, repo)
+            return _copy_out(source, other.source, heads, memo, dry_run, progress)
+    from redun.store.remote.push import push
+
+    with open_remote(store, repo, jobs=jobs, meter=meter) as remote:
+        return push(source, remote, heads, memo=memo, dry_run=dry_run, progress=progress, said=said)
+
+
+def _check_other(store: Store, other: Store, repo: Repo) -> None:
+    if store.identity() == other.identity():
+        raise RepoError(f"repo {repo.name!r} is this very store, or a copy of it: there is nothing to bring")
+
+
+def _copy_out(
+    source: Source,
+    target: Source,
+    heads: Mapping[str, bytes],
+    pairs: Callable[[], Iterable[tuple[bytes, bytes]]],
+    dry_run: bool,
+    progress: Progress,
+) -> Pushed:
+    moved = _copy(source, target, heads, pairs, dry_run, progress)
+    return Pushed(
+        refs=moved.refs, objects=moved.objects, raw_bytes=moved.raw_bytes, sent_bytes=moved.raw_bytes, kept=moved.kept
+    )
+
+
+def _copy(
+    source: Source,
+    target: Source,
+    heads: Mapping[str, bytes],
+    pairs: Callable[[], Iterable[tuple[bytes, bytes]]],
+    dry_run: bool,
+    progress: Progress,
+) -> Pulled:
+    """Bring refs from one store of this user into another."""
+    from redun.store.bulk import copy, post_order
+    from redun.store.errors import MissingLinks
+    from redun.store.remote.heads import Relation, relation
+
+    done = Pulled()
+
+    def get(oid: bytes) -> bytes:
+        return target.get(oid) if target.contains(oid) else source.get(oid)
+
+    updates = []
+    for name, theirs in heads.items():
+        mine = target.read_ref(name)
+        how = Relation.AHEAD if mine is None else relation(get, theirs, mine)
+        if how is Relation.AHEAD:
+            updates.append(RefUpdate(name, mine, theirs, "push"))
+        elif how is Relation.APART:
+            done.kept.append(name)
+    done.refs = len(updates)
+
+    def told(objects: int, size: int) -> None:
+        done.objects += objects
+        done.raw_bytes += size
+        progress(objects, size)
+
+    if dry_run:
+        roots = [update.new for update in updates if update.new is not None]
+        for _, data in post_order(source.get, roots, target.contains):
+            told(1, len(data))
+    elif updates:
+        refs = [PulledRef(update.name, update.old, update.new, b"") for update in updates if update.new is not None]
+        for attempt in range(5):
+            try:
+                copy(source, target, updates, lambda: _rows(target, refs, pairs()), told)
+                break
+            except MissingLinks:
+                # A gc beside us swept what was just stored.
+                if attempt == 4:
+                    raise
+                target.refresh()
+    done.received_bytes = done.raw_bytes
+    return done
+
+
+# Pull.
+
+
+def pull_from(
+    store: Store,
+    repo: Repo,
+    ids: Sequence[str] = (),
+    *,
+    dry_run: bool = False,
+    jobs: int | None = None,
+    meter: Meter | None = None,
+    progress: Progress = silent,
+    said: Said = lambda text: None,
+) -> Pulled:
+    """Bring what this store lacks of a repo here.
+
+    Args:
+        ids: what to bring with all that it leads to; everything if there are none.
+
+    Raises:
+        RedunError: the repo cannot be reached or read, or an id is not known there.
+    """
+    if repo.config_dir:
+        return _pull_from_store(store, repo, ids, dry_run, progress)
+    with open_remote(store, repo, jobs=jobs, meter=meter) as remote:
+        if not remote.refresh():
+            raise RepoError(f"{remote.where} is empty: nobody has pushed there yet")
+        return _Puller(store, repo, remote, dry_run, progress).run(ids)
+
+
+def _pull_from_store(store: Store, repo: Repo, ids: Sequence[str], dry_run: bool, progress: Progress) -> Pulled:
+    with closing(open_other_store(repo, write=False)) as other:
+        _check_other(store, other, repo)
+        there = other.source
+        selection = select(other, ids, _PUSHED_KINDS) if ids else Selection(shared_refs(there))
+        heads = dict(selection.heads)
+        if ids:
+            heads.update(tags_about(there, heads, selection.executions, dict(there.refs("tags/"))))
+
+        def pairs() -> Iterable[tuple[bytes, bytes]]:
+            return memo_elsewhere(there, selection.executions, ids_below(there, selection.heads.values())) if ids else ()
+
+        return _copy(there, store.source, heads, pairs, dry_run, progress)
+
+
+class _Puller:
+    """One pull from a remote."""
+
+    def __init__(self, store: Store, repo: Repo, remote: Remote, dry_run: bool, progress: Progress) -> None:
+        self._source = store.source
+        self._store = store
+        self._repo = repo
+        self._remote = remote
+        self._dry_run = dry_run
+        self._progress = progress
+        self._folder: Path | None = None if store.folder is None or store.readonly else store.folder / "remotes"
+        self._pairs = False
+
+    def run(self, ids: Sequence[str]) -> Pulled:
+        remote = self._remote
+        if not ids:
+            done = self._pull(shared_refs(remote.mirror.source, pins=True), everything=True)
+        else:
+            from redun.store.remote.source import RemoteView
+
+            self._pairs = True
+            selection = select(RemoteView(remote, self._source), ids, _PULLED_KINDS)
+            done = self._pull(selection.heads, everything=False)
+            if not self._dry_run:
+                # What they lead to is here now, so what tags are about them can be told.
+                tags = tags_about(self._source, selection.heads, selection.executions, remote.refs("tags/"))
+                self._add(done, self._pull(tags, everything=False))
+        if not self._dry_run and self._repo.trusts_all:
+            self._believe()
+        return done
+
+    def _pull(self, heads: Mapping[str, bytes], everything: bool) -> Pulled:
+        from redun.store.remote.pull import pull
+
+        done = pull(
+            self._source,
+            self._remote,
+            heads,
+            memo=self._memo,
+            foreign=None if self._repo.trusts_all else self._foreign,
+            everything=everything,
+            dry_run=self._dry_run,
+            progress=self._progress,
+            folder=self._folder,
+        )
+        done.untrusted = self._untrusted
+        return done
+
+    @staticmethod
+    def _add(done: Pulled, more: Pulled) -> None:
+        done.refs += more.refs
+        done.objects += more.objects
+        done.raw_bytes += more.raw_bytes
+        done.received_bytes = max(done.received_bytes, more.received_bytes)
+        done.kept += more.kept
+        done.untrusted = max(done.untrusted, more.untrusted)
+
+    _untrusted = 0
+
+    def _foreign(self, ids: Iterable[bytes]) -> None:
+        name = self._repo.name.encode()
+        self._source.table(FOREIGN).put_many([(oid, name) for oid in ids])
+
+    def _memo(self, refs: Sequence[PulledRef]) -> Mapping[bytes, bytes]:
+        trusted = [ref for ref in refs if is_trusted(self._repo, ref.writer)]
+        doubtful = [ref for ref in refs if ref not in trusted and ref.name.startswith(EXECUTIONS)]
+        self._untrusted = len({ref.name.split("/")[1] for ref in doubtful})
+        if doubtful:
+            name = self._repo.name.encode()
+            self._source.table(UNTRUSTED).put_many([(ref.name.encode(), name) for ref in doubtful])
+        pairs: Iterable[tuple[bytes, bytes]] = ()
+        if self._pairs and self._repo.trusts_all:
+            # Results that these executions used stand in the journals of others, but also in the indexes of the remote.
+            below = ids_below(self._source, [ref.new for ref in trusted])
+            pairs = [(key, call) for key, call in self._remote.mirror.calls() if call in below]
+        return _rows(self._source, trusted, pairs)
+
+    def _believe(self) -> None:
+        """Take in rows of executions that came from here before anybody was trusted."""
+        from redun.store.sources.base import Batch
+
+        table = self._source.table(UNTRUSTED)
+        name = self._repo.name.encode()
+        names = [key.decode() for key, row in table.scan() if row == name]
+        refs = []
+        for ref in names:
+            head = self._source.read_ref(ref)
+            if head is not None:
+                refs.append(PulledRef(ref, None, head, b""))
+        if not names:
+            return
+        rows = _rows(self._source, refs, ())
+        if rows:
+            self._source.commit(Batch(memo=rows))
+        table.put_many([(ref.encode(), b"") for ref in names])
+
+
+def _rows(source: Source, refs: Sequence[PulledRef], pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return the rows of the memo that journals and pairs of eval hash and call tell of; what is known here wins."""
+    rows: dict[bytes, bytes] = {}
+
+    def add(found: Iterable[tuple[bytes, bytes]]) -> None:
+        for key, row in found:
+            if key not in rows and source.memo_get(key) is None:
+                rows[key] = row
+
+    for ref in refs:
+        if ref.name.startswith(EXECUTIONS):
+            add(journal_memo(source, ref.new, ref.old))
+    add(call_memo(source, pairs))
+    return rows
+
+
+__all__ = ["is_trusted", "pull_from", "push_to"]

@@ -1,0 +1,126 @@
+"""What of a store travels, and what comes along: refs of executions and tags, tags of what they lead to, rows of the memo.
+
+Executions and tags are shared, pins are local policy; but what was asked for by its own id (a value, a call, a task) is named by a pin
+on the other side, or nothing would keep it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from redun.errors import RedunError
+from redun.store.bulk import post_order
+from redun.store.journal import chain, decode_segment
+from redun.store.objects import Kind
+from redun.store.sources.base import Source
+
+if TYPE_CHECKING:
+    from redun.store.repository import Store
+
+EXECUTIONS, TAGS, PINS = "executions/", "tags/", "pins/"
+
+
+@dataclass
+class Selection:
+    """What was asked for by id.
+
+    Attributes:
+        heads: refs and what they name: chains of executions, and pins of other things.
+        executions: UUIDs of the executions among them.
+    """
+
+    heads: dict[str, bytes] = field(default_factory=dict)
+    executions: set[str] = field(default_factory=set)
+
+
+def shared_refs(source: Source, pins: bool = False) -> dict[str, bytes]:
+    """Return all refs that travel: of executions and tags, and pins of a remote."""
+    prefixes = (EXECUTIONS, TAGS, PINS) if pins else (EXECUTIONS, TAGS)
+    return {name: oid for prefix in prefixes for name, oid in source.refs(prefix)}
+
+
+def select(store: Store, names: Iterable[str], kinds: Collection[str]) -> Selection:
+    """Find what was asked for.
+
+    Args:
+        names: beginnings of ids; `-` and `~N` for executions.
+        kinds: of things that may be meant.
+
+    Raises:
+        RedunError: nothing, or several things, have such an id.
+    """
+    from redun.provenance import AmbiguousId, Provenance
+
+    provenance = Provenance(store)
+    found = Selection()
+    for name in names:
+        if name == "-" or name.startswith("~"):
+            _add_execution(store.source, provenance.execution(name).id, found)
+            continue
+        candidates = provenance.find(name, kinds)
+        if not candidates:
+            raise RedunError(f"no {', '.join(sorted(kinds))} has an id that begins with {name!r}: 'redun log' lists them")
+        if len(candidates) > 1:
+            raise AmbiguousId(name, candidates, more=len(candidates) >= 20)
+        one = candidates[0]
+        if one.kind == "execution":
+            _add_execution(store.source, one.id, found)
+        elif one.kind == "job":
+            _add_execution(store.source, provenance.job(one.id).execution, found)
+        elif not store.source.contains(bytes.fromhex(one.id)):
+            raise RedunError(
+                f"{one.kind} {one.id} is so small that it stands inside the calls that have it: name a call or an execution instead"
+            )
+        else:
+            found.heads[f"{PINS}{one.id}"] = bytes.fromhex(one.id)
+    return found
+
+
+def _add_execution(source: Source, execution: str, found: Selection) -> None:
+    found.executions.add(execution)
+    for name, head in source.refs(f"{EXECUTIONS}{execution}"):
+        found.heads[name] = head
+
+
+def tags_about(
+    source: Source, heads: Mapping[str, bytes], executions: Collection[str], tags: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """Return the refs of those tags that are about what some refs lead to.
+
+    Args:
+        source: has all that the heads lead to.
+        tags: refs of tags to choose from.
+    """
+    if not tags:
+        return {}
+    about = {name.replace("-", "") for name in executions}
+    if any(name.split("/")[1] != "execution" for name in tags):
+        seen: set[bytes] = set()
+        for _, data in post_order(source.get, heads.values(), lambda oid: False, seen):
+            if data[0] == Kind.SEGMENT:
+                about.update([job.job_id.hex() for job in decode_segment(data).jobs])
+        about.update([oid.hex() for oid in seen])
+    return {name: oid for name, oid in tags.items() if name.split("/")[2].replace("-", "") in about}
+
+
+def memo_elsewhere(source: Source, executions: Collection[str], calls: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what the journals of other executions say of eval hashes that led to some calls: (eval hash, call), sorted."""
+    found: dict[bytes, bytes] = {}
+    for name, head in source.refs(EXECUTIONS):
+        if name.split("/")[1] in executions:
+            continue
+        for segment in chain(source.get, head):
+            for key, call in segment.memo:
+                if call in calls:
+                    found.setdefault(key, call)
+    yield from sorted(found.items())
+
+
+def ids_below(source: Source, heads: Iterable[bytes]) -> set[bytes]:
+    """Return the ids of objects and all that they lead to."""
+    seen: set[bytes] = set()
+    for _ in post_order(source.get, heads, lambda oid: False, seen):
+        pass
+    return seen

@@ -1,0 +1,290 @@
+"""What this machine knows of a remote: a source of its own beside the store, `remotes/<name>/`.
+
+It holds the remote's refs (with a reflog of when we learned of them), objects that were looked at without being pulled, and tables:
+
+    place    id (20)              -> number of the pack (4) | offset (8) | size (8) | kind (1): where an object is
+    pack     number (4)           -> msgpack [name, size, kind, [packed sizes], [raw sizes]], of packs that are gone []
+    name     digits of the name   -> number of the pack (4)
+    state    "remote" id, "log" [sequence number, digest] of the last entry taken in, "shards" of merged indexes not read yet
+    call     eval hash (20)       -> id of the call that it leads to
+    writer   name of a ref        -> msgpack [id, number of the entry that set it, public key of its writer]; empty: it is gone
+    recent   number of the entry (8) | place in it (2) -> bytes of an index, for the next checkpoint; an entry without any has an empty row
+    upload   digits of the name   -> msgpack [microseconds, index]: packs sent whose entry is not written yet; empty: it is
+
+All of it can be had again from the remote, but for "remote" and "log": they are how a remote that was replaced, or set back, is noticed.
+What is new is written in the order places, refs, "log", so that a reader that dies half-way costs work, not truth.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import msgpack
+
+from redun.store.remote.index import Index, Place
+from redun.store.remote.log import IndexFact, RefFact, Shard
+from redun.store.remote.pack import Pack, PackKind
+from redun.store.sources.base import Batch, RefUpdate, Source
+
+_PLACE = struct.Struct(">IQQB")
+_NUMBER = struct.Struct(">I")
+_RECENT = struct.Struct(">QH")
+_RECENT_MOST = 400
+
+
+@dataclass(slots=True)
+class Known:
+    """What was last seen of a remote.
+
+    Attributes:
+        remote: its id.
+        seq, digest: of the last entry taken in; 0 and zeros before the first.
+    """
+
+    remote: bytes
+    seq: int
+    digest: bytes
+
+
+class Mirror:
+    """The mirror of one remote. One thread at a time.
+
+    Args:
+        source: where it is; used by nobody else in this process.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._places = source.table("place")
+        self._packs = source.table("pack")
+        self._names = source.table("name")
+        self._state = source.table("state")
+        self._uploads = source.table("upload")
+        self._writers = source.table("writer")
+        self._recent = source.table("recent")
+        self._calls = source.table("call")
+        self._open: dict[int, Pack | None] = {}
+        self._numbers: dict[str, int] = {}
+        self._shards: list[list[Shard]] | None = None
+        self._next: int | None = None
+
+    # What was seen.
+
+    def known(self) -> Known | None:
+        """Return what was last seen of the remote, None if nothing."""
+        remote, row = self._state.get(b"remote"), self._state.get(b"log")
+        if remote is None:
+            return None
+        seq, digest = msgpack.unpackb(row) if row is not None else (0, bytes(32))
+        return Known(remote, seq, digest)
+
+    def meet(self, remote: bytes) -> None:
+        """Note the id of the remote, before anything else of it."""
+        self._state.put_many([(b"remote", remote)])
+
+    def note(self, seq: int, digest: bytes) -> None:
+        """Note the last entry taken in."""
+        self._state.put_many([(b"log", msgpack.packb([seq, digest]))])
+
+    # Packs.
+
+    def _number(self, name: str) -> int | None:
+        number = self._numbers.get(name)
+        if number is None:
+            row = self._names.get(name.encode())
+            if row is None:
+                return None
+            number = self._numbers[name] = _NUMBER.unpack(row)[0]
+        return number
+
+    def _add_rows(self, packs: Iterable[tuple[str, Pack | None]]) -> None:
+        if self._next is None:
+            last = next(iter(self._packs.scan(reverse=True)), None)
+            self._next = 1 if last is None else _NUMBER.unpack(last[0])[0] + 1
+        rows, names = [], []
+        for name, pack in packs:
+            number = self._number(name)
+            if number is None:
+                number = self._next
+                self._next += 1
+                names.append((name.encode(), _NUMBER.pack(number)))
+                self._numbers[name] = number
+            body = [] if pack is None else [name, pack.size, int(pack.kind), pack.packed, pack.raw]
+            rows.append((_NUMBER.pack(number), msgpack.packb(body)))
+            self._open[number] = pack
+        if rows:
+            self._packs.put_many(rows)
+        if names:
+            self._names.put_many(names)
+
+    def add_packs(self, packs: Iterable[Pack]) -> None:
+        """Note packs that an index describes; what is gone stays gone."""
+        self._add_rows([(pack.name, pack) for pack in packs if self._number(pack.name) is None])
+
+    def drop_packs(self, names: Iterable[str]) -> None:
+        """Note that packs are gone: what was in them is not in the remote, unless an index says where else."""
+        self._add_rows([(name, None) for name in names])
+
+    def _pack(self, number: int) -> Pack | None:
+        if number not in self._open:
+            row = self._packs.get(_NUMBER.pack(number))
+            body = [] if row is None else msgpack.unpackb(row)
+            self._open[number] = None if not body else Pack(body[0], body[1], PackKind(body[2]), body[3], body[4])
+        return self._open[number]
+
+    def pack(self, name: str) -> Pack | None:
+        """Return a pack, None if it is unknown or gone."""
+        number = self._number(name)
+        return None if number is None else self._pack(number)
+
+    def packs(self) -> Iterator[Pack]:
+        """Yield the packs that are known and not gone."""
+        for key, _ in self._packs.scan():
+            pack = self._pack(_NUMBER.unpack(key)[0])
+            if pack is not None:
+                yield pack
+
+    # Objects.
+
+    def add_index(self, index: Index, older: bool = False) -> None:
+        """Take in where objects are, and which calls eval hashes lead to.
+
+        Args:
+            older: what is known already is newer, and stays.
+        """
+        self.add_packs(index.packs.values())
+        number = {name: self._number(name) for name in index.packs}
+        get = self._places.get
+        pack = _PLACE.pack
+        rows = [
+            (oid, pack(number[place.pack], place.offset, place.size, place.kind))
+            for oid, place in index.places.items()
+            if not older or get(oid) is None
+        ]
+        # Number 0: the remote knows of it, and does not have it.
+        rows += [(oid, pack(0, 0, size, 0)) for oid, size in index.absent.items() if get(oid) is None]
+        if rows:
+            self._places.put_many(rows)
+        calls = [(key, call) for key, call in index.memo.items() if not older or self._calls.get(key) is None]
+        if calls:
+            self._calls.put_many(calls)
+
+    def place(self, oid: bytes) -> Place | None:
+        """Return where an object is, as far as the indexes read so far tell; None if it is not known to be in the remote.
+
+        The pack of an object that the remote knows of and does not have is "".
+        """
+        row = self._places.get(oid)
+        if row is None:
+            return None
+        number, offset, size, kind = _PLACE.unpack(row)
+        if number == 0:
+            return Place("", 0, size, kind)
+        pack = self._pack(number)
+        return None if pack is None else Place(pack.name, offset, size, kind)
+
+    def ids_from(self, low: bytes) -> Iterator[bytes]:
+        """Yield the ids of objects that the remote has, in order, from one on, as far as the indexes read so far tell."""
+        for oid, _ in self._places.scan(start=low):
+            place = self.place(oid)
+            if place is not None and place.pack:
+                yield oid
+
+    def call(self, eval_hash: bytes) -> bytes | None:
+        """Return the call that an eval hash leads to in the remote, as far as the indexes read so far tell."""
+        return self._calls.get(eval_hash)
+
+    def calls(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield eval hash and call of all that is known."""
+        return self._calls.scan()
+
+    # Refs.
+
+    def set_refs(self, facts: Iterable[RefFact], gone: Iterable[str], message: str) -> None:
+        """Bring refs to what the remote has."""
+        wanted: dict[str, bytes | None] = dict.fromkeys(gone)
+        rows = [(name.encode(), b"") for name in wanted]
+        for fact in facts:
+            wanted[fact.name] = fact.target
+            rows.append((fact.name.encode(), msgpack.packb(list(fact[1:]))))
+        if rows:
+            self._writers.put_many(rows)
+        updates = []
+        for name, target in wanted.items():
+            here = self.source.read_ref(name)
+            if here != target:
+                updates.append(RefUpdate(name, here, target, message))
+        if updates:
+            self.source.commit(Batch(refs=updates))
+
+    def ref_facts(self) -> Iterator[RefFact]:
+        """Yield what the remote's refs name, and who said so."""
+        for key, row in self._writers.scan():
+            if row:
+                yield RefFact(key.decode(), *msgpack.unpackb(row))
+
+    def writer_of(self, name: str) -> bytes:
+        """Return the public key of whoever set a ref, empty if that was not signed."""
+        row = self._writers.get(name.encode())
+        writer: bytes = msgpack.unpackb(row)[2] if row else b""
+        return writer
+
+    # Indexes since the last checkpoint.
+
+    def add_recent(self, seq: int, indexes: list[bytes]) -> None:
+        """Keep the indexes of an entry for whoever writes the next checkpoint; of too many entries none are kept."""
+        first = next(iter(self._recent.scan()), None)
+        if first is not None and _RECENT.unpack(first[0])[0] < seq - _RECENT_MOST:
+            self._recent.clear()
+        self._recent.put_many([(_RECENT.pack(seq, place), data) for place, data in enumerate(indexes or [b""])])
+
+    def recent(self, seq: int) -> list[bytes] | None:
+        """Return the indexes of an entry, None if they are not kept here."""
+        rows = [row for _, row in self._recent.scan(_RECENT.pack(seq, 0)[:8])]
+        return [row for row in rows if row] if rows else None
+
+    # Merged indexes that are not read yet.
+
+    @property
+    def shards(self) -> list[list[Shard]]:
+        """Runs of merged indexes, oldest first; those that were read are left out."""
+        if self._shards is None:
+            row = self._state.get(b"shards")
+            runs = [] if row is None else msgpack.unpackb(row)
+            self._shards = [[Shard(first, IndexFact(name, size)) for first, name, size in run] for run in runs]
+        return self._shards
+
+    def set_shards(self, runs: list[list[Shard]]) -> None:
+        """Note which merged indexes are yet to be read."""
+        self._shards = runs
+        self._state.put_many([(b"shards", msgpack.packb([[[shard.first, *shard.part] for shard in run] for run in runs]))])
+
+    # Packs that were sent, and whose entry is not written yet.
+
+    def note_upload(self, name: str, time_us: int, index: bytes) -> None:
+        """Note a pack that is in the remote already, with an index of what is in it."""
+        self._uploads.put_many([(name.encode(), msgpack.packb([time_us, index]))])
+
+    def forget_uploads(self, names: Iterable[str]) -> None:
+        """Note that packs were committed, or are of no use."""
+        rows = [(name.encode(), b"") for name in names]
+        if rows:
+            self._uploads.put_many(rows)
+
+    def uploads(self) -> dict[str, tuple[int, bytes]]:
+        """Return name -> time (microseconds by the remote's clock) and index of packs that were sent and not committed."""
+        found = {}
+        for key, row in self._uploads.scan():
+            if row:
+                time_us, index = msgpack.unpackb(row)
+                found[key.decode()] = (time_us, index)
+        return found
+
+    def close(self) -> None:
+        """Release the source."""
+        self.source.close()
+
+
+__all__ = ["Known", "Mirror"]

@@ -1,0 +1,299 @@
+"""Pull: what this store lacks of the closure of some refs of a remote is fetched, checked and stored; then the refs are set here.
+
+In three steps, so that the store never holds an object without its closure, and neither memory nor disk has to hold everything:
+
+1. the call graph is walked, its packs fetched as the walk meets them; nothing is stored;
+2. values that link nothing are fetched pack by pack and stored;
+3. the rest is stored, children first, then the refs are set in one commit.
+
+Where a gc beside us sweeps something in between, the commit that needs it says so, and that is fetched again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from redun.store.bulk import KEEP_BYTES, BulkWriter
+from redun.store.errors import MissingLinks, RefConflict, RemoteDamaged, StoreError
+from redun.store.objects import Flag, Kind
+from redun.store.objects import links as links_of
+from redun.store.remote.fetch import Fetcher
+from redun.store.remote.heads import Relation, relation
+from redun.store.remote.index import Place
+from redun.store.remote.pack import PackKind
+from redun.store.remote.push import Progress, silent
+from redun.store.remote.remote import Remote
+from redun.store.sources.base import Batch, RefUpdate, Source
+
+_TRIES = 5
+
+
+class PulledRef(NamedTuple):
+    """A ref that is to be set here.
+
+    Attributes:
+        name, old, new: as of a compare-and-swap.
+        writer: public key of whoever signed the entry that set it there; empty if nobody did.
+    """
+
+    name: str
+    old: bytes | None
+    new: bytes
+    writer: bytes
+
+
+@dataclass
+class Pulled:
+    """What a pull did, or would do.
+
+    Attributes:
+        refs, objects: how many were new here.
+        raw_bytes: of those objects, as they are stored. received_bytes: what was fetched.
+        kept: refs that are here in another state, and stay as they are.
+        untrusted: how many results were not taken into the cache, as nobody is trusted who could vouch for them.
+    """
+
+    refs: int = 0
+    objects: int = 0
+    raw_bytes: int = 0
+    received_bytes: int = 0
+    kept: list[str] = field(default_factory=list)
+    untrusted: int = 0
+
+
+Memo = Callable[[Sequence[PulledRef]], Mapping[bytes, bytes]]
+"""Returns the rows of the memo that come with some refs, whose objects are here by then."""
+
+
+def pull(
+    source: Source,
+    remote: Remote,
+    heads: Mapping[str, bytes],
+    *,
+    memo: Memo = lambda refs: {},
+    foreign: Callable[[Iterable[bytes]], None] | None = None,
+    everything: bool = False,
+    dry_run: bool = False,
+    progress: Progress = silent,
+    folder: Path | None = None,
+) -> Pulled:
+    """Bring refs of a remote, and all that they lead to, into a store. The remote must have been brought up to date.
+
+    Args:
+        heads: name -> id of the refs to pull.
+        memo: see `Memo`.
+        foreign: is told of the ids of new objects before they are stored.
+        everything: most of the remote is wanted; packs are then fetched whole.
+        dry_run: only find out what would be fetched; the call graph is read for that.
+        folder: where temporary files go.
+
+    Raises:
+        RemoteError: the remote cannot be reached.
+        RemoteDamaged: what it holds is not what it should be; nothing names what of it was stored.
+        StoreError: the store cannot be written.
+    """
+    done = Pulled()
+    if everything:
+        remote.load_shards()
+    fetcher = Fetcher(remote, folder, everything)
+    try:
+        refs = _wanted_refs(source, remote, fetcher, heads, done)
+        if not refs:
+            return done
+        work = _Pull(source, remote, fetcher, progress, done)
+        roots = [ref.new for ref in refs]
+        if dry_run:
+            work.find(roots)
+            done.refs = len(refs)
+            return done
+        work.foreign = foreign
+        work.take(roots)
+        _set_refs(source, remote, refs, memo, work)
+        done.refs = len(refs)
+        return done
+    finally:
+        done.received_bytes = fetcher.received_bytes
+        fetcher.close()
+
+
+def _wanted_refs(source: Source, remote: Remote, fetcher: Fetcher, heads: Mapping[str, bytes], done: Pulled) -> list[PulledRef]:
+    def get(oid: bytes) -> bytes:
+        if source.contains(oid):
+            return source.get(oid)
+        place = remote.places([oid]).get(oid)
+        if place is None or not place.pack:
+            raise RemoteDamaged(f"{remote.where} lacks object {oid.hex()}, which one of its refs leads to")
+        return fetcher.read(oid, place)
+
+    refs = []
+    for name, theirs in heads.items():
+        mine = source.read_ref(name)
+        if mine == theirs:
+            continue
+        if mine is not None:
+            how = relation(get, theirs, mine)
+            if how is not Relation.AHEAD:
+                if how is Relation.APART:
+                    done.kept.append(name)
+                continue
+        refs.append(PulledRef(name, mine, theirs, remote.mirror.writer_of(name)))
+    return refs
+
+
+def _set_refs(source: Source, remote: Remote, refs: Sequence[PulledRef], memo: Memo, work: _Pull) -> None:
+    source.refresh()
+    rows = dict(memo(refs))
+    updates = [RefUpdate(ref.name, ref.old, ref.new, f"pull {remote.name} {ref.writer.hex() or 'unsigned'}") for ref in refs]
+    for _ in range(_TRIES):
+        try:
+            source.commit(Batch(memo=rows, refs=updates, links={ref.new for ref in refs}))
+            return
+        except MissingLinks as error:
+            work.take(sorted(error.missing))
+        except RefConflict as error:
+            raise StoreError(f"{error}; what was pulled is here: pull again to set the refs") from error
+    raise StoreError("what was pulled is swept at once by a gc that runs beside: pull again when it has ended")
+
+
+class _Pull:
+    """Brings objects here."""
+
+    def __init__(self, source: Source, remote: Remote, fetcher: Fetcher, progress: Progress, done: Pulled) -> None:
+        self._source = source
+        self._remote = remote
+        self._fetcher = fetcher
+        self._progress = progress
+        self._done = done
+        self.foreign: Callable[[Iterable[bytes]], None] | None = None
+
+    def take(self, roots: Sequence[bytes]) -> None:
+        """Store some objects with all that they lead to."""
+        again = list(roots)
+        for _ in range(_TRIES):
+            try:
+                leaves, places = self.find(again)
+                if self.foreign is not None:
+                    self.foreign([*leaves, *places])
+                self._take_leaves(leaves)
+                self._take_graph(again, places)
+                return
+            except MissingLinks as error:
+                # Swept by a gc since we looked.
+                self._source.refresh()
+                again = [*sorted(error.missing), *roots]
+        raise StoreError("what is pulled is swept at once by a gc that runs beside: pull again when it has ended")
+
+    def find(self, roots: Sequence[bytes]) -> tuple[dict[bytes, Place], dict[bytes, Place]]:
+        """Walk the call graph below some objects.
+
+        Returns:
+            Of what is not here: values that link nothing, and everything else; each with its place in the remote.
+        """
+        self._done.objects = self._done.raw_bytes = 0
+        leaves: dict[bytes, Place] = {}
+        graph: dict[bytes, Place] = {}
+        contains = self._source.contains
+        frontier = [oid for oid in dict.fromkeys(roots) if not contains(oid)]
+        seen = set(frontier)
+        while frontier:
+            places = self._places(frontier)
+            later: list[bytes] = []
+            fetch: list[Place] = []
+            for oid, place in places.items():
+                if self._is_leaf(place):
+                    leaves[oid] = place
+                else:
+                    graph[oid] = place
+                    later.append(oid)
+                    if not self._fetcher.has(place):
+                        fetch.append(place)
+            self._fetcher.fetch(fetch)
+            below: list[bytes] = []
+            # What is at hand already is walked at once; only what has to be fetched waits for the next round.
+            while later:
+                oid = later.pop()
+                for link in links_of(self._fetcher.read(oid, graph[oid])):
+                    if link in seen:
+                        continue
+                    seen.add(link)
+                    if contains(link):
+                        continue
+                    found = self._remote.has(link)
+                    if found is None or not found.pack:
+                        below.append(link)
+                    elif self._is_leaf(found):
+                        leaves[link] = found
+                    elif self._fetcher.has(found):
+                        graph[link] = found
+                        later.append(link)
+                    else:
+                        below.append(link)
+            frontier = below
+        for place in (*leaves.values(), *graph.values()):
+            self._done.objects += 1
+            self._done.raw_bytes += place.size
+        return leaves, graph
+
+    def _is_leaf(self, place: Place) -> bool:
+        """True for values that link nothing: packs of values hold only those."""
+        pack = self._remote.mirror.pack(place.pack)
+        return pack is not None and pack.kind in (PackKind.VALUES, PackKind.LARGE)
+
+    def _places(self, ids: Sequence[bytes]) -> dict[bytes, Place]:
+        places = self._remote.places(ids)
+        for oid in ids:
+            place = places.get(oid)
+            if place is None:
+                raise RemoteDamaged(
+                    f"{self._remote.where} lacks object {oid.hex()}, which others there link: whoever has it can push it again"
+                )
+            if not place.pack:
+                raise StoreError(
+                    f"{self._remote.where} does not have value {oid.hex()}: a gc had dropped it where it was pushed from: "
+                    "run its job again there and push"
+                )
+        return places
+
+    def _take_leaves(self, leaves: Mapping[bytes, Place]) -> None:
+        by_pack: dict[str, dict[bytes, Place]] = {}
+        for oid, place in leaves.items():
+            by_pack.setdefault(place.pack, {})[oid] = place
+        names = list(by_pack)
+        batch = BulkWriter(self._source, self._progress)
+        # A few packs at once, so that requests overlap and yet the disk does not have to hold all.
+        for start in range(0, len(names), self._remote.jobs):
+            part = names[start : start + self._remote.jobs]
+            self._fetcher.fetch([place for name in part for place in by_pack[name].values()])
+            for name in part:
+                rows = by_pack[name]
+                for oid, place in sorted(rows.items(), key=lambda row: row[1].offset):
+                    data = self._fetcher.read(oid, place)
+                    if data[0] != Kind.VALUE or data[3] & Flag.LINKS:
+                        raise RemoteDamaged(
+                            f"{self._remote.where}: object {oid.hex()} stands among values and is none: the pack was made to harm"
+                        )
+                    batch.add(oid, data, ())
+                self._fetcher.forget(name)
+        batch.write()
+
+    def _take_graph(self, roots: Iterable[bytes], graph: Mapping[bytes, Place]) -> None:
+        """Store objects, each after those that it links."""
+        batch = BulkWriter(self._source, self._progress)
+        done: set[bytes] = set()
+        stack: list[tuple[bytes, bytes | None]] = [(oid, None) for oid in reversed(list(roots)) if oid in graph]
+        while stack:
+            oid, data = stack.pop()
+            if data is not None:
+                data = data or self._fetcher.read(oid, graph[oid])
+                batch.add(oid, data, links_of(data))
+                continue
+            if oid in done:
+                continue
+            done.add(oid)
+            data = self._fetcher.read(oid, graph[oid])
+            stack.append((oid, data if len(data) <= KEEP_BYTES else b""))
+            stack.extend([(link, None) for link in reversed(links_of(data)) if link in graph and link not in done])
+        batch.write()

@@ -1,0 +1,388 @@
+"""Push: what a remote lacks of the closure of some refs is sent as packs, then one log entry names it.
+
+The walk goes from each ref to what it links, children first, and stops at what the remote has: an object that exists there has its
+closure there. So packs can be sent while the walk goes on, and whatever an entry names is whole.
+
+Each pack that was sent is noted here with its index until its entry is written: a push that was interrupted sends nothing twice. Of a
+long push the entries in between are written as it goes, without refs, so that none comes too late (`DEADLINE_US`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+from redun.store.errors import ObjectNotFound, RemoteError, StoreError
+from redun.store.journal import decode_memo
+from redun.store.objects import Flag, Kind
+from redun.store.objects import links as links_of
+from redun.store.remote.backends.base import patiently
+from redun.store.remote.heads import Relation, relation
+from redun.store.remote.index import Index, Place, decode_index, encode_index, index_name
+from redun.store.remote.log import Entry, IndexFact, PackFact, RefMove
+from redun.store.remote.pack import PACK_BYTES, Pack, PackKind, PackWriter
+from redun.store.remote.remote import Moved, Remote
+from redun.store.remote.spool import spool
+from redun.store.rows import BLOB_ABOVE
+from redun.store.sources.base import Source
+
+GRACE_US = 24 * 3600 * 1_000_000
+"""A remote gc deletes what no entry names only after so long."""
+DEADLINE_US = GRACE_US // 2 - 3600 * 1_000_000
+"""So an entry is written within half of it after the first of its packs was sent, an hour less for slow clocks."""
+COMMIT_BYTES = 1 << 30
+"""After so many bytes an entry is written in between."""
+INLINE_INDEX_BYTES = 128 << 10
+"""An index up to this stands in the entry itself: one request less."""
+SMALL_BYTES = 1 << 20
+"""Up to so many bytes all objects go into one pack."""
+_KEEP_BYTES = 4 << 10
+_PLANS = 8
+
+
+class Progress(Protocol):
+    """Is told what was done since it was last told."""
+
+    def __call__(self, objects: int, size: int) -> None: ...
+
+
+def silent(objects: int, size: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass
+class Pushed:
+    """What a push did, or would do.
+
+    Attributes:
+        refs, objects: how many were new there.
+        raw_bytes: of those objects, as they are in the store. sent_bytes: of the packs that were sent now.
+        packs: how many were sent now. resumed: how many an earlier push had sent.
+        kept: refs that are there in another state, and stay as they are; text why.
+        created: the remote was made.
+    """
+
+    refs: int = 0
+    objects: int = 0
+    raw_bytes: int = 0
+    sent_bytes: int = 0
+    packs: int = 0
+    resumed: int = 0
+    kept: list[str] = field(default_factory=list)
+    created: bool = False
+
+
+def push(
+    source: Source,
+    remote: Remote,
+    heads: Mapping[str, bytes],
+    *,
+    memo: Callable[[], Iterable[tuple[bytes, bytes]]] = tuple,
+    dry_run: bool = False,
+    progress: Progress = silent,
+    said: Callable[[str], None] = lambda text: None,
+) -> Pushed:
+    """Bring refs, and all that they lead to, to a remote.
+
+    Args:
+        heads: name -> id of the refs to push.
+        memo: returns what is known of eval hashes beyond the journals that are pushed: (eval hash, id of the call).
+        dry_run: only find out what would be sent.
+        progress: is told of objects and raw bytes as they are packed.
+        said: is told of what the user should know.
+
+    Raises:
+        RemoteError: the remote cannot be read or written.
+        StoreError: an object is gone or damaged here.
+    """
+    done = Pushed()
+    exists = remote.refresh()
+    if exists:
+        remote.check_writable()
+    elif not dry_run:
+        remote.create(said)
+        done.created = True
+    for _ in range(_PLANS):
+        moves = _moves(source, remote, heads, done)
+        if not moves:
+            return done
+        work = _Push(source, remote, done, progress, dry_run)
+        try:
+            work.run(moves, memo)
+            return done
+        except Moved:
+            # Somebody was quicker: what was sent is noted, and only planned again.
+            continue
+        finally:
+            work.close()
+    raise RemoteError(f"{remote.where} is changed by others all the time: push again later")
+
+
+def _moves(source: Source, remote: Remote, heads: Mapping[str, bytes], done: Pushed) -> list[RefMove]:
+    there = remote.refs() if remote.config is not None else {}
+    moves = []
+    done.kept.clear()
+    for name, mine in heads.items():
+        theirs = there.get(name)
+        if theirs == mine:
+            continue
+        if theirs is not None:
+            how = relation(source.get, mine, theirs)
+            if how is not Relation.AHEAD:
+                if how is Relation.APART:
+                    done.kept.append(name)
+                continue
+        moves.append(RefMove(name, theirs, mine))
+    done.refs = len(moves)
+    return moves
+
+
+class _Open:
+    """A pack that is being filled."""
+
+    def __init__(self, kind: PackKind) -> None:
+        self.kind = kind
+        self.file = spool()
+        self.writer = PackWriter(self.file)
+        self.rows: list[tuple[bytes, int, int, int]] = []
+
+    def add(self, oid: bytes, data: bytes | memoryview) -> None:
+        self.rows.append((oid, self.writer.add(data), len(data), data[0]))
+
+
+class _Push:
+    """One attempt at a push."""
+
+    def __init__(self, source: Source, remote: Remote, done: Pushed, progress: Progress, dry_run: bool) -> None:
+        self._source = source
+        self._remote = remote
+        self._done = done
+        self._progress = progress
+        self._dry_run = dry_run
+        self._nonce = uuid.uuid4().hex[:16]
+        self._relied: set[str] = set()
+        self._small: list[tuple[bytes, bytes | memoryview]] | None = []
+        self._small_bytes = 0
+        self._packs: dict[PackKind, _Open] = {}
+        self._sending: dict[Future[int], tuple[Pack, Index, BinaryIO]] = {}
+        # What the next entry names: packs, and where objects are in them.
+        self._index = Index()
+        self._since: int | None = None
+        self._noted: dict[bytes, Place] = {}
+        self._noted_packs: dict[str, tuple[int, Pack]] = {}
+        self._waiting_bytes = 0
+        self._entry_nonce = uuid.uuid4().bytes
+
+    def run(self, moves: list[RefMove], memo: Callable[[], Iterable[tuple[bytes, bytes]]]) -> None:
+        done = self._done
+        done.objects = done.raw_bytes = 0
+        if self._remote.config is not None:
+            self._remote.load_shards()
+        if not self._dry_run:
+            self._resume()
+        for oid, data in self._walk([move.new for move in moves if move.new is not None]):
+            done.objects += 1
+            done.raw_bytes += len(data)
+            self._progress(1, len(data))
+            if not self._dry_run:
+                self._add(oid, data)
+        if self._dry_run:
+            return
+        self._seal_all()
+        for key, call in memo():
+            self._index.memo.setdefault(key, call)
+        self._commit(moves)
+
+    # Walking.
+
+    def _walk(self, roots: list[bytes]) -> Iterator[tuple[bytes, bytes | memoryview]]:
+        """Yield what the remote lacks of the closure of some objects, each after those that it links."""
+        has = self._remote.has if self._remote.seq else lambda oid: None
+        noted = self._noted
+        seen: set[bytes] = set()
+        stack: list[tuple[bytes, bytes | memoryview | None, bool]] = [(oid, None, False) for oid in reversed(roots)]
+        while stack:
+            oid, data, open_ = stack.pop()
+            if open_:
+                known = noted.get(oid)
+                if known is not None:
+                    self._use(oid, known)
+                else:
+                    yield oid, self._get(oid) if data is None else data
+                continue
+            if oid in seen:
+                continue
+            seen.add(oid)
+            place = has(oid)
+            if place is not None and (place.pack or not self._source.contains(oid)):
+                self._relied.add(place.pack)
+                continue
+            data = self._get(oid)
+            below = links_of(data)
+            if data[0] == Kind.SEGMENT:
+                for key, call in decode_memo(bytes(data)):
+                    self._index.memo[key] = call
+            # What an earlier push sent is walked through, too: what it links may not have come that far.
+            stack.append((oid, data if len(data) <= _KEEP_BYTES or not below else None, True))
+            stack.extend([(link, None, False) for link in reversed(below) if link not in seen])
+
+    def _get(self, oid: bytes) -> bytes | memoryview:
+        try:
+            return self._source.view(oid)
+        except ObjectNotFound as error:
+            raise StoreError(
+                f"object {oid.hex()}, which is to be pushed, is not in this store: 'redun fsck' says what is touched, "
+                "and a pull from where it is whole brings it back"
+            ) from error
+
+    # Packing.
+
+    def _add(self, oid: bytes, data: bytes | memoryview) -> None:
+        small = self._small
+        if small is not None:
+            small.append((oid, data))
+            self._small_bytes += len(data)
+            if self._small_bytes > SMALL_BYTES:
+                self._small = None
+                for one, its_data in small:
+                    self._pack(one, its_data)
+            return
+        self._pack(oid, data)
+
+    def _pack(self, oid: bytes, data: bytes | memoryview) -> None:
+        if data[0] != Kind.VALUE or data[3] & Flag.LINKS:
+            kind = PackKind.GRAPH
+        else:
+            kind = PackKind.VALUES if len(data) <= BLOB_ABOVE else PackKind.LARGE
+        made = self._packs.get(kind)
+        if made is None:
+            made = self._packs[kind] = _Open(kind)
+        made.add(oid, data)
+        if made.writer.written >= PACK_BYTES:
+            self._seal(kind)
+            if self._waiting_bytes >= COMMIT_BYTES:
+                self._seal_all()
+                self._commit([])
+
+    def _seal_all(self) -> None:
+        if self._small:
+            made = self._packs[PackKind.MIXED] = _Open(PackKind.MIXED)
+            for oid, data in self._small:
+                made.add(oid, data)
+            self._small = []
+        for kind in list(self._packs):
+            self._seal(kind)
+        while self._sending:
+            self._collect()
+
+    def _seal(self, kind: PackKind) -> None:
+        made = self._packs.pop(kind)
+        pack = made.writer.finish(kind, self._nonce)
+        index = Index({pack.name: pack}, {oid: Place(pack.name, offset, size, what) for oid, offset, size, what in made.rows})
+        while len(self._sending) >= self._remote.jobs:
+            self._collect()
+        self._sending[self._remote.pool.submit(self._send, pack, made.file)] = (pack, index, made.file)
+
+    def _send(self, pack: Pack, file: BinaryIO) -> int:
+        def once() -> None:
+            file.seek(0)
+            self._remote.backend.put(pack.file, file, pack.size, self._remote.meter)
+
+        patiently(once)
+        return self._remote.backend.now_us() or 0
+
+    def _collect(self) -> None:
+        """Wait for a pack that is being sent, and note it."""
+        finished, _ = wait(self._sending, return_when=FIRST_COMPLETED)
+        for future in finished:
+            pack, index, file = self._sending.pop(future)
+            file.close()
+            now = future.result()
+            if len(self._sending) or self._waiting_bytes or pack.size > SMALL_BYTES:
+                self._remote.mirror.note_upload(pack.name, now, encode_index(index))
+            self._named(pack, now)
+            self._index.places.update(index.places)
+            self._done.packs += 1
+            self._done.sent_bytes += pack.size
+
+    def _named(self, pack: Pack, now_us: int) -> None:
+        if pack.name not in self._index.packs:
+            self._index.packs[pack.name] = pack
+            self._waiting_bytes += pack.size
+            if now_us:
+                self._since = now_us if self._since is None else min(self._since, now_us)
+
+    # Resuming.
+
+    def _resume(self) -> None:
+        """Look which packs of a push that was interrupted are there."""
+        remote = self._remote
+        uploads = remote.mirror.uploads()
+        if not uploads:
+            return
+        now = remote.backend.now_us()
+        names = list(uploads)
+        fresh = [name for name in names if now is None or now - uploads[name][0] < DEADLINE_US // 2]
+        sizes = remote.each(lambda name: patiently(lambda: remote.backend.size(f"packs/{name}")), fresh)
+        useless = set(names)
+        for name, size in zip(fresh, sizes, strict=True):
+            time_us, data = uploads[name]
+            index = decode_index(data, f"note of pack {name}")
+            if size != index.packs[name].size or remote.mirror.pack(name) is not None:
+                continue
+            useless.discard(name)
+            self._noted_packs[name] = (time_us, index.packs[name])
+            self._noted.update(index.places)
+        remote.mirror.forget_uploads(useless)
+
+    def _use(self, oid: bytes, place: Place) -> None:
+        if place.pack not in self._index.packs:
+            self._done.resumed += 1
+            time_us, pack = self._noted_packs[place.pack]
+            self._named(pack, time_us)
+        self._index.places[oid] = place
+
+    # The entry.
+
+    def _commit(self, moves: list[RefMove]) -> None:
+        remote = self._remote
+        index = self._index
+        entry = Entry(b"", 0, b"", refs=moves, nonce=self._entry_nonce)
+        entry.packs = [PackFact(pack.name, pack.size, pack.kind) for pack in index.packs.values()]
+        parts = [encode_index(part) for part in index.split()] if len(index) else []
+        if len(parts) == 1 and len(parts[0]) <= INLINE_INDEX_BYTES:
+            entry.inline = parts[0]
+        else:
+            entry.indexes = [IndexFact(index_name(part), len(part)) for part in parts]
+            remote.each(lambda part: patiently(lambda: self._put_index(part)), parts)
+        remote.commit(entry, parts, self._relied, self._in_time)
+        remote.mirror.forget_uploads(index.packs)
+        # Later entries of this push rely on what this one named.
+        self._relied.update(index.packs)
+        self._index = Index()
+        self._since = None
+        self._waiting_bytes = 0
+        self._entry_nonce = uuid.uuid4().bytes
+
+    def _put_index(self, data: bytes) -> None:
+        self._remote.backend.put_new(index_name(data), data)
+
+    def _in_time(self) -> None:
+        now = self._remote.backend.now_us()
+        if self._since is not None and now is not None and now - self._since > DEADLINE_US:
+            # A remote gc may be about to delete what was sent first: it is sent again.
+            self._remote.mirror.forget_uploads(self._index.packs)
+            raise Moved(f"{self._remote.where}: the push took too long")
+
+    def close(self) -> None:
+        """Wait for what is being sent; what has arrived is noted, for the next push to find."""
+        while self._sending:
+            try:
+                self._collect()
+            except Exception:
+                continue
+        for made in self._packs.values():
+            made.file.close()

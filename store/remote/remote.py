@@ -1,0 +1,506 @@
+"""A remote, opened: what is in it by now, how an entry is added to its log, how a file of it is got.
+
+**Readers** list the log after the last entry that they have seen, read what is new and take it into their mirror. Each entry names
+the digest of the one before; the last one seen is remembered, so a log that was set back or rewritten is noticed.
+
+**Writers** send packs and indexes under names that nobody else can have, then add one entry, put-if-absent, under the next number. If
+the number is taken they read who was quicker: themselves (an answer that got lost), or somebody else, whose entry is taken in before
+the next number is tried. If that entry removed something that the writer relied on, the writer plans again.
+
+A checkpoint sums up the log every 100 entries, with merged indexes, so a new reader reads one of them and at most 99 entries or so.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from types import TracebackType
+from typing import Any, TypeVar
+
+from redun.store.errors import (
+    FormatTooNew,
+    NotInRemote,
+    RemoteDamaged,
+    RemoteDenied,
+    RemoteError,
+    RemoteRolledBack,
+    StoreError,
+)
+from redun.store.remote.backends.base import Backend, Meter, backoff, free, patiently
+from redun.store.remote.index import INDEX_LIMIT, Index, Place, decode_index, index_name
+from redun.store.remote.log import (
+    ENTRY_LIMIT,
+    REMOTE_FORMAT,
+    START,
+    Checkpoint,
+    Entry,
+    IndexFact,
+    RefFact,
+    Shard,
+    Writer,
+    decode_checkpoint,
+    decode_entry,
+)
+from redun.store.remote.mirror import Known, Mirror
+from redun.store.remote.names import checkpoint_name, log_name, seq_of
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+CONFIG_LIMIT = 64 << 10
+IDS = "sha256-20"
+_ROWS_AT_ONCE = 300_000
+_COMMIT_TRIES = 100
+
+
+class Moved(StoreError):
+    """What a push relied on was removed, or a ref that it moves was moved, by somebody who was quicker: plan again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteConfig:
+    """What the file `config` of a remote says.
+
+    Attributes:
+        id: 16 random bytes.
+        writer: id of the only store that may write there (16 bytes), empty if any may.
+    """
+
+    id: bytes
+    writer: bytes = b""
+    by: str = ""
+    created: str = ""
+
+    def encode(self) -> bytes:
+        """Return the bytes of the file."""
+        body: dict[str, Any] = {"redun": "remote", "format": REMOTE_FORMAT, "id": self.id.hex(), "ids": IDS}
+        if self.writer:
+            body["writer"] = self.writer.hex()
+        body.update(by=self.by, created=self.created)
+        return json.dumps(body, indent=1).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, data: bytes, where: str) -> RemoteConfig:
+        """Read the file.
+
+        Raises:
+            RemoteDamaged: it is something else; FormatTooNew: a newer redun wrote it.
+        """
+        try:
+            body = json.loads(data)
+            if not isinstance(body, dict) or body.get("redun") != "remote":
+                raise ValueError("it is no configuration of a remote of redun")
+            version = body["format"]
+            if type(version) is int and version > REMOTE_FORMAT:
+                raise FormatTooNew(
+                    f"{where} has format {version}, this redun reads up to {REMOTE_FORMAT}: upgrade redun to use it"
+                )
+            if version != REMOTE_FORMAT or body.get("ids") != IDS:
+                raise ValueError(f"format {version!r} with ids {body.get('ids')!r} is unknown")
+            identity, writer = bytes.fromhex(body["id"]), bytes.fromhex(body.get("writer", ""))
+            if len(identity) != 16 or len(writer) not in (0, 16):
+                raise ValueError("its id is not valid")
+            return cls(identity, writer, str(body.get("by", ""))[:200], str(body.get("created", ""))[:40])
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            if isinstance(error, FormatTooNew):
+                raise
+            raise RemoteDamaged(
+                f"{where}: its file 'config' cannot be used: {error}: is something else there? choose an empty place"
+            ) from error
+
+
+class Remote:
+    """A remote of one store. One thread at a time; it uses others for itself.
+
+    Args:
+        name: what the user calls it, or its URL without secrets; for messages.
+        backend: where it is.
+        mirror: what is known of it here.
+        writer: who we are.
+        jobs: how many requests at once.
+        meter: is told of bytes that travel, and may hold them up.
+
+    Attributes:
+        config: what its file `config` says; None until it was read, or if nobody has pushed there.
+        seq: number of the last entry taken in.
+    """
+
+    def __init__(
+        self, name: str, backend: Backend, mirror: Mirror, writer: Writer, *, jobs: int = 8, meter: Meter = free
+    ) -> None:
+        self.name = name
+        self.backend = backend
+        self.mirror = mirror
+        self.writer = writer
+        self.meter = meter
+        self.jobs = max(jobs, 1)
+        self.config: RemoteConfig | None = None
+        self.where = f"remote {name!r}" if name == backend.url else f"remote {name!r} ({backend.url})"
+        self._known: Known | None = None
+        self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def seq(self) -> int:
+        """Number of the last entry taken in."""
+        return self._known.seq if self._known is not None else 0
+
+    def each(self, work: Callable[[A], B], items: Sequence[A]) -> list[B]:
+        """Do something for several items, as many at once as `jobs` says; results in their order."""
+        if len(items) < 2:
+            return [work(item) for item in items]
+        return list(self.pool.map(work, items))
+
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        """Threads for requests."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="redun-remote")
+        return self._pool
+
+    # Opening.
+
+    def refresh(self) -> bool:
+        """Take in what others have done by now.
+
+        Returns:
+            False if there is no remote at this place yet: the first push makes it.
+
+        Raises:
+            RemoteError: it cannot be reached.
+            RemoteRolledBack: it holds less than it did.
+            RemoteDamaged: what it holds cannot be used.
+        """
+        known = self._known if self._known is not None else self.mirror.known()
+        try:
+            data = patiently(lambda: self.backend.get("config", CONFIG_LIMIT))
+        except NotInRemote as error:
+            if known is not None and known.seq:
+                raise RemoteRolledBack(
+                    f"{self.where} is empty now, expected its log up to entry {known.seq}: is it the right place? "
+                    f"{self._forget_hint()}"
+                ) from error
+            return False
+        self.config = RemoteConfig.decode(data, self.where)
+        if known is not None and known.remote != self.config.id:
+            raise RemoteRolledBack(
+                f"{self.where} is another one than before: expected id {known.remote.hex()}, found {self.config.id.hex()}: "
+                f"{self._forget_hint()}"
+            )
+        if known is None:
+            self.mirror.meet(self.config.id)
+            known = Known(self.config.id, 0, START)
+        if not known.seq:
+            known = self._from_checkpoint(known)
+        self._known = known
+        self._read_log()
+        return True
+
+    def _forget_hint(self) -> str:
+        return f"if that is meant to be, 'redun repo forget {self.name}' lets redun meet it anew"
+
+    def _from_checkpoint(self, known: Known) -> Known:
+        names = patiently(lambda: self.backend.names("ckpt/"))
+        if not names:
+            return known
+        seq = seq_of(names[-1], self.backend.url)
+        where = f"{self.where}: checkpoint {seq}"
+        checkpoint = decode_checkpoint(self._get(checkpoint_name(seq), ENTRY_LIMIT), where)
+        if checkpoint.seq != seq or checkpoint.remote != known.remote:
+            raise RemoteDamaged(f"{where} belongs to another place: it was moved there")
+        self.mirror.set_shards(checkpoint.runs)
+        self.mirror.set_refs(checkpoint.refs, (), f"checkpoint {seq}")
+        self.mirror.note(seq, checkpoint.at)
+        return Known(known.remote, seq, checkpoint.at)
+
+    def _get(self, name: str, limit: int) -> bytes:
+        try:
+            return patiently(lambda: self.backend.get(name, limit))
+        except NotInRemote as error:
+            raise RemoteDamaged(f"{self.where} lacks {name!r}, which its log names: somebody removed it") from error
+
+    def _read_log(self) -> None:
+        """Read entries after the last one known, and make sure that this one still is what it was."""
+        known = self._known
+        assert known is not None
+        after = log_name(known.seq - 1) if known.seq else ""
+        names = patiently(lambda: self.backend.names("log/", after))
+        found = [seq_of(name, self.backend.url) for name in names]
+        if known.seq:
+            if not found or found[0] != known.seq:
+                raise RemoteRolledBack(
+                    f"{self.where} was set back: expected entry {known.seq} of its log, which it does not have any more: an older "
+                    f"copy was restored, or somebody removed entries; {self._forget_hint()}"
+                )
+            found = found[1:]
+            if not found:
+                data = self._get(log_name(known.seq), ENTRY_LIMIT)
+                if sha256(data).digest() != known.digest:
+                    raise self._rewritten(known.seq)
+                return
+        if found != list(range(known.seq + 1, known.seq + 1 + len(found))):
+            raise RemoteDamaged(f"{self.where}: entries of its log are missing: found {found[:3]}... after entry {known.seq}")
+        for start in range(0, len(found), _ENTRIES_AT_ONCE):
+            self._take_in(self.each(self._entry, found[start : start + _ENTRIES_AT_ONCE]))
+
+    def _rewritten(self, seq: int) -> RemoteRolledBack:
+        return RemoteRolledBack(
+            f"{self.where}: entry {seq} of its log is another one than before: its history was rewritten; {self._forget_hint()}"
+        )
+
+    def _entry(self, seq: int) -> Entry:
+        for attempt in range(4):
+            try:
+                entry = decode_entry(self._get(log_name(seq), ENTRY_LIMIT), f"{self.where}: entry {seq}")
+                break
+            except RemoteDamaged:
+                # Where there are no hard links an entry can be seen while it is written.
+                if attempt == 3:
+                    raise
+                backoff(attempt + 2)
+        if self.config is None or entry.remote != self.config.id or entry.seq != seq:
+            raise RemoteDamaged(f"{self.where}: entry {seq} of its log belongs to another place: it was moved there")
+        return entry
+
+    def _take_in(self, entries: Sequence[Entry], indexes: dict[bytes, list[bytes]] | None = None) -> None:
+        """Check that entries follow, and take them into the mirror.
+
+        Args:
+            indexes: digest of an entry -> bytes of its indexes, where the caller has them.
+        """
+        known = self._known
+        assert known is not None
+        seq, digest = known.seq, known.digest
+        for entry in entries:
+            if entry.before != digest:
+                raise self._rewritten(seq)
+            seq, digest = entry.seq, entry.digest
+        given = indexes or {}
+        wanted = [fact for entry in entries if entry.digest not in given for fact in entry.indexes]
+        fetched = dict(zip(wanted, self.each(self.index_bytes, wanted), strict=True))
+        waiting = Index()
+        refs: dict[str, RefFact | None] = {}
+        for entry in entries:
+            data = given.get(entry.digest)
+            if data is None:
+                data = [fetched[fact] for fact in entry.indexes] + ([entry.inline] if entry.inline else [])
+            stated = {pack.name: pack.size for pack in entry.packs}
+            for one in data:
+                index = decode_index(one, f"{self.where}: index of entry {entry.seq}")
+                self._check_packs(index, stated, waiting, entry.seq)
+                waiting.update(index)
+            if entry.dropped:
+                waiting = waiting.without(entry.dropped)
+                self.mirror.drop_packs(entry.dropped)
+            for move in entry.refs:
+                refs[move.name] = None if move.new is None else RefFact(move.name, move.new, entry.seq, entry.writer)
+            self.mirror.add_recent(entry.seq, data)
+            if len(waiting) > _ROWS_AT_ONCE:
+                self.mirror.add_index(waiting)
+                waiting = Index()
+        if len(waiting):
+            self.mirror.add_index(waiting)
+        if refs:
+            gone = [name for name, fact in refs.items() if fact is None]
+            self.mirror.set_refs([fact for fact in refs.values() if fact is not None], gone, f"entry {seq}")
+        self.mirror.note(seq, digest)
+        self._known = Known(known.remote, seq, digest)
+
+    def _check_packs(self, index: Index, stated: dict[str, int], waiting: Index, seq: int) -> None:
+        for name, pack in index.packs.items():
+            size = stated.get(name)
+            if size is None:
+                older = waiting.packs.get(name) or self.mirror.pack(name)
+                size = None if older is None else older.size
+            # What a checkpoint names may not have been read yet; its digest is in its name.
+            if size is not None and size != pack.size:
+                raise RemoteDamaged(f"{self.where}: entry {seq} and its index disagree on the size of pack {name}")
+
+    def index_bytes(self, fact: IndexFact) -> bytes:
+        """Return the bytes of an index, checked against its name."""
+        if fact.size > INDEX_LIMIT:
+            raise RemoteDamaged(f"{self.where}: index {fact.name} has {fact.size:,} bytes, at most {INDEX_LIMIT:,} are allowed")
+        data = self._get(fact.name, fact.size)
+        if index_name(data) != fact.name:
+            raise RemoteDamaged(f"{self.where}: index {fact.name} is damaged: its bytes have another digest")
+        return data
+
+    # Objects.
+
+    def load_shards(self, ids: Collection[bytes] | None = None) -> bool:
+        """Read merged indexes that were not read yet.
+
+        Args:
+            ids: only those that may know one of these; None for all.
+
+        Returns:
+            True if any was read.
+        """
+        wanted: list[Shard] = []
+        left: list[list[Shard]] = []
+        for run in self.mirror.shards:
+            if ids is None:
+                mine = set(run)
+            else:
+                firsts = [shard.first for shard in run]
+                from bisect import bisect_right
+
+                mine = {run[max(bisect_right(firsts, oid) - 1, 0)] for oid in ids} if run else set()
+            wanted.extend(mine)
+            left.append([shard for shard in run if shard not in mine])
+        if not wanted:
+            return False
+        # The newest run first: what is known stays.
+        wanted.reverse()
+        for start in range(0, len(wanted), self.jobs):
+            part = wanted[start : start + self.jobs]
+            for shard, data in zip(part, self.each(self.index_bytes, [shard.part for shard in part]), strict=True):
+                self.mirror.add_index(decode_index(data, f"{self.where}: {shard.part.name}"), older=True)
+        self.mirror.set_shards([run for run in left if run])
+        return True
+
+    def places(self, ids: Iterable[bytes]) -> dict[bytes, Place]:
+        """Return where objects are; those that are not in the remote are left out."""
+        find = self.mirror.place
+        found: dict[bytes, Place] = {}
+        missing = []
+        for oid in ids:
+            place = find(oid)
+            if place is None:
+                missing.append(oid)
+            else:
+                found[oid] = place
+        if missing and self.mirror.shards and self.load_shards(missing):
+            found.update({oid: place for oid in missing if (place := find(oid)) is not None})
+        return found
+
+    def has(self, oid: bytes) -> Place | None:
+        """Return where an object is; see `places`."""
+        return self.mirror.place(oid)
+
+    def refs(self, prefix: str = "") -> dict[str, bytes]:
+        """Return the refs of the remote."""
+        return dict(self.mirror.source.refs(prefix))
+
+    # Writing.
+
+    def check_writable(self) -> None:
+        """Refuse to write where somebody else is the only writer.
+
+        Raises:
+            RemoteDenied: says who may.
+        """
+        config = self.config
+        if config is None:
+            return
+        if config.writer and config.writer != self.writer.store:
+            raise RemoteDenied(
+                f"{self.where} cannot tell two writers apart, so only the store that made it may push there: "
+                f"{config.by or config.writer.hex()}, not this one ({self.writer.store.hex()}): pull from it, or push to another place"
+            )
+        if not config.writer and not self.backend.shared:
+            raise RemoteDenied(
+                f"{self.where} is shared by several writers, and through this URL they cannot be told apart: use another URL for it"
+            )
+
+    def create(self, said: Callable[[str], None]) -> None:
+        """Make the remote, unless somebody else just did.
+
+        Args:
+            said: is told if the place turns out to be for one writer only.
+
+        Raises:
+            RemoteError: it cannot be written.
+        """
+        made = RemoteConfig(
+            uuid.uuid4().bytes,
+            b"" if self.backend.shared else self.writer.store,
+            self.writer.by,
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        )
+        if patiently(lambda: self.backend.put_new("config", made.encode())) and self.backend.shared:
+            # A place that claims to refuse names that are taken has to show it.
+            again = RemoteConfig(made.id, self.writer.store, made.by, made.created)
+            if patiently(lambda: self.backend.put_new("config", again.encode())):
+                self.backend.shared = False
+                made = again
+            else:
+                self.config = made
+                self._begin(made)
+                return
+        found = RemoteConfig.decode(patiently(lambda: self.backend.get("config", CONFIG_LIMIT)), self.where)
+        self.config = found
+        self._begin(found)
+        if found.writer and found.writer == self.writer.store:
+            said(
+                f"{self.where} cannot tell two writers apart: only this store may push to it; others can pull "
+                "(a folder, S3 and most object stores serve many writers)"
+            )
+        self._read_log()
+
+    def _begin(self, config: RemoteConfig) -> None:
+        self.mirror.meet(config.id)
+        self._known = Known(config.id, 0, START)
+
+    def commit(
+        self, entry: Entry, indexes: list[bytes], relied: Collection[str] = (), check: Callable[[], None] = lambda: None
+    ) -> Entry:
+        """Add an entry to the log, under the first free number.
+
+        Args:
+            entry: what it says; number, digest of the one before and writer are filled in.
+            indexes: bytes of its indexes, which are in the remote (or in the entry) already.
+            relied: names of packs that must still be there.
+            check: raises if the entry came too late to be written.
+
+        Raises:
+            Moved: somebody was quicker, and what was planned does not fit any more.
+            RemoteError: it cannot be written.
+        """
+        known = self._known
+        for attempt in range(_COMMIT_TRIES):
+            check()
+            assert known is not None
+            entry.remote, entry.seq, entry.before = known.remote, known.seq + 1, known.digest
+            data = entry.encode(self.writer)
+            name = log_name(entry.seq)
+            if patiently(lambda name=name, data=data: self.backend.put_new(name, data)):  # type: ignore[misc]
+                self._take_in([entry], {entry.digest: indexes})
+                return entry
+            theirs = self._entry(entry.seq)
+            if theirs.nonce == entry.nonce:
+                # Ours: the answer got lost, and it was asked for again.
+                self._take_in([entry], {entry.digest: indexes})
+                return entry
+            self._take_in([theirs])
+            known = self._known
+            if not set(relied).isdisjoint(theirs.dropped):
+                raise Moved(f"{self.where}: packs that were relied on are gone")
+            mine = {move.name for move in entry.refs}
+            if any(move.name in mine for move in theirs.refs):
+                raise Moved(f"{self.where}: a ref was moved meanwhile")
+            backoff(min(attempt, 3))
+        raise RemoteError(f"{self.where} is written by many others at once, {_COMMIT_TRIES} entries were quicker: push again")
+
+    def close(self) -> None:
+        """Release threads, connections and the mirror."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+        self.backend.close()
+        self.mirror.close()
+
+    def __enter__(self) -> Remote:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+_ENTRIES_AT_ONCE = 64
+
+__all__ = ["Checkpoint", "Moved", "Remote", "RemoteConfig"]
