@@ -24,11 +24,11 @@ from redun.errors import RedunError
 from redun.evaluation.cache import memo_row
 from redun.journal_memo import journal_memo
 from redun.records import CallRecord
-from redun.store.bulk import post_order
 from redun.store.errors import StoreError
 from redun.store.ids import ID_BYTES, object_id
 from redun.store.journal import decode_segment
 from redun.store.objects import Kind, split
+from redun.store.reach import in_order
 from redun.store.remote.heads import leads_to
 from redun.store.repository import Store
 from redun.store.sources.base import Batch, RefUpdate, Source
@@ -74,7 +74,8 @@ def export_lines(store: Store, executions: Collection[str] | None = None) -> Ite
     jobs: set[bytes] = set()
 
     def objects(head: bytes) -> Iterator[str]:
-        for oid, data in post_order(source.get, [head], lambda oid: False, seen):
+        for oid in in_order(source, [head], seen):
+            data = source.get(oid)
             kind = split(data)[0]
             if kind is Kind.SEGMENT:
                 jobs.update([job.job_id for job in decode_segment(data).jobs])

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from redun.journal_memo import call_memo, journal_memo
 from redun.remotes import Repo, RepoError, open_other_store, open_remote
+from redun.store.reach import reachable
 from redun.store.remote.pull import Pulled, PulledRef
 from redun.store.remote.push import Progress, Pushed, silent
 from redun.store.sources.base import RefUpdate, Source
-from redun.travel import EXECUTIONS, Selection, ids_below, memo_elsewhere, select, shared_refs, tags_about
+from redun.travel import EXECUTIONS, Selection, memo_elsewhere, select, shared_refs, tags_about
 
 if TYPE_CHECKING:
     from redun.store.remote.backends.base import Meter
@@ -77,7 +78,7 @@ def push_to(
     def memo() -> Iterable[tuple[bytes, bytes]]:
         if not ids:
             return ()
-        return memo_elsewhere(source, selection.executions, ids_below(source, selection.heads.values()))
+        return memo_elsewhere(source, selection.executions, reachable(source, selection.heads.values()))
 
     if repo.config_dir:
         with closing(open_other_store(repo, write=not dry_run)) as other:
@@ -117,8 +118,9 @@ def _copy(
     progress: Progress,
 ) -> Pulled:
     """Bring refs from one store of this user into another."""
-    from redun.store.bulk import copy, post_order
+    from redun.store.bulk import copy
     from redun.store.errors import MissingLinks
+    from redun.store.reach import in_order
     from redun.store.remote.heads import Relation, relation
 
     done = Pulled()
@@ -143,8 +145,8 @@ def _copy(
 
     if dry_run:
         roots = [update.new for update in updates if update.new is not None]
-        for _, data in post_order(source.get, roots, target.contains):
-            told(1, len(data))
+        for oid in in_order(source, roots, stop=target.contains):
+            told(1, len(source.view(oid)))
     elif updates:
         refs = [PulledRef(update.name, update.old, update.new, b"") for update in updates if update.new is not None]
         for attempt in range(5):
@@ -200,7 +202,7 @@ def _pull_from_store(store: Store, repo: Repo, ids: Sequence[str], dry_run: bool
             heads.update(tags_about(there, heads, selection.executions, dict(there.refs("tags/"))))
 
         def pairs() -> Iterable[tuple[bytes, bytes]]:
-            return memo_elsewhere(there, selection.executions, ids_below(there, selection.heads.values())) if ids else ()
+            return memo_elsewhere(there, selection.executions, reachable(there, selection.heads.values())) if ids else ()
 
         return _copy(there, store.source, heads, pairs, dry_run, progress)
 
@@ -278,7 +280,7 @@ class _Puller:
         pairs: Iterable[tuple[bytes, bytes]] = ()
         if self._pairs and self._repo.trusts_all:
             # Results that these executions used stand in the journals of others, but also in the indexes of the remote.
-            below = ids_below(self._source, [ref.new for ref in trusted])
+            below = reachable(self._source, [ref.new for ref in trusted])
             pairs = [(key, call) for key, call in self._remote.mirror.calls() if call in below]
         return _rows(self._source, trusted, pairs)
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from redun.errors import RedunError
-from redun.store.bulk import post_order
-from redun.store.journal import chain, decode_segment
-from redun.store.objects import Kind
+from redun.store.journal import chain
+from redun.store.reach import reachable
 from redun.store.sources.base import Source
 
 if TYPE_CHECKING:
@@ -97,11 +96,11 @@ def tags_about(
         return {}
     about = {name.replace("-", "") for name in executions}
     if any(name.split("/")[1] != "execution" for name in tags):
-        seen: set[bytes] = set()
-        for _, data in post_order(source.get, heads.values(), lambda oid: False, seen):
-            if data[0] == Kind.SEGMENT:
-                about.update([job.job_id.hex() for job in decode_segment(data).jobs])
-        about.update([oid.hex() for oid in seen])
+        below = reachable(source, heads.values())
+        about.update([oid.hex() for oid in below])
+        for name, head in heads.items():
+            if name.startswith(EXECUTIONS):
+                about.update([job.job_id.hex() for segment in chain(source.get, head) for job in segment.jobs])
     return {name: oid for name, oid in tags.items() if name.split("/")[2].replace("-", "") in about}
 
 
@@ -116,11 +115,3 @@ def memo_elsewhere(source: Source, executions: Collection[str], calls: Collectio
                 if call in calls:
                     found.setdefault(key, call)
     yield from sorted(found.items())
-
-
-def ids_below(source: Source, heads: Iterable[bytes]) -> set[bytes]:
-    """Return the ids of objects and all that they lead to."""
-    seen: set[bytes] = set()
-    for _ in post_order(source.get, heads, lambda oid: False, seen):
-        pass
-    return seen

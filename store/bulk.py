@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from redun.store.objects import links as links_of
+from redun.store.reach import in_order
 from redun.store.sources.base import Batch, RefUpdate, Source
 
 BATCH_BYTES = 16 << 20
@@ -52,37 +53,6 @@ class BulkWriter:
             self._told(len(objects), size)
 
 
-def post_order(
-    get: Callable[[bytes], bytes], roots: Iterable[bytes], skip: Callable[[bytes], bool], seen: set[bytes] | None = None
-) -> Iterator[tuple[bytes, bytes]]:
-    """Yield id and bytes of objects and all that they lead to, each after those that it links, each once.
-
-    Args:
-        get: returns an object's bytes.
-        skip: True for objects that are to be left out, with what is below them.
-        seen: ids that were met before; those met now are added.
-    """
-    seen = set() if seen is None else seen
-    stack: list[tuple[bytes, bytes | None, bool]] = [(oid, None, False) for oid in reversed(list(roots))]
-    while stack:
-        oid, data, is_open = stack.pop()
-        if is_open:
-            yield oid, get(oid) if data is None else data
-            continue
-        if oid in seen:
-            continue
-        seen.add(oid)
-        if skip(oid):
-            continue
-        data = get(oid)
-        below = links_of(data)
-        if not below:
-            yield oid, data
-            continue
-        stack.append((oid, data if len(data) <= KEEP_BYTES else None, True))
-        stack.extend([(link, None, False) for link in reversed(below) if link not in seen])
-
-
 def copy(
     source: Source,
     target: Source,
@@ -102,7 +72,8 @@ def copy(
     """
     writer = BulkWriter(target, told)
     roots = [update.new for update in updates if update.new is not None]
-    for oid, data in post_order(source.get, roots, target.contains):
+    for oid in in_order(source, roots, stop=target.contains):
+        data = source.get(oid)
         writer.add(oid, data, links_of(data))
     writer.write()
     target.refresh()

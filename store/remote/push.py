@@ -18,7 +18,7 @@ from typing import BinaryIO, Protocol
 from redun.store.errors import ObjectNotFound, RemoteError, StoreError
 from redun.store.journal import decode_memo
 from redun.store.objects import Flag, Kind
-from redun.store.objects import links as links_of
+from redun.store.reach import in_order
 from redun.store.remote.backends.base import patiently
 from redun.store.remote.heads import Relation, relation
 from redun.store.remote.index import Index, Place, decode_index, encode_index, index_name
@@ -39,7 +39,6 @@ INLINE_INDEX_BYTES = 128 << 10
 """An index up to this stands in the entry itself: one request less."""
 SMALL_BYTES = 1 << 20
 """Up to so many bytes all objects go into one pack."""
-_KEEP_BYTES = 4 << 10
 _PLANS = 8
 
 
@@ -153,6 +152,10 @@ class _Open:
         self.rows.append((oid, self.writer.add(data), len(data), data[0]))
 
 
+def _nothing_is_there(oid: bytes) -> bool:
+    return False
+
+
 class _Push:
     """One attempt at a push."""
 
@@ -200,34 +203,28 @@ class _Push:
 
     def _walk(self, roots: list[bytes]) -> Iterator[tuple[bytes, bytes | memoryview]]:
         """Yield what the remote lacks of the closure of some objects, each after those that it links."""
-        has = self._remote.has if self._remote.seq else lambda oid: None
         noted = self._noted
-        seen: set[bytes] = set()
-        stack: list[tuple[bytes, bytes | memoryview | None, bool]] = [(oid, None, False) for oid in reversed(roots)]
-        while stack:
-            oid, data, open_ = stack.pop()
-            if open_:
-                known = noted.get(oid)
-                if known is not None:
-                    self._use(oid, known)
-                else:
-                    yield oid, self._get(oid) if data is None else data
-                continue
-            if oid in seen:
-                continue
-            seen.add(oid)
-            place = has(oid)
-            if place is not None and (place.pack or not self._source.contains(oid)):
-                self._relied.add(place.pack)
+        # What an earlier push sent is walked through, too: what it links may not have come that far.
+        for oid in in_order(self._source, roots, stop=self._is_there if self._remote.seq else _nothing_is_there):
+            known = noted.get(oid)
+            if known is not None and known.kind != Kind.SEGMENT:
+                self._use(oid, known)
                 continue
             data = self._get(oid)
-            below = links_of(data)
             if data[0] == Kind.SEGMENT:
                 for key, call in decode_memo(bytes(data)):
                     self._index.memo[key] = call
-            # What an earlier push sent is walked through, too: what it links may not have come that far.
-            stack.append((oid, data if len(data) <= _KEEP_BYTES or not below else None, True))
-            stack.extend([(link, None, False) for link in reversed(below) if link not in seen])
+            if known is not None:
+                self._use(oid, known)
+            else:
+                yield oid, data
+
+    def _is_there(self, oid: bytes) -> bool:
+        place = self._remote.has(oid)
+        if place is None or (not place.pack and self._source.contains(oid)):
+            return False
+        self._relied.add(place.pack)
+        return True
 
     def _get(self, oid: bytes) -> bytes | memoryview:
         try:

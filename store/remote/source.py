@@ -6,9 +6,11 @@ remote, and is kept in the mirror if it is small. What is in the memo of a remot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from redun.store.errors import DamagedObject, ObjectNotFound, StoreUnavailable
+from redun.store.reach import links_in
 from redun.store.remote.fetch import Fetcher
 from redun.store.remote.remote import Remote
 from redun.store.repository import Store
@@ -68,6 +70,30 @@ class RemoteSource:
         place = self._remote.places([oid]).get(oid)
         return place is not None and bool(place.pack)
 
+    def links(self, oid: bytes) -> list[bytes] | None:
+        """See `Source.links`; the object is fetched for it."""
+        try:
+            return links_in(self.get(oid))
+        except ObjectNotFound:
+            return None
+
+    def stage(self, pieces: Iterable[bytes]) -> tuple[bytes, Any]:
+        """See `Source.stage`.
+
+        Raises:
+            StoreUnavailable: always.
+        """
+        raise self._only_read()
+
+    def _only_read(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self._remote.where} can only be read this way: 'redun push' writes to it")
+
+    def hold(self) -> None:
+        """See `Source.hold`: nothing is swept here."""
+
+    def let_go(self) -> None:
+        """See `Source.let_go`."""
+
     def memo_get(self, eval_hash: bytes) -> bytes | None:
         """See `Source.memo_get`."""
         return None
@@ -78,7 +104,7 @@ class RemoteSource:
         Raises:
             StoreUnavailable: always.
         """
-        raise StoreUnavailable(f"{self._remote.where} can only be read this way: 'redun push' writes to it")
+        raise self._only_read()
 
     def refresh(self) -> None:
         """See `Source.refresh`; what others push later is not seen."""
