@@ -65,6 +65,10 @@ class RemoteSource:
         """See `Source.view`."""
         return self.get(oid)
 
+    def pieces(self, oid: bytes) -> bytes:
+        """See `Source.pieces`."""
+        return self.get(oid)
+
     def contains(self, oid: bytes) -> bool:
         """See `Source.contains`."""
         place = self._remote.places([oid]).get(oid)
