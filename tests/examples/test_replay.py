@@ -96,6 +96,7 @@ compiling = pytest.mark.parametrize("example", ["02_compile"], indirect=True)
         ("16_values", "values.py", "main", 3),
         ("20_etl_sqlite", "etl.py", "main", 6),
         ("30_word_count", "word_count.py", "main", 6),
+        ("43_launch", "survey.py", "main", 2),
         ("50_scripts", "align.py", "main", (8, 6)),  # The two jobs inside a script are not looked up.
         ("51_tags", "tags.py", "main", 3),
     ],
