@@ -114,7 +114,7 @@ def command(
       redun log --file --file-path '*.csv'
       redun log --value --tag checked=true
       redun log --output 3f1a8bc5     what this job has printed
-      redun log --output -            what the jobs of the last execution have printed
+      redun log --output -            what jobs of the last run have printed
     """
     from redun.cli.render.output import show, terminal_width
     from redun.cli.render.selection import KINDS, Filters, Form, LogView

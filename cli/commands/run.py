@@ -202,7 +202,11 @@ def _show_tasks(script: str) -> int:
     width = min(max([len(task.fullname) for task in tasks]), 50)
     for task in tasks:
         summary = (task.func.__doc__ or "").strip().split("\n")[0]
-        click.echo(f"   {task.fullname:<{width}}   {summary}".rstrip())
+        if len(task.fullname) > width and summary:
+            click.echo(f"   {task.fullname}")
+            click.echo(f"   {'':<{width}}   {summary}")
+        else:
+            click.echo(f"   {task.fullname:<{width}}   {summary}".rstrip())
     return 0
 
 

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class RunningJob(NamedTuple):
-    """A job that an executor has.
+    """A job that runs.
 
     Attributes:
         short_id: first digits of its id.
         call: the call as text.
-        for_s: seconds since its arguments were known; it may have waited for a worker since.
+        for_s: seconds since it was seen to run; of an executor that does not tell, since it got the job.
     """
 
     short_id: str
@@ -45,6 +45,8 @@ class Progress:
         self._evaluation = evaluation
         self._counts = counts
         self._texts: dict[bytes, str] = {}
+        self._since_us: dict[bytes, int] = {}
+        self._looked_us = 0
 
     @property
     def execution(self) -> str:
@@ -63,29 +65,36 @@ class Progress:
         return {name: tuple(row) for name, row in list(self._counts.items())}
 
     def running(self, most: int) -> list[RunningJob]:
-        """List the jobs that executors have had the longest, at most `most`."""
+        """List the jobs that have been running the longest, at most `most`."""
         try:
             live = self._evaluation.calls.recorder.live_jobs()
+            told = self._evaluation.calls.executors.busy_jobs()
         except RuntimeError:
-            # The table grew while it was copied; next time, then.
+            # A table grew while it was copied; next time, then.
             return []
-        busy = [job for job in live if job.at_executor and job.state is State.RUNNING]
-        busy.sort(key=_started_us)
+        busy = {id(job.real) for jobs in told.values() for job in jobs or ()}
         now_us = time.time_ns() // 1000
-        shown = busy[:most]
+        before, self._since_us = self._since_us, {}
+        running: list[tuple[int, Job]] = []
+        for job in live:
+            if job.at_executor and job.state is State.RUNNING and (id(job) in busy or told.get(job.plan.executor) is None):
+                # It has begun after the last look if it was not seen then; before the first, soon after its arguments were known.
+                since_us = before.get(job.job_id) or max(job.start_us, self._looked_us)
+                self._since_us[job.job_id] = since_us
+                running.append((since_us, job))
+        self._looked_us = now_us
+        running.sort(key=lambda one: (one[0], one[1].number))
         texts, self._texts = self._texts, {}
-        for job in shown:
+        shown = []
+        for since_us, job in running[:most]:
             # Values of the user's are made text once for each job that is shown, not each time.
-            self._texts[job.job_id] = texts.get(job.job_id) or _call_of(job)
-        return [RunningJob(job.short_id, self._texts[job.job_id], max(0, now_us - job.start_us) / 1e6) for job in shown]
+            text = self._texts[job.job_id] = texts.get(job.job_id) or _call_of(job)
+            shown.append(RunningJob(job.short_id, text, max(0, now_us - since_us) / 1e6))
+        return shown
 
     def ask(self, request: Callable[[Source], Any]) -> None:
         """Have a short look into the store on the scheduler's thread, between two steps; the store is for that thread only."""
         self._evaluation.completions.put(lambda evaluation: request(evaluation.calls.cache.source))
-
-
-def _started_us(job: Job) -> int:
-    return job.start_us
 
 
 def _call_of(job: Job) -> str:

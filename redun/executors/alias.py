@@ -80,6 +80,10 @@ class AliasExecutor(Executor):
         """Tell what the target says."""
         return self.find_target().takes_names(job)
 
+    def busy_jobs(self) -> list[Job] | None:
+        """Tell what the target says."""
+        return self.find_target().busy_jobs()
+
     def submit(self, job: Job) -> None:
         """Hand a job on."""
         self.find_target().submit(job)

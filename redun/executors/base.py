@@ -68,6 +68,10 @@ class Executor:
         if self._scheduler is not None:
             self._scheduler.log(f"Executor[{self.name}]:", *messages, **kwargs)
 
+    def busy_jobs(self) -> list[Job] | None:
+        """List the jobs that run, others being handed over but waiting still; None if that is not known. Any thread may ask."""
+        return None
+
     def tells_begin(self) -> bool:
         """Tell whether it reports when a job with a time-out begins (`Attempt.begun`); else its time counts from submission on."""
         return False

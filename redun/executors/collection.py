@@ -113,6 +113,10 @@ class Executors(MutableMapping[str, Executor]):
         """Give back all jobs that have not begun."""
         return [job for executor in self._made.values() for job in executor.drop_waiting()]
 
+    def busy_jobs(self) -> dict[str, list[Job] | None]:
+        """Name of an executor -> the jobs that it runs, as far as it tells; any thread may ask."""
+        return {name: executor.busy_jobs() for name, executor in list(self._made.items())}
+
     def cancel(self, job: Job) -> bool:
         """Stop a job; see `Executor.cancel`."""
         return self.require(job.plan.executor).cancel(job)

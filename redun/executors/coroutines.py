@@ -83,6 +83,10 @@ class CoroutineThread:
 
         self._loop.call_soon_threadsafe(cancel)
 
+    def jobs(self) -> list[Job]:
+        """List the jobs whose coroutines have begun; any thread may ask."""
+        return list(self._tasks.copy())
+
     def stop(self) -> None:
         """Cancel what is left and end the thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from redun.evaluation.job import Job
     from redun.executors.coroutines import CoroutineThread
     from redun.executors.process import ProcessPool
+    from redun.output import Current
 
 DEFAULT_MAX_WORKERS = 20
 THREAD_MODE = "thread"
@@ -61,6 +62,8 @@ class LocalExecutor(Executor):
         self.max_workers = _positive(name, self.config.get("max_workers", DEFAULT_MAX_WORKERS))
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        # What they run.
+        self._currents: list[Current] = []
         self._coroutines: CoroutineThread | None = None
         self._pool: ProcessPool | None = None
         # Jobs that were given up while a thread runs them.
@@ -183,6 +186,13 @@ class LocalExecutor(Executor):
             pass
         return dropped
 
+    def busy_jobs(self) -> list[Job] | None:
+        """What threads and processes run; of coroutines all are running."""
+        busy = [current.job for current in self._currents.copy()]
+        coroutines = [] if self._coroutines is None else self._coroutines.jobs()
+        processes = [] if self._pool is None else self._pool.busy_jobs()
+        return [job for job in (*busy, *coroutines, *processes) if job is not None]
+
     def tells_begin(self) -> bool:
         """All kinds of workers do."""
         return True
@@ -220,7 +230,7 @@ class LocalExecutor(Executor):
         # Workers of this run keep its queues to the end: one that is late must not take a job of the next run.
         self.drop_waiting()
         jobs, threads = self._jobs, self._threads
-        self._jobs, self._threads, self._lost = SimpleQueue(), [], set()
+        self._jobs, self._threads, self._lost, self._currents = SimpleQueue(), [], set(), []
         for _ in threads:
             jobs.put(None)
 
@@ -249,6 +259,7 @@ class LocalExecutor(Executor):
 
         set_current_scheduler(self.scheduler)
         current = run_for(getattr(self.scheduler, "outputs", None))
+        self._currents.append(current)
         get, put = jobs.get, completions.put
         while (job := get()) is not None:
             current.job = job

@@ -194,6 +194,10 @@ class ProcessPool:
             self._waiting.clear()
         return dropped
 
+    def busy_jobs(self) -> list[Job]:
+        """List what workers run; any thread may ask."""
+        return [job for worker in self._workers.copy() for _, job in list(worker.running)[:1]]
+
     def cancel(self, job: Job) -> bool:
         """Stop a job: True, it is not handed back any more (unless it just was)."""
         with self._lock:
