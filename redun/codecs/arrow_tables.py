@@ -15,11 +15,12 @@ import contextlib
 from typing import Any
 
 import pyarrow as _pyarrow
+from xxhash import xxh3_128_digest
 
 from redun.codecs.buffer import Buffer
 from redun.codecs.registry import Codec
 from redun.errors import DecodeError
-from redun.large_values import LARGE_BYTES, LOOKS
+from redun.large_values import FOREVER, LARGE_BYTES, LOOKS
 
 pa: Any = _pyarrow
 
@@ -154,10 +155,25 @@ _BASES = (
 )
 
 
-def _look(value: Any) -> int | None:
+def _look(value: Any) -> Any:
     # What arrow holds cannot be changed: that it is the same object is enough.
-    size: int = value.nbytes
-    return size if size >= LARGE_BYTES else None
+    return FOREVER if value.nbytes >= LARGE_BYTES else None
+
+
+def look_at_chunks(column: Any) -> Any:
+    """Return a digest of the memory of a chunked array that belongs to a value that can be changed, or None."""
+    if any(pa.types.is_dictionary(part) for part in _types(column.type)):
+        return None
+    buffers = [buffer for chunk in column.chunks for buffer in chunk.buffers() if buffer is not None]
+    if sum([buffer.size for buffer in buffers]) > 4 * column.nbytes:
+        # A small part of something large.
+        return None
+    places = [(chunk.offset, len(chunk), [buffer is None for buffer in chunk.buffers()]) for chunk in column.chunks]
+    return str(column.type), places, list(map(xxh3_128_digest, buffers))
+
+
+def _types(kind: Any) -> list[Any]:
+    return [kind, *(part for place in range(kind.num_fields) for part in _types(kind.field(place).type))]
 
 
 LOOKS.update(dict.fromkeys((pa.Table, pa.RecordBatch, pa.ChunkedArray), _look))

@@ -22,7 +22,7 @@ from xxhash import xxh3_128_digest
 
 from redun.codecs.registry import Codec, NotCanonical
 from redun.errors import DecodeError
-from redun.large_values import LARGE_BYTES, LOOKS
+from redun.large_values import LOOKS
 
 np: Any = _numpy
 pd: Any = _pandas
@@ -328,18 +328,65 @@ class _Same:
 
 
 def _look_at_frame(frame: Any) -> Any:
-    """As `numpy_arrays.look`; frames with columns other than of numbers, truth values and times without a zone are passed over."""
-    if frame.attrs or not all(isinstance(dtype, np.dtype) and dtype.kind in "biufcmM" for dtype in frame.dtypes):
+    """As `numpy_arrays.look`; frames with intervals, sparse columns or objects other than texts are passed over."""
+    if frame.attrs:
         return None
-    columns = [frame.iloc[:, place].to_numpy() for place in range(frame.shape[1])]
-    if sum(column.nbytes for column in columns) < LARGE_BYTES:
+    digests = [_look_at_array(frame.iloc[:, place].array) for place in range(frame.shape[1])]
+    if None in digests:
         return None
-    digests = [(column.dtype.str, xxh3_128_digest(np.ascontiguousarray(column).view(np.uint8).data)) for column in columns]
     names = list(frame.index.names), list(frame.columns.names)
     return _Same(frame.index, frame.columns), names, frame.flags.allows_duplicate_labels, digests
 
 
+def _look_at_series(series: Any) -> Any:
+    digest = None if series.attrs else _look_at_array(series.array)
+    if digest is None:
+        return None
+    return _Same(series.index), list(series.index.names), [series.name], series.flags.allows_duplicate_labels, digest
+
+
+def _look_at_array(array: Any) -> Any:
+    """Return a digest of a column by which a change can be told, or None."""
+    kind = type(array).__name__
+    parts: Any
+    if kind in ("NumpyExtensionArray", "PandasArray", "StringArray", "StringArrayNumpySemantics"):
+        parts = [np.asarray(array)]
+    elif kind in ("IntegerArray", "FloatingArray", "BooleanArray"):
+        parts = [array._data, array._mask]
+    elif kind in ("DatetimeArray", "TimedeltaArray", "PeriodArray"):
+        parts = [array.asi8]
+    elif kind == "Categorical":
+        return _Same(array.categories), bool(array.ordered), xxh3_128_digest(np.ascontiguousarray(array.codes).data)
+    elif kind in ("ArrowStringArray", "ArrowStringArrayNumpySemantics", "ArrowExtensionArray"):
+        from redun.codecs.arrow_tables import look_at_chunks
+
+        found = look_at_chunks(array._pa_array)
+        return None if found is None else (kind, str(array.dtype), found)
+    else:
+        return None
+    digests = list(map(_look_at_numbers, parts))
+    return None if None in digests else (kind, str(array.dtype), digests)
+
+
+def _look_at_numbers(array: Any) -> Any:
+    if array.dtype.kind in "biufcmM":
+        return array.dtype.str, xxh3_128_digest(np.ascontiguousarray(array).view(np.uint8).data)
+    if array.dtype.kind != "O":
+        return None
+    missing = pd.isna(array)
+    if set(map(type, array[missing].tolist())) - {float, type(None)}:
+        return None
+    texts = array[~missing].tolist()
+    if set(map(type, texts)) - {str}:
+        return None
+    # Each text knows its hash.
+    hashes = np.fromiter(map(hash, texts), np.int64, len(texts))
+    nones = [place for place in np.flatnonzero(missing).tolist() if array[place] is None]
+    return xxh3_128_digest(hashes.data), xxh3_128_digest(missing.data), nones
+
+
 LOOKS[pd.DataFrame] = _look_at_frame
+LOOKS[pd.Series] = _look_at_series
 
 
 def find(kind: type) -> Codec | None:

@@ -18,6 +18,7 @@ import polars as _polars
 from redun.codecs.buffer import Buffer
 from redun.codecs.registry import Codec, NotCanonical
 from redun.errors import DecodeError
+from redun.large_values import LARGE_BYTES, LOOKS
 
 pl: Any = _polars
 
@@ -175,6 +176,28 @@ _SERIES = Codec("polars.Series", _write_series, _guarded(_read_series))
 _TYPE = Codec("polars.DataType", _write_dtype, _guarded(_read_dtype))
 
 BY_NAME = {codec.name: codec for codec in (_FRAME, _SERIES, _TYPE)}
+
+
+def _look_at_frame(frame: Any) -> Any:
+    if frame.estimated_size() < LARGE_BYTES:
+        return None
+    try:
+        from redun.codecs.arrow_tables import look_at_chunks
+
+        table = frame.to_arrow()
+    except Exception:
+        # Without pyarrow, or of a type that it does not know.
+        return None
+    looks = list(map(look_at_chunks, table.columns))
+    return None if None in looks else (frame.columns, frame.dtypes, looks)
+
+
+def _look_at_series(series: Any) -> Any:
+    return _look_at_frame(series.to_frame())
+
+
+LOOKS[pl.DataFrame] = _look_at_frame
+LOOKS[pl.Series] = _look_at_series
 
 
 def find(kind: type) -> Codec | None:
