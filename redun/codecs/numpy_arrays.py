@@ -5,6 +5,7 @@
     numpy.text            str or bytes (scalars that an array could not hold without loss)
     numpy.dtype           dtype
     numpy.ma.MaskedArray  [data, mask or nil, fill value or nil, hard mask]
+    numpy.subclass        [class, array, attributes]: of other packages
 
 Content is one buffer in C order, a list of items (object and StringDType), or one content for each field (structured): so neither
 strides, nor order, nor the garbage between fields count. NaNs have one form, as in plain floats. Arrays come back writable.
@@ -19,7 +20,7 @@ import numpy as _numpy
 from xxhash import xxh3_128_digest
 
 from redun.codecs.buffer import Buffer
-from redun.codecs.registry import Codec, NotCanonical
+from redun.codecs.registry import Codec, NotCanonical, keeps_its_pickling
 from redun.errors import DecodeError
 from redun.large_values import LARGE_BYTES, LOOKS
 
@@ -185,13 +186,28 @@ def _read_masked(state: Any) -> Any:
     return np.ma.MaskedArray(data, mask=np.ma.nomask if mask is None else mask, fill_value=fill, hard_mask=hard)
 
 
+def _write_subclass(array: Any) -> list[Any]:
+    return [type(array), array.view(np.ndarray), dict(sorted(getattr(array, "__dict__", {}).items()))]
+
+
+def _read_subclass(state: Any) -> Any:
+    kind, array, attributes = state
+    if not (isinstance(kind, type) and issubclass(kind, np.ndarray) and type(array) is np.ndarray):
+        raise DecodeError(f"{kind!r} is no class of arrays")
+    found = array.view(kind)
+    for name, item in attributes.items():
+        setattr(found, name, item)
+    return found
+
+
 _ARRAY = Codec("numpy.ndarray", write_array, read_array)
 _SCALAR = Codec("numpy.scalar", _write_scalar, _read_scalar)
 _TEXT = Codec("numpy.text", lambda value: str(value) if isinstance(value, str) else bytes(value), _read_text)
 _DTYPE = Codec("numpy.dtype", write_dtype, read_dtype)
 _MASKED = Codec("numpy.ma.MaskedArray", _write_masked, _read_masked)
+_SUBCLASS = Codec("numpy.subclass", _write_subclass, _read_subclass)
 
-BY_NAME = {codec.name: codec for codec in (_ARRAY, _SCALAR, _TEXT, _DTYPE, _MASKED)}
+BY_NAME = {codec.name: codec for codec in (_ARRAY, _SCALAR, _TEXT, _DTYPE, _MASKED, _SUBCLASS)}
 
 
 def look(array: Any) -> Any:
@@ -209,6 +225,11 @@ def look(array: Any) -> Any:
 
 
 LOOKS[np.ndarray] = look
+
+
+def find_subclass(kind: type) -> Codec | None:
+    """Return the codec of a type that another package derives from one of numpy."""
+    return _SUBCLASS if issubclass(kind, np.ndarray) and keeps_its_pickling(kind, np.ndarray) else None
 
 
 def find(kind: type) -> Codec | None:

@@ -5,6 +5,7 @@
     pandas.Index        [kind, ...], see `_write_index`
     pandas.array        [kind, ...], see `_write_array`
     pandas.scalar       [kind, ...]
+    pandas.subclass     [class, frame or series, {name in `_metadata`: value}]: of other packages
 
 Written column by column, so blocks do not count, nor views, unused levels of a MultiIndex, or what lies under a mask. What does
 count: order of rows and columns, dtypes, categories, the kind of the index (a RangeIndex is not an Index of the same numbers), `freq`.
@@ -20,7 +21,7 @@ import numpy as _numpy
 import pandas as _pandas
 from xxhash import xxh3_128_digest
 
-from redun.codecs.registry import Codec, NotCanonical
+from redun.codecs.registry import Codec, NotCanonical, keeps_its_pickling
 from redun.errors import DecodeError
 from redun.large_values import LOOKS
 
@@ -303,13 +304,42 @@ def _read_scalar(state: Any) -> Any:
     raise DecodeError(f"{kind!r} is no kind of scalar")
 
 
+# Subclasses of other packages.
+
+
+def _write_subclass(value: Any) -> list[Any]:
+    base = _base(type(value))
+    state = value.__getstate__()
+    # What a class names in `_metadata` is what pandas keeps of it besides.
+    more = {name: state.pop(name, None) for name in value._metadata if name not in base._metadata}
+    plain = base.__new__(base)
+    plain.__setstate__({**state, "_metadata": base._metadata})
+    return [type(value), plain, dict(sorted(more.items()))]
+
+
+def _read_subclass(parts: Any) -> Any:
+    kind: Any
+    kind, plain, more = parts
+    fits = isinstance(kind, type) and issubclass(kind, pd.DataFrame | pd.Series) and type(plain) is _base(kind)
+    if not fits:
+        raise DecodeError(f"{kind!r} is no class of frames or series")
+    value: Any = kind.__new__(kind)
+    value.__setstate__({**plain.__getstate__(), "_metadata": kind._metadata, **more})
+    return value
+
+
+def _base(kind: Any) -> Any:
+    return pd.DataFrame if issubclass(kind, pd.DataFrame) else pd.Series
+
+
 _FRAME = Codec("pandas.DataFrame", _write_frame, _read_frame)
 _SERIES = Codec("pandas.Series", _write_series, _read_series)
 _INDEX = Codec("pandas.Index", _write_index, _read_index)
 _ARRAY = Codec("pandas.array", _write_array, _read_lone_array)
 _SCALAR = Codec("pandas.scalar", _write_scalar, _read_scalar)
+_SUBCLASS = Codec("pandas.subclass", _write_subclass, _read_subclass)
 
-BY_NAME = {codec.name: codec for codec in (_FRAME, _SERIES, _INDEX, _ARRAY, _SCALAR)}
+BY_NAME = {codec.name: codec for codec in (_FRAME, _SERIES, _INDEX, _ARRAY, _SCALAR, _SUBCLASS)}
 _SCALARS = (pd.Timestamp, pd.Timedelta, pd.Period, pd.Interval, type(pd.NA), type(pd.NaT))
 
 
@@ -387,6 +417,11 @@ def _look_at_numbers(array: Any) -> Any:
 
 LOOKS[pd.DataFrame] = _look_at_frame
 LOOKS[pd.Series] = _look_at_series
+
+
+def find_subclass(kind: type) -> Codec | None:
+    """Return the codec of a type that another package derives from one of pandas."""
+    return _SUBCLASS if issubclass(kind, pd.DataFrame | pd.Series) and keeps_its_pickling(kind, _base(kind)) else None
 
 
 def find(kind: type) -> Codec | None:

@@ -43,13 +43,23 @@ def codec_for(kind: type) -> Codec | None:
         return _found[kind]
     except KeyError:
         pass
-    module = _MODULES.get((getattr(kind, "__module__", None) or "").partition(".")[0])
     found = None
-    if module is not None:
-        find: Callable[[type], Codec | None] = import_module(module).find
-        found = find(kind)
+    for base in kind.__mro__:
+        module = _MODULES.get((getattr(base, "__module__", None) or "").partition(".")[0])
+        if module is not None:
+            codecs = import_module(module)
+            # Subclasses of other packages: where they are kept as what they derive from, and what they add to it.
+            find = codecs.find if base is kind else getattr(codecs, "find_subclass", None)
+            found = None if find is None else find(kind)
+            break
     _found[kind] = found
     return found
+
+
+def keeps_its_pickling(kind: Any, base: Any) -> bool:
+    """True if a subclass is pickled in the way of its base."""
+    names = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
+    return all(getattr(kind, name, None) is getattr(base, name, None) for name in names)
 
 
 def revive(state: Any) -> Any:

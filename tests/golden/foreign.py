@@ -18,7 +18,12 @@ def numpy_values() -> dict[str, Any]:
     """Name -> value."""
     import numpy as np
 
+    from tests.golden.foreign_classes import Signal
+
+    signal = np.arange(3, dtype="<i8").view(Signal)
+    signal.rate = 44
     return {
+        "subclass": signal,
         "ints": np.arange(3, dtype="<i8"),
         "big endian": np.array([1.5, np.nan], dtype=">f4"),
         "2-d": np.arange(6, dtype="<i4").reshape(2, 3).T,
@@ -40,7 +45,12 @@ def pandas_values() -> dict[str, Any]:
     import numpy as np
     import pandas as pd
 
+    from tests.golden.foreign_classes import frame_class
+
+    measured = frame_class()({"a": np.array([1, 2], "<i8")}, columns=pd.Index(["a"], dtype=object))
+    measured.unit = "m"
     return {
+        "subclass": measured,
         "frame": pd.DataFrame(
             {"a": np.array([1, 2], "<i8"), "b": np.array([1.5, np.nan], "<f8")}, columns=pd.Index(["a", "b"], dtype=object)
         ),

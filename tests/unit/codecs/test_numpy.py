@@ -202,3 +202,41 @@ def test_bad_states_are_errors(state: Any) -> None:
 
     with pytest.raises(DecodeError):
         revive(state)
+
+
+class Signal(np.ndarray):  # type: ignore[misc,name-defined]
+    """An array that knows its rate."""
+
+    rate: int = 0
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.rate = getattr(other, "rate", 0)
+
+
+def signal(array: Any, rate: int) -> Any:
+    found = array.view(Signal)
+    found.rate = rate
+    return found
+
+
+def test_subclasses_of_others_are_what_they_derive_from_and_more(kept: Callable[[Any], Any]) -> None:
+    value = signal(np.arange(6.0).reshape(2, 3), 44)
+    back = kept(value)
+    assert (back == value).all()
+    assert back.rate == 44
+    assert value_id(signal(np.asfortranarray(value.view(np.ndarray)), 44)) == value_id(value)
+    different = [signal(value.view(np.ndarray), 45), value.view(np.ndarray), signal(np.zeros((2, 3)), 44)]
+    assert len({value_id(value), *map(value_id, different)}) == 4
+
+
+class OwnWay(Signal):
+    def __reduce__(self) -> Any:
+        return OwnWay.made, (self.rate,)
+
+    @staticmethod
+    def made(rate: int) -> Any:
+        return signal(np.zeros(1), rate).view(OwnWay)
+
+
+def test_a_subclass_that_pickles_in_a_way_of_its_own_is_asked(kept: Callable[[Any], Any]) -> None:
+    assert kept(signal(np.zeros(1), 7).view(OwnWay)).rate == 7

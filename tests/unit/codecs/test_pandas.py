@@ -219,3 +219,42 @@ def test_bad_states_are_errors(state: Any) -> None:
 
     with pytest.raises(DecodeError):
         revive(state)
+
+
+class Measured(pd.DataFrame):  # type: ignore[misc,name-defined]
+    _metadata = ["unit"]  # noqa: RUF012
+    unit: Any = None
+
+    @property
+    def _constructor(self) -> Any:
+        return Measured
+
+
+class Row(pd.Series):  # type: ignore[misc,name-defined]
+    _metadata = ["_name", "unit"]  # noqa: RUF012
+    unit: Any = None
+
+
+def measured(unit: Any, **columns: Any) -> Any:
+    found = Measured(columns)
+    found.unit = unit
+    return found
+
+
+def test_subclasses_of_others_are_what_they_derive_from_and_more(kept: Callable[[Any], Any]) -> None:
+    value = measured("m", a=[1, 2], b=["x", None])
+    back = kept(value)
+    pd.testing.assert_frame_equal(pd.DataFrame(back), pd.DataFrame(value))
+    assert back.unit == "m"
+    one_by_one = measured("m", a=[1, 2])
+    one_by_one["b"] = ["x", None]
+    assert value_id(one_by_one) == value_id(value)
+    different = [measured("s", a=[1, 2], b=["x", None]), pd.DataFrame(value), measured("m", a=[1, 2])]
+    assert len({value_id(value), *map(value_id, different)}) == 4
+
+
+def test_subclasses_of_series_keep_their_name(kept: Callable[[Any], Any]) -> None:
+    value = Row([1, 2], name="n")
+    value.unit = {"m"}
+    back = kept(value)
+    assert (back.name, back.unit, list(back)) == ("n", {"m"}, [1, 2])
