@@ -69,7 +69,7 @@ class Arguments:
                 kwarg_keys = kwargs
         except EncodeError as error:
             raise ValueEncodeError(f"{self._slot(job, len(refs))} of {plan.fullname} cannot be recorded: {error}") from error
-        job.eval_hash = job.key = plan.eval_hash(keys, kwarg_keys)
+        job.eval_key = job.key = plan.eval_hash(keys, kwarg_keys)
         if wants_info:
             info = _facts(job, plan.eval_hash(keys, kwarg_keys, b""))
             job.positional, job.keywords = job_info.replaced(args, kwargs, info)
@@ -124,4 +124,4 @@ class Arguments:
 def _facts(job: Job, args_hash: bytes) -> job_info.JobInfo:
     """Return what a task may know of its job."""
     number = job.number if job.recorder.records else 0
-    return job_info.JobInfo(job.execution.id, job.id, job.eval_hash.hex(), args_hash.hex(), dict(job.plan.options), number)
+    return job_info.JobInfo(job.execution.id, job.id, job.eval_key.hex(), args_hash.hex(), dict(job.plan.options), number)

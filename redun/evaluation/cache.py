@@ -87,7 +87,7 @@ class Cache:
                     return hit
         if allowed is not None and CacheResult.SINGLE not in allowed:
             return None
-        row = self._source.memo_get(job.eval_hash)
+        row = self._source.memo_get(job.eval_key)
         return None if row is None else self._full(job, row)
 
     def _full(self, job: Job, row: bytes) -> Hit | None:
@@ -214,7 +214,7 @@ class Cache:
                 return f"New task '{name}()' with previous arguments: its code has changed (task_hash={task_id.hex()[:8]} --> {new})"
         if plan.task_id in known:
             return (
-                f"Existing task '{name}()' is called with new arguments (task_hash={new}, eval_hash={job.eval_hash.hex()[:8]})"
+                f"Existing task '{name}()' is called with new arguments (task_hash={new}, eval_hash={job.eval_key.hex()[:8]})"
             )
         if known:
             return f"New task '{name}()' is called with new arguments: its code has changed, too (task_hash={new})"

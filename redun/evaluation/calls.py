@@ -380,7 +380,7 @@ class Calls:
         def finish(leaf: Any) -> Any:
             if not registry.has_postprocess(type(leaf)):
                 return leaf
-            facts = {"job": job, "pre_call_hash": job.eval_hash.hex(), "call_order": next(counter)}
+            facts = {"job": job, "pre_call_hash": job.eval_key.hex(), "call_order": next(counter)}
             return self.take_handles().give(leaf, facts) if isinstance(leaf, Handle) else registry.postprocess(leaf, facts)
 
         return map_leaves(finish, result)
@@ -520,7 +520,7 @@ class Calls:
         job.count(Column.FAILED)
         self.note_origin(job, error)
         job.end_us = time.time_ns() // 1000
-        knows_arguments = bool(job.eval_hash)
+        knows_arguments = bool(job.eval_key)
         if knows_arguments and job.call is None:
             from redun.evaluation.failure import ErrorValue
 

@@ -62,7 +62,7 @@ class EventLog:
     def cached(self, job: Job) -> None:
         """A job takes a known result."""
         if self.enabled:
-            self.job("Cached", job, f" (eval_hash={job.eval_hash[:4].hex()})")
+            self.job("Cached", job, f" (eval_hash={job.eval_key[:4].hex()})")
 
     def miss(self, job: Job, reason: str) -> None:
         """A stored result was not taken, for a reason worth telling."""
@@ -71,7 +71,7 @@ class EventLog:
 
     def invalid(self, job: Job, value: Any) -> None:
         """A stored result holds a value that is not valid any more."""
-        self.miss(job, f"Cached result is no longer valid (result={format_value(value)}, eval_hash={job.eval_hash[:4].hex()})")
+        self.miss(job, f"Cached result is no longer valid (result={format_value(value)}, eval_hash={job.eval_key[:4].hex()})")
 
     def restored(self, job: Job, file: Any, size_bytes: int) -> None:
         """Files of a cached result were written back from the store."""

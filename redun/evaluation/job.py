@@ -78,7 +78,7 @@ class Job(Node):
         plan: how calls of this task are run.
         positional, keywords: concrete arguments, defaults filled in.
         arg_refs, kwarg_refs: refs of the arguments as recorded.
-        eval_hash: 20-byte cache key. key: the same, joined by the context's hash.
+        eval_key: 20-byte cache key (the eval hash). key: the same, joined by the context's hash.
         inner: the scope of the expressions in its reduction.
         child_calls: ids of the calls of child jobs. subtree: ids of the tasks called below.
         reduction, reduction_ref: what the function returned, and its ref.
@@ -98,7 +98,7 @@ class Job(Node):
         "column",
         "context",
         "end_us",
-        "eval_hash",
+        "eval_key",
         "exported",
         "holds_limits",
         "inner",
@@ -139,7 +139,7 @@ class Job(Node):
         self.lazy_args = False
         self.arg_refs: list[bytes] = []
         self.kwarg_refs: dict[str, bytes] = {}
-        self.eval_hash = b""
+        self.eval_key = b""
         self.key = b""
         self.inner: Scope | None = None
         self.child_calls: list[bytes] | None = None
@@ -200,6 +200,21 @@ class Job(Node):
         return self.positional, self.keywords
 
     @property
+    def eval_hash(self) -> str | None:
+        """The cache key of its call in hex digits, None before its arguments are known."""
+        return self.eval_key.hex() or None
+
+    @property
+    def args_hash(self) -> str | None:
+        """The hash of its arguments alone, None before they are known."""
+        return self.plan.eval_hash(self.arg_refs, self.kwarg_refs, b"").hex() if self.eval_key else None
+
+    @property
+    def was_cached(self) -> bool:
+        """True if it took a known result."""
+        return self.replayed
+
+    @property
     def task_name(self) -> str:
         """Fullname of the task."""
         return self.plan.fullname
@@ -234,6 +249,10 @@ class Job(Node):
     def get_options(self) -> dict[str, Any]:
         """Return the merged options of this job."""
         return dict(self.plan.options)
+
+    def get_raw_options(self) -> dict[str, Any]:
+        """Return the merged options; kept for executors that ask for them before expressions in them were evaluated."""
+        return self.get_options()
 
     def get_option(self, key: str, default: Any = None, as_type: type | None = None) -> Any:
         """Return one merged option, converted to a type if one is given."""

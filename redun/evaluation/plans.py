@@ -118,4 +118,4 @@ def _where(task: Task[Any, Any]) -> str:
 
 def key_in_context(job: Job) -> bytes:
     """Return what identifies a call in its context, 20 bytes."""
-    return sha256(job.eval_hash + value_id(job.context)).digest()[:ID_BYTES]
+    return sha256(job.eval_key + value_id(job.context)).digest()[:ID_BYTES]

@@ -182,18 +182,18 @@ class Recorder:
     def reduction(self, job: Job, ref: bytes) -> None:
         """A function returned an expression: remember that before its subtree is evaluated."""
         row = memo_row(None, ref)
-        self._memo[job.eval_hash] = row
-        self._reductions.append((job.eval_hash, ref))
-        if job.key != job.eval_hash:
+        self._memo[job.eval_key] = row
+        self._reductions.append((job.eval_key, ref))
+        if job.key != job.eval_key:
             self._memo[job.key] = row
         self._note(job.start_us)
 
     def memo(self, job: Job, call: bytes, reduction_ref: bytes) -> None:
         """A call is complete: its eval hash leads to it from now on."""
         row = memo_row(call, reduction_ref)
-        self._memo[job.eval_hash] = row
-        self._memo_calls.append((job.eval_hash, call))
-        if job.key != job.eval_hash:
+        self._memo[job.eval_key] = row
+        self._memo_calls.append((job.eval_key, call))
+        if job.key != job.eval_key:
             self._memo[job.key] = row
             self._memo_calls.append((job.key, call))
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from redun.errors import ExecutorError, SchedulerError
+from redun.tag_records import JOB
+from redun.tags import check_tags
 
 if TYPE_CHECKING:
     from redun.evaluation.evaluation import Evaluation
@@ -29,7 +31,7 @@ class TakesBack:
 
         Args:
             result: what its function returned.
-            job_tags: accepted; tags of jobs are given by the task option `tags`.
+            job_tags: keys and JSON values of tags that the job gets.
         """
         self._hand_back(job, True, result, job_tags)
 
@@ -56,7 +58,20 @@ class TakesBack:
         if job is None:
             evaluation.completions.put(Abort(result))
             return
+        if job_tags:
+            self.add_job_tags(job, job_tags)
         evaluation.completions.put((job, succeeded, result))
+
+    def add_job_tags(self, job: Job, tags: Sequence[tuple[str, Any]]) -> None:
+        """Give tags to a job of the run that goes on. Any thread.
+
+        Raises:
+            TypeError, ValueError: a tag that cannot be one.
+        """
+        evaluation = self._evaluation
+        pairs = check_tags(tags)
+        if evaluation is not None:
+            evaluation.completions.put(lambda _: job.real.recorder.tag(JOB, job.job_id, pairs))
 
 
 class Abort:

@@ -19,11 +19,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from redun.encoding import value_bytes
 from redun.errors import EncodeError, ExecutorError, ObjectNotFound, ValueEncodeError
 from redun.evaluation.failure import python_traceback
 from redun.executors.base import call_task
 from redun.executors.messages import JobMessage, ResultMessage, encode_result, value_of
+from redun.executors.sent_errors import error_bytes
 from redun.executors.streams import Given, WorkerStreams
 from redun.import_paths import add_import_path
 from redun.output import Kept, real_streams, run_for
@@ -141,7 +141,7 @@ class _Worker:
             return ResultMessage(
                 message.key,
                 duration_s=time.monotonic() - started,
-                error=_error_bytes(error),
+                error=error_bytes(error),
                 # As multiprocessing calls the main script here.
                 trace=[line.replace("__mp_main__.", "__main__.") for line in python_traceback(error)],
             )
@@ -203,10 +203,3 @@ class _Worker:
 
     def _put(self, objects: Mapping[bytes, bytes | Pieces]) -> None:
         self._open().source.commit(Batch(objects))
-
-
-def _error_bytes(error: BaseException) -> bytes:
-    try:
-        return value_bytes(error)
-    except Exception:
-        return value_bytes(Exception(f"{type(error).__qualname__}: {error}"))

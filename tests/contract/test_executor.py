@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from redun import File, Scheduler, catch, task
+from redun.errors import JobTimeout
 from redun.executors.base import Executor, run_job
+from redun.provenance import Attempt, Provenance, Status
 from redun.scripting import ScriptError
 
 redun_namespace = "contract"
@@ -179,3 +182,91 @@ def test_a_failed_run_takes_back_what_waits(scheduler: Scheduler) -> None:
     with pytest.raises(LookupError):
         scheduler.run([fail("first"), *[add(i) for i in range(2000)]])
     assert scheduler.run(add(1)) == 2
+
+
+# The life of a job, on whichever executor.
+
+
+@task(executor="tested", retries=1)
+def flaky(folder: str) -> str:
+    tried = Path(folder, "tried")
+    if not tried.exists():
+        tried.touch()
+        raise LookupError("not yet")
+    return "now"
+
+
+@task(executor="tested", retries=2)
+def hopeless() -> None:
+    raise LookupError("never")
+
+
+@task(executor="tested", timeout=0.2)
+def endless(folder: str) -> None:
+    while not Path(folder, "stop").exists():
+        time.sleep(0.01)
+
+
+def attempts_of(scheduler: Scheduler, name: str) -> list[Attempt]:
+    provenance = Provenance(scheduler.store)
+    [job] = [job for job in provenance.jobs(provenance.execution("-")) if job.task_name == f"contract.{name}"]
+    return provenance.attempts(job)
+
+
+def test_jobs_are_tried_again(scheduler: Scheduler, tmp_path: Path) -> None:
+    assert scheduler.run(flaky(str(tmp_path))) == "now"
+    assert [(one.number, one.status, one.error) for one in attempts_of(scheduler, "flaky")] == [
+        (1, Status.FAILED, "LookupError: not yet"),
+        (2, Status.DONE, None),
+    ]
+    with pytest.raises(LookupError, match="never"):
+        scheduler.run(hopeless())
+    assert [one.status for one in attempts_of(scheduler, "hopeless")] == [Status.FAILED] * 3
+
+
+def test_time_outs_fail_their_job_and_nothing_else(scheduler: Scheduler, tmp_path: Path) -> None:
+    try:
+        got = scheduler.run([catch(endless(str(tmp_path)), JobTimeout, recovered), add(20), add(21)])
+    finally:
+        # Threads cannot be stopped.
+        Path(tmp_path, "stop").touch()
+    assert got[0].startswith("JobTimeout: contract.endless")
+    assert got[1:] == [21, 22]
+
+
+def test_with_keep_going_the_rest_is_done(scheduler: Scheduler) -> None:
+    with pytest.raises(LookupError, match="first"):
+        scheduler.run([fail("first"), add(30), fail("second"), add(31)], keep_going=True)
+    provenance = Provenance(scheduler.store)
+    states = [job.status for job in provenance.jobs(provenance.execution("-")) if job.task_name != "redun.root_task"]
+    assert sorted(states) == [Status.DONE, Status.DONE, Status.FAILED, Status.FAILED]
+
+
+def test_enough_failures_end_the_run(scheduler: Scheduler) -> None:
+    with pytest.raises(LookupError):
+        scheduler.run([fail(f"number {i}") for i in range(300)], max_failures=2)
+
+
+@task(executor="tested")
+def prints(x: int) -> int:
+    print("printed", x)
+    print("told", x, file=sys.stderr)
+    return x
+
+
+def test_output_passes_through_and_is_kept(scheduler: Scheduler, request: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scheduler.run([prints(1), prints(2)]) == [1, 2]
+    captured = capsys.readouterr()
+    assert sorted(captured.out.splitlines()) == ["printed 1", "printed 2"]
+    assert sorted(captured.err.splitlines()) == ["told 1", "told 2"]
+    provenance = Provenance(scheduler.store)
+    jobs = [job for job in provenance.jobs(provenance.execution("-")) if job.task_name == "contract.prints"]
+    kept = [provenance.output(job) for job in sorted(jobs, key=lambda job: job.number)]
+    if request.node.callspec.params["scheduler"] == "plain":
+        # It calls functions on threads of its own, and does not say for which job.
+        assert kept == [None, None]
+    else:
+        assert [output and (output.text("stdout"), output.text("stderr")) for output in kept] == [
+            ("printed 1\n", "told 1\n"),
+            ("printed 2\n", "told 2\n"),
+        ]

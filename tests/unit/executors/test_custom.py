@@ -11,6 +11,7 @@ import pytest
 from redun import Scheduler, register_executor, task
 from redun.errors import ConfigError, ExecutorError, SchedulerError
 from redun.executors.base import Executor, get_executor_class
+from redun.provenance import Provenance
 
 redun_namespace = "custom"
 
@@ -85,6 +86,54 @@ def test_done_job_and_reject_job_hand_jobs_back() -> None:
     with pytest.raises(ValueError, match="negative"):
         scheduler.run(double(-1))
     assert executor.calls == ["start", "submit", "submit", "script", "stop", "start", "submit", "stop"]
+
+
+class Telling(Executor):
+    """Looks at what a job says of itself, and tags it."""
+
+    def submit(self, job: Any) -> None:
+        self.told = {
+            "eval": job.eval_hash,
+            "args": job.args_hash,
+            "options": job.get_options()["memory"],
+            "raw": job.get_raw_options()["memory"],
+            "cached": job.was_cached,
+            "execution": job.execution.id,
+            "parent": job.parent_job.task_name,
+        }
+        self._scheduler.add_job_tags(job, [("seen", True)])
+        self._scheduler.done_job(job, job.args[0][0], job_tags=[("where", "here"), ("try", 1)])
+
+
+@task(executor="telling", memory=4)
+def told(x: int) -> int:
+    return x
+
+
+@task()
+def asks() -> Any:
+    return told(7)
+
+
+def test_jobs_tell_executors_of_themselves_and_get_tags() -> None:
+    scheduler = Scheduler(logger=False)
+    executor = Telling("telling")
+    scheduler.add_executor(executor)
+    assert scheduler.run(asks()) == 7
+    provenance = Provenance(scheduler.store)
+    execution = next(provenance.executions())
+    [job] = [job for job in provenance.jobs(execution) if job.task_name == "custom.told"]
+    assert dict(provenance.tags.of(job)) == {"seen": True, "where": "here", "try": 1}
+    assert len(executor.told["eval"]) == len(executor.told["args"]) == 40
+    assert executor.told["eval"] != executor.told["args"]
+    del executor.told["eval"], executor.told["args"]
+    assert executor.told == {
+        "options": 4,
+        "raw": 4,
+        "cached": False,
+        "execution": execution.id,
+        "parent": "custom.asks",
+    }
 
 
 def test_a_result_with_expressions_is_evaluated() -> None:

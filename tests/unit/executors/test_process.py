@@ -298,3 +298,62 @@ def test_large_results_are_caught_and_recovered(tmp_path: Path) -> None:
 @task(executor="process")
 def big_instead(error: Exception) -> bytes:
     return b"c" * 300_001
+
+
+class WithLock(ValueError):
+    def __init__(self, text: str) -> None:
+        super().__init__(text, threading.Lock())
+        self.lock = threading.Lock()
+        self.number = 3
+
+
+class TwoArguments(LookupError):
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+
+
+@task(executor="process")
+def raises(kind: str) -> None:
+    class Hidden(LookupError):
+        pass
+
+    class Plain(Exception):
+        pass
+
+    raise {
+        "lock": lambda: WithLock("text"),
+        "two": lambda: TwoArguments(7, "text"),
+        "hidden": lambda: Hidden("text"),
+        "plain": lambda: Plain("text"),
+    }[kind]()
+
+
+def test_errors_come_back_as_whole_as_they_can_be() -> None:
+    with pytest.raises(WithLock) as with_lock:
+        processes().run(raises("lock"))
+    assert with_lock.value.args[0] == "text"
+    assert "lock" in with_lock.value.args[1]
+    assert vars(with_lock.value)["number"] == 3
+    assert not hasattr(with_lock.value, "lock")
+    with pytest.raises(TwoArguments, match=r"^7: text$") as two:
+        processes().run(raises("two"))
+    assert two.value.code == 7
+    # Classes that exist only inside a function: the nearest base that is found elsewhere.
+    with pytest.raises(LookupError, match=r"^Hidden: text$"):
+        processes().run(raises("hidden"))
+    with pytest.raises(Exception, match=r"^Plain: text$"):
+        processes().run(raises("plain"))
+
+
+@task(executor="process")
+def too_much() -> int:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
+    return len(bytes(1 << 31))
+
+
+def test_a_task_that_gets_no_more_memory_fails_alone() -> None:
+    got = processes(max_workers=1).run([catch(too_much(), MemoryError, lost), square(9)])
+    assert got == ["MemoryError", 81]
