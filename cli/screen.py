@@ -131,13 +131,13 @@ class Screen:
                 self._lock.release()
 
 
+_LEAD = paint(PREFIX.rstrip(), FAINT) + " "
+
+
 def _coloured(text: str) -> str:
-    lead = paint(PREFIX.rstrip(), FAINT) + " "
-    lines = [
-        lead + colour_event(line[len(PREFIX) :]) if line.startswith(PREFIX) else line
-        for line in text.removesuffix("\n").split("\n")
-    ]
-    return "\n".join(lines) + ("\n" if text.endswith("\n") else "")
+    return "\n".join(
+        [_LEAD + colour_event(line[len(PREFIX) :]) if line.startswith(PREFIX) else line for line in text.split("\n")]
+    )
 
 
 class _Through:

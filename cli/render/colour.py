@@ -77,8 +77,15 @@ def is_terminal(stream: TextIO) -> bool:
         return False
 
 
+# Nearly all lines begin with one of these.
+_COMMON = {f"{word:<6} ": f"{paint(word, _EVENTS[word])}{' ' * (7 - len(word))}" for word in ("Run", "Cached")}
+
+
 def colour_event(line: str) -> str:
     """Return a line of a run's log (without its prefix) in colours."""
+    common = _COMMON.get(line[:7])
+    if common is not None:
+        return common + line[7:]
     frame = _frame(line)
     if frame is not None:
         return frame

@@ -37,6 +37,14 @@ class Terminal:
         self.row = self.column = 0
         self.saved = (0, 0)
         self.colours = 0
+        self.descriptor = -1
+
+    def resize(self, width: int) -> None:
+        """Make the window narrower: lines that are longer are cut, as some terminals do."""
+        self.width = width
+        self.rows = [row[:width] for row in self.rows]
+        self.column = min(self.column, width)
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", self.height, width, 0, 0))
 
     def feed(self, text: str) -> None:
         """Take output of a program."""
@@ -116,6 +124,7 @@ def run_on_terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
     terminal = Terminal(width, height)
+    terminal.descriptor = ours
     process = subprocess.Popen(
         list(argv),
         cwd=cwd,

@@ -115,6 +115,21 @@ def test_every_line_fits(tmp_path: Path, env: dict[str, str], width: int) -> Non
     assert row.search(shown.terminal.text) or width < 80
 
 
+def test_a_window_that_becomes_narrower(tmp_path: Path, env: dict[str, str]) -> None:
+    def watch(terminal: Terminal, process: subprocess.Popen[bytes]) -> None:
+        if not any("/4, 0:" in line or DISPLAY.search(line) for line in terminal.screen):
+            return
+        if terminal.width == 80:
+            terminal.resize(39)
+        elif any("/4, 0:" in line for line in terminal.screen):
+            (tmp_path / "seen").touch()
+
+    shown = run_on_terminal(["redun", "run", "flow.py", "fan"], tmp_path, env, watch=watch)
+    assert shown.status == 0
+    last = re.findall(r"\x1b7(.*?)\x1b8", shown.raw, re.DOTALL)[-1]
+    assert [line for line in re.sub(r"\x1b\[[\d;]*m", "", last).split("\r\n") if len(line.rstrip()) >= 39] == []
+
+
 def test_plain_lines_and_no_colours(tmp_path: Path, env: dict[str, str]) -> None:
     (tmp_path / "seen").touch()
     for words, more in (
