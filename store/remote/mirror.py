@@ -8,7 +8,9 @@ It holds the remote's refs (with a reflog of when we learned of them), objects t
     state    "remote" id, "log" [sequence number, digest] of the last entry taken in, "shards" of merged indexes not read yet
     call     eval hash (20)       -> id of the call that it leads to
     writer   name of a ref        -> msgpack [id, number of the entry that set it, public key of its writer]; empty: it is gone
-    recent   number of the entry (8) | place in it (2) -> bytes of an index, for the next checkpoint; an entry without any has an empty row
+    alive    name of a pack       -> msgpack [size, kind], as the log states it; empty: it is gone
+    recent   number of the entry (8) | place (2) -> at 0 msgpack [[name, size, kind]] of packs that it added, then bytes of its
+             indexes: for the next checkpoint
     upload   digits of the name   -> msgpack [microseconds, index]: packs sent whose entry is not written yet; empty: it is
 
 All of it can be had again from the remote, but for "remote" and "log": they are how a remote that was replaced, or set back, is noticed.
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 import msgpack
 
 from redun.store.remote.index import Index, Place
-from redun.store.remote.log import IndexFact, RefFact, Shard
+from redun.store.remote.log import IndexFact, PackFact, RefFact, Shard
 from redun.store.remote.pack import Pack, PackKind
 from redun.store.sources.base import Batch, RefUpdate, Source
 
@@ -65,6 +67,7 @@ class Mirror:
         self._writers = source.table("writer")
         self._recent = source.table("recent")
         self._calls = source.table("call")
+        self._alive = source.table("alive")
         self._open: dict[int, Pack | None] = {}
         self._numbers: dict[str, int] = {}
         self._shards: list[list[Shard]] | None = None
@@ -125,7 +128,35 @@ class Mirror:
 
     def drop_packs(self, names: Iterable[str]) -> None:
         """Note that packs are gone: what was in them is not in the remote, unless an index says where else."""
+        names = list(names)
         self._add_rows([(name, None) for name in names])
+        if names:
+            self._alive.put_many([(name.encode(), b"") for name in names])
+
+    def add_facts(self, facts: Iterable[PackFact]) -> None:
+        """Note which packs the log says there are."""
+        rows = [(fact.name.encode(), msgpack.packb([fact.size, int(fact.kind)])) for fact in facts]
+        if rows:
+            self._alive.put_many(rows)
+
+    def fact(self, name: str) -> PackFact | None:
+        """Return what the log says of a pack, None if there is none (any more)."""
+        row = self._alive.get(name.encode())
+        if not row:
+            return None
+        size, kind = msgpack.unpackb(row)
+        return PackFact(name, size, PackKind(kind))
+
+    def is_alive(self, name: str) -> bool:
+        """Tell whether the remote has a pack."""
+        return bool(self._alive.get(name.encode()))
+
+    def facts(self) -> Iterator[PackFact]:
+        """Yield what the log says of the packs that there are."""
+        for key, row in self._alive.scan():
+            if row:
+                size, kind = msgpack.unpackb(row)
+                yield PackFact(key.decode(), size, PackKind(kind))
 
     def _pack(self, number: int) -> Pack | None:
         if number not in self._open:
@@ -233,17 +264,20 @@ class Mirror:
 
     # Indexes since the last checkpoint.
 
-    def add_recent(self, seq: int, indexes: list[bytes]) -> None:
-        """Keep the indexes of an entry for whoever writes the next checkpoint; of too many entries none are kept."""
+    def add_recent(self, seq: int, packs: Iterable[PackFact], indexes: list[bytes]) -> None:
+        """Keep what an entry added for whoever writes the next checkpoint; once there is too much, none of it is kept."""
         first = next(iter(self._recent.scan()), None)
         if first is not None and _RECENT.unpack(first[0])[0] < seq - _RECENT_MOST:
             self._recent.clear()
-        self._recent.put_many([(_RECENT.pack(seq, place), data) for place, data in enumerate(indexes or [b""])])
+        head: bytes = msgpack.packb([list(pack) for pack in packs])
+        self._recent.put_many([(_RECENT.pack(seq, place), data) for place, data in enumerate([head, *indexes])])
 
-    def recent(self, seq: int) -> list[bytes] | None:
-        """Return the indexes of an entry, None if they are not kept here."""
+    def recent(self, seq: int) -> tuple[list[PackFact], list[bytes]] | None:
+        """Return the packs and indexes that an entry added, None if they are not kept here."""
         rows = [row for _, row in self._recent.scan(_RECENT.pack(seq, 0)[:8])]
-        return [row for row in rows if row] if rows else None
+        if not rows:
+            return None
+        return [PackFact(name, size, PackKind(kind)) for name, size, kind in msgpack.unpackb(rows[0])], rows[1:]
 
     # Merged indexes that are not read yet.
 

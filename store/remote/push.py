@@ -20,6 +20,7 @@ from redun.store.journal import decode_memo
 from redun.store.objects import Flag, Kind
 from redun.store.reach import in_order
 from redun.store.remote.backends.base import patiently
+from redun.store.remote.checkpoint import checkpoint_if_due
 from redun.store.remote.heads import Relation, relation
 from redun.store.remote.index import Index, Place, decode_index, encode_index, index_name
 from redun.store.remote.log import Entry, IndexFact, PackFact, RefMove
@@ -111,6 +112,8 @@ def push(
         work = _Push(source, remote, done, progress, dry_run)
         try:
             work.run(moves, memo)
+            if not dry_run:
+                checkpoint_if_due(remote, said)
             return done
         except Moved:
             # Somebody was quicker: what was sent is noted, and only planned again.
@@ -263,6 +266,7 @@ class _Push:
             if self._waiting_bytes >= COMMIT_BYTES:
                 self._seal_all()
                 self._commit([])
+                checkpoint_if_due(self._remote)
 
     def _seal_all(self) -> None:
         if self._small:

@@ -149,6 +149,13 @@ class Remote:
         """Number of the last entry taken in."""
         return self._known.seq if self._known is not None else 0
 
+    @property
+    def known(self) -> Known:
+        """What was taken in so far."""
+        if self._known is None:
+            raise StoreError(f"{self.where} was not looked at yet")
+        return self._known
+
     def each(self, work: Callable[[A], B], items: Sequence[A]) -> list[B]:
         """Do something for several items, as many at once as `jobs` says; results in their order."""
         if len(items) < 2:
@@ -177,7 +184,8 @@ class Remote:
         """
         known = self._known if self._known is not None else self.mirror.known()
         try:
-            data = patiently(lambda: self.backend.get("config", CONFIG_LIMIT))
+            # Not for long: the first request finds out whether there is a network at all.
+            data = patiently(lambda: self.backend.get("config", CONFIG_LIMIT), tries=2)
         except NotInRemote as error:
             if known is not None and known.seq:
                 raise RemoteRolledBack(
@@ -209,15 +217,17 @@ class Remote:
             return known
         seq = seq_of(names[-1], self.backend.url)
         where = f"{self.where}: checkpoint {seq}"
-        checkpoint = decode_checkpoint(self._get(checkpoint_name(seq), ENTRY_LIMIT), where)
+        checkpoint = decode_checkpoint(self.file(checkpoint_name(seq), ENTRY_LIMIT), where)
         if checkpoint.seq != seq or checkpoint.remote != known.remote:
             raise RemoteDamaged(f"{where} belongs to another place: it was moved there")
+        self.mirror.add_facts(checkpoint.packs)
         self.mirror.set_shards(checkpoint.runs)
         self.mirror.set_refs(checkpoint.refs, (), f"checkpoint {seq}")
         self.mirror.note(seq, checkpoint.at)
         return Known(known.remote, seq, checkpoint.at)
 
-    def _get(self, name: str, limit: int) -> bytes:
+    def file(self, name: str, limit: int) -> bytes:
+        """Return a file that the log names, at most so many bytes."""
         try:
             return patiently(lambda: self.backend.get(name, limit))
         except NotInRemote as error:
@@ -238,24 +248,25 @@ class Remote:
                 )
             found = found[1:]
             if not found:
-                data = self._get(log_name(known.seq), ENTRY_LIMIT)
+                data = self.file(log_name(known.seq), ENTRY_LIMIT)
                 if sha256(data).digest() != known.digest:
                     raise self._rewritten(known.seq)
                 return
         if found != list(range(known.seq + 1, known.seq + 1 + len(found))):
             raise RemoteDamaged(f"{self.where}: entries of its log are missing: found {found[:3]}... after entry {known.seq}")
         for start in range(0, len(found), _ENTRIES_AT_ONCE):
-            self._take_in(self.each(self._entry, found[start : start + _ENTRIES_AT_ONCE]))
+            self._take_in(self.each(self.entry, found[start : start + _ENTRIES_AT_ONCE]))
 
     def _rewritten(self, seq: int) -> RemoteRolledBack:
         return RemoteRolledBack(
             f"{self.where}: entry {seq} of its log is another one than before: its history was rewritten; {self._forget_hint()}"
         )
 
-    def _entry(self, seq: int) -> Entry:
+    def entry(self, seq: int) -> Entry:
+        """Return an entry of the log."""
         for attempt in range(4):
             try:
-                entry = decode_entry(self._get(log_name(seq), ENTRY_LIMIT), f"{self.where}: entry {seq}")
+                entry = decode_entry(self.file(log_name(seq), ENTRY_LIMIT), f"{self.where}: entry {seq}")
                 break
             except RemoteDamaged:
                 # Where there are no hard links an entry can be seen while it is written.
@@ -288,17 +299,15 @@ class Remote:
             data = given.get(entry.digest)
             if data is None:
                 data = [fetched[fact] for fact in entry.indexes] + ([entry.inline] if entry.inline else [])
-            stated = {pack.name: pack.size for pack in entry.packs}
+            self.mirror.add_facts(entry.packs)
             for one in data:
-                index = decode_index(one, f"{self.where}: index of entry {entry.seq}")
-                self._check_packs(index, stated, waiting, entry.seq)
-                waiting.update(index)
+                waiting.update(self._checked(decode_index(one, f"{self.where}: index of entry {entry.seq}")))
             if entry.dropped:
                 waiting = waiting.without(entry.dropped)
                 self.mirror.drop_packs(entry.dropped)
             for move in entry.refs:
                 refs[move.name] = None if move.new is None else RefFact(move.name, move.new, entry.seq, entry.writer)
-            self.mirror.add_recent(entry.seq, data)
+            self.mirror.add_recent(entry.seq, entry.packs, data)
             if len(waiting) > _ROWS_AT_ONCE:
                 self.mirror.add_index(waiting)
                 waiting = Index()
@@ -310,21 +319,28 @@ class Remote:
         self.mirror.note(seq, digest)
         self._known = Known(known.remote, seq, digest)
 
-    def _check_packs(self, index: Index, stated: dict[str, int], waiting: Index, seq: int) -> None:
+    def _checked(self, index: Index) -> Index:
+        """Return an index without what lies in packs that the remote does not have (any more).
+
+        Raises:
+            RemoteDamaged: it and the log say different things of a pack.
+        """
+        gone = []
         for name, pack in index.packs.items():
-            size = stated.get(name)
-            if size is None:
-                older = waiting.packs.get(name) or self.mirror.pack(name)
-                size = None if older is None else older.size
-            # What a checkpoint names may not have been read yet; its digest is in its name.
-            if size is not None and size != pack.size:
-                raise RemoteDamaged(f"{self.where}: entry {seq} and its index disagree on the size of pack {name}")
+            fact = self.mirror.fact(name)
+            if fact is None:
+                gone.append(name)
+            elif fact.size != pack.size:
+                raise RemoteDamaged(
+                    f"{self.where}: the log says that pack {name} has {fact.size:,} bytes, an index {pack.size:,}"
+                )
+        return index.without(gone) if gone else index
 
     def index_bytes(self, fact: IndexFact) -> bytes:
         """Return the bytes of an index, checked against its name."""
         if fact.size > INDEX_LIMIT:
             raise RemoteDamaged(f"{self.where}: index {fact.name} has {fact.size:,} bytes, at most {INDEX_LIMIT:,} are allowed")
-        data = self._get(fact.name, fact.size)
+        data = self.file(fact.name, fact.size)
         if index_name(data) != fact.name:
             raise RemoteDamaged(f"{self.where}: index {fact.name} is damaged: its bytes have another digest")
         return data
@@ -359,7 +375,8 @@ class Remote:
         for start in range(0, len(wanted), self.jobs):
             part = wanted[start : start + self.jobs]
             for shard, data in zip(part, self.each(self.index_bytes, [shard.part for shard in part]), strict=True):
-                self.mirror.add_index(decode_index(data, f"{self.where}: {shard.part.name}"), older=True)
+                index = self._checked(decode_index(data, f"{self.where}: {shard.part.name}"))
+                self.mirror.add_index(index, older=True)
         self.mirror.set_shards([run for run in left if run])
         return True
 
@@ -471,7 +488,7 @@ class Remote:
             if patiently(lambda name=name, data=data: self.backend.put_new(name, data)):  # type: ignore[misc]
                 self._take_in([entry], {entry.digest: indexes})
                 return entry
-            theirs = self._entry(entry.seq)
+            theirs = self.entry(entry.seq)
             if theirs.nonce == entry.nonce:
                 # Ours: the answer got lost, and it was asked for again.
                 self._take_in([entry], {entry.digest: indexes})

@@ -75,7 +75,7 @@ class S3Backend:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
-        options = {"connect_timeout": 10, "read_timeout": 60, "retries": {"mode": "standard", "max_attempts": 3}}
+        options = {"connect_timeout": 10, "read_timeout": 60, "retries": {"mode": "standard", "max_attempts": 2}}
         options["max_pool_connections"] = 32
         options.update(self._client_options)
         try:
@@ -113,9 +113,10 @@ class S3Backend:
         except (NoCredentialsError, PartialCredentialsError) as error:
             raise RemoteDenied(f"{what}: {error}: set AWS_PROFILE, AWS_ACCESS_KEY_ID or a role, or option 'profile'") from error
         except (BotoCoreError, HTTPError, ConnectionError, TimeoutError) as error:
+            from botocore.exceptions import ConnectionError as BotoConnectionError
             from botocore.exceptions import HTTPClientError, ParamValidationError
 
-            kind = RemoteBusy if isinstance(error, HTTPClientError | HTTPError | OSError) else RemoteError
+            kind = RemoteBusy if isinstance(error, BotoConnectionError | HTTPClientError | HTTPError | OSError) else RemoteError
             hint = (
                 "check the bucket's name"
                 if isinstance(error, ParamValidationError)
