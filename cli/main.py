@@ -44,6 +44,7 @@ VERBS = {
     "import": Verb("redun.cli.commands.import_", "Take in records that redun export has written."),
     "config": Verb("redun.cli.commands.config", "Show the configuration in force and where it comes from."),
     "tag": Verb("redun.cli.commands.tag", "List, add, change and remove tags of what ran."),
+    "fsck": Verb("redun.cli.commands.fsck", "Check that the store is whole, and repair it."),
     "fs": Verb("redun.cli.commands.fs", "Copy files between any two file systems."),
     "completion": Verb("redun.cli.commands.completion", "Print what a shell needs to complete command lines."),
     "help": Verb("redun.cli.commands.help", "Show help for redun or one of its commands."),

@@ -409,9 +409,15 @@ def open_store(
     if config is None:
         config = load_config(folder)
     section = config.get("backend") or Section("backend", {}, config.source)
-    path = Path(config.configdir, os.path.expanduser(section.get("path") or "store"))
+    path = store_path(config)
     exclusive = section.getboolean("exclusive") if "exclusive" in section else None
     return Store.open(path, create=create, readonly=readonly, exclusive=exclusive)
+
+
+def store_path(config: Config) -> Path:
+    """Return the folder of the store that a configuration names."""
+    section = config.get("backend")
+    return Path(config.configdir, os.path.expanduser((section.get("path") if section is not None else None) or "store"))
 
 
 def read_context(config: Config) -> dict[str, Any]:

@@ -17,23 +17,23 @@ from __future__ import annotations
 
 import os
 import struct
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from redun.store.heads import DB, HEADER_BYTES, PAGE, Meta, Tree, metas_of, read_metas
+from redun.store.heads import DB, HEADER_BYTES, PAGE, Meta, Tree, metas_of
 
 _NODE = struct.Struct("<HHHH")  # low and high half of the size (or of a page number), flags, size of the key
 _BRANCH, _LEAF, _LARGE = 1, 2, 4
 _BIG_NODE, _TABLE_NODE, _INTEGER_KEYS = 1, 2, 8
 _NO_PAGE = (1 << 64) - 1
 _DEEPEST = 32
-_LOOKS = 20
 _LONGEST_KEY = 511
 _MOST_ROW = 1 << 20
 """No row of a store is longer: objects beyond 64 KiB are files, and other rows are small."""
-_MAIN, _FREE = "(names of tables)", "(free pages)"
+MAIN, FREE = "(names of tables)", "(free pages)"
 
 
 class Problem(NamedTuple):
@@ -59,7 +59,7 @@ class Snapshot:
 
     Attributes:
         problems: what was found so far.
-        meta: the head page.
+        meta: the head page. path: of the file.
 
     Raises:
         OSError: the file cannot be read.
@@ -68,6 +68,7 @@ class Snapshot:
 
     def __init__(self, path: Path, meta: Meta | None = None) -> None:
         self.problems: list[Problem] = []
+        self.path = path
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115
         self._fd = self._file.fileno()
         try:
@@ -79,7 +80,7 @@ class Snapshot:
             self.meta = meta
             self.page_size = meta.page_size
             self._file_bytes = os.fstat(self._fd).st_size
-            self._seen = bytearray(min(meta.last_page + 1, self._file_bytes // self.page_size + 1))
+            self._seen: Any = bytearray(min(meta.last_page + 1, self._file_bytes // self.page_size + 1))
             self._seen[:2] = b"\x01\x01"
             self.tables = self._read_tables()
         except BaseException:
@@ -102,7 +103,7 @@ class Snapshot:
 
     def _read_tables(self) -> dict[str, Tree]:
         found: dict[str, Tree] = {}
-        for key, row in self._walk(_MAIN, self.meta.main, _TABLE_NODE):
+        for key, row in self._walk(MAIN, self.meta.main, _TABLE_NODE):
             name = key.decode(errors="replace")
             if len(row) != DB.size:
                 self.problem(name, -1, f"its entry has {len(row)} bytes")
@@ -114,6 +115,62 @@ class Snapshot:
         """Yield the rows of a table that can be read, in order of their keys unless it is damaged. Each table once."""
         tree = self.tables.get(table)
         return iter(()) if tree is None else self._walk(table, tree, 0)
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """Return one row, None if it is not to be found. Marks nothing as used, and notes no problems."""
+        tree = self.tables.get(table)
+        if tree is None or tree.root == _NO_PAGE or not 1 <= tree.depth <= _DEEPEST:
+            return None
+        kept = self._seen, self.problems
+        self._seen, self.problems = _Unmarked(), []
+        try:
+            number = tree.root
+            for depth in range(1, tree.depth + 1):
+                data = self._take(table, number)
+                nodes = None if data is None else self._nodes(table, number, data, depth == tree.depth)
+                if data is None or nodes is None:
+                    return None
+                if depth < tree.depth:
+                    # The first key of a branch counts as the smallest there is.
+                    at = bisect_right(nodes, key, lo=1, key=lambda node: node[0])
+                    number = nodes[at - 1][1]
+                    continue
+                at = bisect_left(nodes, key, key=lambda node: node[0])
+                if at == len(nodes) or nodes[at][0] != key:
+                    return None
+                _, place, flags, size = nodes[at]
+                if not flags & _BIG_NODE:
+                    return data[place : place + size]
+                return self._large(table, int.from_bytes(data[place : place + 8], "little"), size, [0] * 4)
+            return None
+        finally:
+            self._seen, self.problems = kept
+
+    def leaves(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield the rows of every page of the file that is a leaf, used or not: older copies of rows that still lie about.
+
+        Whose rows they are, and whether they were ever committed, nobody knows: what they say must be checked.
+        """
+        kept = self._seen, self.problems
+        self._seen, self.problems = _Unmarked(), []
+        try:
+            for number in range(2, self._file_bytes // self.page_size):
+                data = self.page(number)
+                if data is None or int.from_bytes(data[10:12], "little") != _LEAF:
+                    continue
+                found = []
+                for key, place, flags, size in self._nodes("", number, data, True) or ():
+                    if not flags & _BIG_NODE:
+                        found.append((key, data[place : place + size]))
+                        continue
+                    row = self._large("", int.from_bytes(data[place : place + 8], "little"), size, [0] * 4)
+                    if row is not None:
+                        found.append((key, row))
+                if found:
+                    yield found
+                self.problems.clear()
+        finally:
+            self._seen, self.problems = kept
 
     # Pages.
 
@@ -142,7 +199,7 @@ class Snapshot:
 
     def _walk(self, table: str, tree: Tree, kind: int) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows of a tree, checking everything; `kind`: flags that its rows must have (but for that of large rows)."""
-        if tree.flags != (_INTEGER_KEYS if table == _FREE else 0):
+        if tree.flags != (_INTEGER_KEYS if table == FREE else 0):
             self.problem(table, -1, f"it is said to be of kind {tree.flags:#x}")
         if tree.root == _NO_PAGE:
             if tree.entries:
@@ -153,7 +210,7 @@ class Snapshot:
             return
         counts = [0, 0, 0, 0]
         before = len(self.problems)
-        integer = table == _FREE
+        integer = table == FREE
         # Page, its depth, and the keys that everything in it must lie between.
         stack: list[tuple[int, int, bytes | None, bytes | None]] = [(tree.root, 1, None, None)]
         last: bytes | None = None
@@ -257,7 +314,7 @@ class Snapshot:
     ) -> list[tuple[int, int, bytes | None, bytes | None]]:
         bounds: list[bytes | None] = [low]
         for key, _, _, _ in nodes[1:]:
-            order = _number(key) if table == _FREE else key
+            order = _number(key) if table == FREE else key
             before = bounds[-1]
             if before is not None and order <= before:
                 self.problem(table, number, f"the keys of page {number} are out of order")
@@ -299,9 +356,9 @@ class Snapshot:
         tree, number = self.meta.free, self.meta.free.root
         for depth in range(1, tree.depth + 1 if number != _NO_PAGE else 0):
             data = self.page(number) if 2 <= number <= self.meta.last_page else None
-            nodes = None if data is None else self._nodes(_FREE, number, data, depth == tree.depth)
+            nodes = None if data is None else self._nodes(FREE, number, data, depth == tree.depth)
             if data is None or not nodes:
-                self.problem(_FREE, number, f"page {number} of the list of free pages cannot be read")
+                self.problem(FREE, number, f"page {number} of the list of free pages cannot be read")
                 return 0
             if depth == tree.depth:
                 return int.from_bytes(nodes[-1][0], "little")
@@ -326,99 +383,41 @@ class Snapshot:
         whole = not self.problems
         newest = 0
         free: list[int] = []
-        for key, row in self._walk(_FREE, self.meta.free, 0):
+        for key, row in self._walk(FREE, self.meta.free, 0):
             newest = max(newest, int.from_bytes(key, "little"))
             count = int.from_bytes(row[:8], "little")
             if len(row) % 8 or count * 8 + 8 != len(row):
-                self.problem(_FREE, -1, f"an entry of {len(row)} bytes is said to name {count} pages")
+                self.problem(FREE, -1, f"an entry of {len(row)} bytes is said to name {count} pages")
                 continue
             free.extend(struct.unpack_from(f"<{count}Q", row, 8))
         last = self.meta.last_page
         for number in free:
             if not 2 <= number <= last:
-                self.problem(_FREE, number, f"page {number} is named, and the last one is {last}")
+                self.problem(FREE, number, f"page {number} is named, and the last one is {last}")
             elif number < len(self._seen):
                 if self._seen[number]:
-                    self.problem(_FREE, number, f"page {number} is free and used at once")
+                    self.problem(FREE, number, f"page {number} is free and used at once")
                 self._seen[number] = 1
         if whole and self.meta.transaction > 1 and newest != self.meta.transaction:
             self.problem(
-                _FREE, -1, f"pages were last freed by transaction {newest}, and the last one was {self.meta.transaction}"
+                FREE, -1, f"pages were last freed by transaction {newest}, and the last one was {self.meta.transaction}"
             )
         if len(self.problems) == 0 and last + 1 <= len(self._seen):
             lost = self._seen.count(0, 0, last + 1)
             if lost:
-                self.problem(_FREE, self._seen.find(0), f"{lost} pages are neither used nor free")
+                self.problem(FREE, self._seen.find(0), f"{lost} pages are neither used nor free")
+
+
+class _Unmarked:
+    """In place of the marks of used pages, where a page may be looked at twice."""
+
+    def __getitem__(self, number: int) -> int:
+        return 0
+
+    def __setitem__(self, number: int, mark: int) -> None:
+        pass
 
 
 def _number(key: bytes) -> bytes:
     # Numbers of transactions are kept in the machine's order, and sorted by value.
     return key[::-1]
-
-
-def check_head(path: Path) -> str | None:
-    """Look at what LMDB believes when it opens a file, at the price of three pages. Safe beside writers.
-
-    A head page that is wrong makes LMDB refuse the file or, worse, take the snapshot before the last for the newest: then
-    acknowledged commits are gone, silently. The two head pages bear consecutive numbers of transactions, and each transaction but
-    the first frees some pages under its own number, so a wrong one shows.
-
-    Returns:
-        What is wrong; None if nothing is, or if the file is none of LMDB's (LMDB says that better).
-    """
-    wrong: str | None = None
-    for _ in range(_LOOKS):
-        # What is seen while somebody commits may contradict itself, but not time and again.
-        try:
-            metas = read_metas(path)
-        except OSError:
-            return None
-        sound = [meta for meta in metas if isinstance(meta, Meta)]
-        if not sound:
-            return None
-        try:
-            wrong = _contradiction(metas, sound, path)
-        except OSError:
-            return None
-        if wrong is None:
-            return None
-    return wrong
-
-
-def _contradiction(metas: list[Meta | str], sound: list[Meta], path: Path) -> str | None:
-    for number, meta in enumerate(metas):
-        if not isinstance(meta, Meta):
-            return f"head page {number} is not what it was: {meta}"
-    first, second = sorted(meta.transaction for meta in sound)
-    if second and (second - first != 1 or any(meta.transaction % 2 != meta.page for meta in sound)):
-        return f"its two head pages state transactions {sound[0].transaction} and {sound[1].transaction}"
-    newest = max(sound, key=lambda meta: meta.transaction)
-    needed, found = (newest.last_page + 1) * newest.page_size, path.stat().st_size
-    if found < needed:
-        return f"data.mdb has {found} bytes, its header says {needed}: it was cut short"
-    if newest.transaction < 2:
-        return None
-    try:
-        with Snapshot(path, newest) as snapshot:
-            freed = snapshot.newest_freed()
-            problems = [one for one in snapshot.problems if one.table in (_MAIN, _FREE)]
-    except (OSError, ValueError) as error:
-        return str(error)
-    if problems:
-        return problems[0].what
-    if freed != newest.transaction:
-        return f"its newest head page states transaction {newest.transaction}, but the last one that freed pages was {freed}"
-    return None
-
-
-def check_pages(path: Path) -> str | None:
-    """Check all pages of a file that nobody writes; return what is wrong with the first wrong one."""
-    try:
-        with Snapshot(path) as snapshot:
-            problems = snapshot.check()
-    except (OSError, ValueError) as error:
-        return str(error)
-    if not problems:
-        return None
-    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-    return f"table {problems[0].table!r}: {problems[0].what}{more}"

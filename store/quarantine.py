@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -42,10 +43,23 @@ class Quarantine:
         with contextlib.suppress(OSError):
             os.unlink(path)
 
-    def _place(self, name: str) -> Path | None:
+    def link(self, name: str, path: Path) -> None:
+        """Keep a file here that is about to be replaced where it is.
+
+        Raises:
+            OSError: it cannot be kept; it is better not replaced then.
+        """
+        place = self._place(name, most_bytes=None)
+        if place is not None:
+            try:
+                os.link(path, place)
+            except OSError:
+                shutil.copyfile(path, place)
+
+    def _place(self, name: str, most_bytes: int | None = _MOST_BYTES) -> Path | None:
         self.folder.mkdir(exist_ok=True)
         held = sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(self.folder))
-        if held > _MOST_BYTES:
+        if most_bytes is not None and held > most_bytes:
             return None
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         place = self.folder / f"{name}-{stamp}"

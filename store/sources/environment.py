@@ -21,7 +21,7 @@ import errno
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,8 +30,8 @@ import lmdb
 from redun.store.disk import error_code, free_bytes, unavailable, without_room
 from redun.store.errors import DamagedStore, StoreError, StoreLocked, StoreUnavailable
 from redun.store.exclusive import ExclusiveLock
+from redun.store.file_check import check_head, check_pages
 from redun.store.locks import FolderLock
-from redun.store.pages import check_head, check_pages
 from redun.store.sources.checks import MAX_TABLES
 from redun.store.upgrades import STORE_FORMAT, read_format, upgrade, write_format
 
@@ -413,6 +413,50 @@ def release(environment: Environment) -> None:
         if environment.users == 0:
             _open.pop(os.path.realpath(environment.folder), None)
             environment.close()
+
+
+@contextlib.contextmanager
+def pinned(folder: Path) -> Iterator[int | None]:
+    """Keep the pages of the newest snapshot of a store from being used again, for somebody who reads its file without LMDB.
+
+    Yields:
+        Number of the snapshot's transaction; None if LMDB cannot open the file, so that nobody else can write to it either.
+
+    Raises:
+        StoreUnavailable: there is no store, or it cannot be read.
+        StoreLocked: another process has it alone.
+    """
+    with _guard:
+        found = _open.get(os.path.realpath(folder))
+    if found is not None:
+        with found.begin() as txn:
+            yield txn.id()
+        return
+    try:
+        with open(folder / "data.mdb", "rb"):
+            pass
+    except OSError as error:
+        raise unavailable("read store", folder, error) from error
+    lock = FolderLock(folder, readonly=True, timeout_s=0)
+    try:
+        env = txn = None
+        for size in (MAP_BYTES, *_SMALLER_MAPS):
+            with contextlib.suppress(lmdb.Error, MemoryError):
+                # Neither touches any page but the heads.
+                env = lmdb.open(
+                    str(folder), readonly=True, create=False, max_readers=_MAX_READERS, max_spare_txns=0, map_size=size
+                )
+                txn = env.begin()
+                break
+        try:
+            yield None if txn is None else txn.id()
+        finally:
+            if txn is not None:
+                txn.abort()
+            if env is not None:
+                env.close()
+    finally:
+        lock.close()
 
 
 def _after_fork() -> None:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -488,6 +488,10 @@ class LmdbSource:
         return LmdbTable(self, name)
 
     # Others.
+
+    def distrust(self, oids: Collection[bytes]) -> None:
+        """Count objects as damaged: they are not there until they are put again, which then overwrites them."""
+        self._damaged.update(oids)
 
     def other_pids(self) -> list[int]:
         """List other processes that have this store open, as far as the system tells (Linux does)."""

@@ -10,8 +10,9 @@ import lmdb
 import pytest
 from xxhash import xxh3_64_digest
 
+from redun.store.file_check import check_head, check_pages
 from redun.store.heads import read_metas
-from redun.store.pages import Snapshot, check_head, check_pages
+from redun.store.pages import Snapshot
 from redun.store.rows import unguarded
 from redun.store.sources.base import Batch, RefUpdate
 from redun.store.sources.lmdb import LmdbSource

@@ -1,0 +1,80 @@
+"""The memo made again from the journals, for when it is damaged or lost.
+
+Every segment says which eval hashes became known in it (`Segment.memo`, `Segment.reductions`). Followed in the order in which segments
+were committed, the newest word on a key is the row that the memo has. Not in any journal, and kept if they are sound: rows that came
+with an import, and those of executions that were dropped since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from redun.errors import RedunError
+from redun.evaluation.cache import NO_CALL, memo_row
+from redun.records import CallRecord
+from redun.store.ids import ID_BYTES, LINK_MARK
+from redun.store.journal import Segment, decode_segment
+from redun.store.sources.base import Batch, Source
+
+_EXECUTIONS = "executions/"
+_AT_ONCE = 5000
+
+
+def memo_links(row: bytes) -> list[bytes]:
+    """List the ids that a memo row leads to: a call, unless its subtree never finished, and a reduction, unless it is inline."""
+    call, ref = row[:ID_BYTES], row[ID_BYTES:]
+    found = [] if call == NO_CALL else [call]
+    if ref[:1] == bytes((LINK_MARK,)):
+        found.append(ref[1:])
+    return found
+
+
+def segments_in_order(source: Source) -> Iterator[Segment]:
+    """Yield all segments that refs lead to, or led to, in the order in which they were committed; what cannot be read is left out."""
+    seen: set[bytes] = set()
+    movements = ((entry.name, entry.new) for entry in source.reflog())
+    for heads in (movements, source.refs(_EXECUTIONS)):
+        for name, head in heads:
+            if head is None or not name.startswith(_EXECUTIONS):
+                continue
+            fresh: list[Segment] = []
+            at: bytes | None = head
+            while at is not None and at not in seen:
+                seen.add(at)
+                try:
+                    segment = decode_segment(source.get(at))
+                except RedunError:
+                    break
+                fresh.append(segment)
+                at = segment.parent
+            yield from reversed(fresh)
+
+
+def memo_rows(source: Source) -> dict[bytes, bytes]:
+    """Return the rows that the journals give. Time and memory grow with all jobs of the store that were not taken from the cache."""
+    rows: dict[bytes, bytes] = {}
+    for segment in segments_in_order(source):
+        for key, ref in segment.reductions:
+            rows[key] = memo_row(None, ref)
+        for key, call in segment.memo:
+            try:
+                rows[key] = memo_row(call, CallRecord.decode(source.get(call)).reduction)
+            except RedunError:
+                continue
+    return {key: row for key, row in rows.items() if all(map(source.contains, memo_links(row)))}
+
+
+def rebuild_memo(source: Source) -> tuple[int, int]:
+    """Make the memo again.
+
+    Returns:
+        How many rows were written because they were missing or damaged or said something else, and how many the journals give.
+    """
+    rows = memo_rows(source)
+    changed = iter([(key, row) for key, row in rows.items() if source.memo_get(key) != row])
+    count = 0
+    while some := dict(islice(changed, _AT_ONCE)):
+        source.commit(Batch(memo=some))
+        count += len(some)
+    return count, len(rows)
