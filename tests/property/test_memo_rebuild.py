@@ -63,7 +63,7 @@ def test_a_rebuilt_memo_is_the_memo(programs: list[tuple[Any, bool]]) -> None:
 
 def test_calls_with_context_and_indexes_come_back(tmp_path: Path) -> None:
     @task()
-    def leaf(x: int, scale: Any = get_context("scale", 1)) -> int:
+    def leaf(x: int, scale: Any = get_context("scale", 1)) -> int:  # noqa: B008
         return x * scale
 
     @task()
@@ -107,7 +107,7 @@ def test_a_call_that_is_gone_is_left_out(tmp_path: Path, monkeypatch: pytest.Mon
 
     with Store.open(tmp_path / "store") as store:
         Scheduler(store=store, logger=False).run(one())
-        ((key, row),) = stored_memo(store).items()
+        ((_, row),) = stored_memo(store).items()
         assert row is not None
         source: Any = store.source
         environment = source.environment()
