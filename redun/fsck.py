@@ -23,7 +23,8 @@ from redun.losses import Loss, Part, decodes, explain
 from redun.memo_rebuild import memo_links, rebuild_memo
 from redun.mending import Histories
 from redun.store.fsck import Findings, inspect
-from redun.store.gone import DROPPED, all_gone
+from redun.store.gone import DROPPED
+from redun.store.gone import TABLE as GONE
 from redun.store.repair import Repair
 from redun.store.salvage import find_older, salvage
 from redun.store.sources.lmdb import LmdbSource
@@ -132,7 +133,7 @@ def rebuild(store: Store) -> list[str]:
 
 def is_derived(table: str) -> bool:
     """Tell whether a table is made again by whoever reads it."""
-    return table == "handles" or table.startswith("prov_")
+    return table in ("handles", "file_contents") or table.startswith("prov_")
 
 
 def clear_derived(store: Store) -> int:
@@ -258,7 +259,7 @@ class _Mending:
 
     def _memo(self) -> None:
         bad = list(self._found.bad_memo)
-        dropped = {one.oid for one in all_gone(self._source) if one.why == DROPPED}
+        dropped = {one.oid for one in self._rows.gone() if one.why == DROPPED}
         for key, row in self._rows.memo():
             if not all(oid in dropped or self._source.contains(oid) for oid in memo_links(row)):
                 bad.append(key)
@@ -271,7 +272,8 @@ class _Mending:
         clear_derived(self._store)
         for name in self._found.bad_tables:
             if not is_derived(name):
-                self._say(f"took {self._rows.delete_damaged(name):,} damaged rows out of table {name!r}")
+                full_name = name if name == GONE else f"t_{name}"
+                self._say(f"took {self._rows.delete_damaged(full_name):,} damaged rows out of table {name!r}")
 
 
 def _count(things: Collection[object], one: str, many: str = "") -> str:

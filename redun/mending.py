@@ -56,14 +56,14 @@ class Histories:
             return None
         if not segments:
             return None
-        batch = Batch()
+        objects: dict[bytes, bytes] = {}
         new = segments[0].execution
         if record is not None:
             # Whatever is known of it.
             start_us = min([job.start_us for segment in segments for job in segment.jobs], default=0)
             data = ExecutionRecord(UUID(execution).bytes, ["(lost)"], start_us).encode()
             new = object_id(data)
-            batch.objects[new] = data
+            objects[new] = data
         parent: bytes | None = None
         rewrite = record is not None
         for segment in reversed(segments):
@@ -75,14 +75,13 @@ class Histories:
             data = encode_segment(segment)
             parent = object_id(data)
             if rewrite:
-                batch.objects[parent] = data
+                objects[parent] = data
         if parent is None or parent == head:
             return None
         said = f"{lost} pieces of its history were lost" if lost != 1 else "a piece of its history was lost"
         if record is not None:
             said = "its record was lost" + (f", and {said}" if lost else "")
-        batch.refs.append(RefUpdate(name, head, parent, f"fsck: {said}"))
-        self._source.commit(batch)
+        self._source.commit(Batch(objects=objects, refs=[RefUpdate(name, head, parent, f"fsck: {said}")]))
         self._source.refresh()
         return said
 

@@ -372,13 +372,13 @@ class Inspection:
     def _tables(self) -> None:
         found = self._found
         for name in self._snapshot.tables:
-            if not name.startswith("t_"):
+            if name != GONE_TABLE and not name.startswith("t_"):
                 continue
             for key, row in self._snapshot.rows(name):
                 content = unguarded(row, key) if found.format == STORE_FORMAT else row
                 if content is None:
-                    found.bad_tables[name[2:]] += 1
-                elif name == f"t_{GONE_TABLE}":
+                    found.bad_tables[name.removeprefix("t_")] += 1
+                elif name == GONE_TABLE:
                     found.gone[key] = read_gone(key, content)
 
     def _files(self) -> None:

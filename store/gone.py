@@ -1,47 +1,37 @@
 """Objects that are known to be gone: why, and how large they were.
 
-An object may be absent although others link it: dropped on purpose (what can be computed again, to make room), or given up by a
-repair. A row of the table `gone` says so, so that whoever checks a store can tell this from a loss that nobody knows of. An object
-that was put again is there, whatever this table says.
+An object may be absent although others link it: dropped by gc to make room (`redun.store.sweep`), or given up by a repair. A row of the
+table `dropped` says so, so that whoever checks a store can tell this from a loss that nobody knows of. An object that was put again is
+there, whatever this table says.
 
-    t_gone   id (20) -> why (1: "d" dropped, "l" lost) | size in bytes (8, big-endian; 0: unknown)
+    dropped   id (20) -> size in bytes (8, 0: unknown) | UTC microseconds (8) | "l" if it was lost
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from redun.store.sources.base import Source
+from redun.store.rows import guarded
 
-TABLE = "gone"
-DROPPED, LOST = b"d", b"l"
+TABLE = "dropped"
+DROPPED, LOST = b"", b"l"
 
 
 class Gone(NamedTuple):
-    """An object that is known to be gone: its id, why (`DROPPED` or `LOST`) and its size, 0 if nobody knows."""
+    """An object that is known to be gone: its id, why (`DROPPED` or `LOST`), its size and when that was noted."""
 
     oid: bytes
     why: bytes
     size: int
+    time_us: int
 
 
-def note_gone(source: Source, objects: Iterable[Gone]) -> None:
-    """Note that objects are gone."""
-    source.table(TABLE).put_many(gone_row(one) for one in objects)
+def put_gone(txn: Any, table: Any, one: Gone) -> None:
+    """Note that an object is gone, in a write transaction of LMDB."""
+    content = one.size.to_bytes(8, "big") + one.time_us.to_bytes(8, "big") + one.why
+    txn.put(one.oid, guarded(content, one.oid), db=table)
 
 
-def gone_row(one: Gone) -> tuple[bytes, bytes]:
-    """Return key and content of a row."""
-    return one.oid, one.why + one.size.to_bytes(8, "big")
-
-
-def read_gone(key: bytes, content: bytes) -> Gone:
+def read_gone(oid: bytes, content: bytes) -> Gone:
     """Read a row."""
-    return Gone(key, content[:1], int.from_bytes(content[1:9], "big"))
-
-
-def all_gone(source: Source) -> Iterator[Gone]:
-    """Yield all that is known to be gone, or was at some time and has been put again."""
-    for key, content in source.table(TABLE).scan():
-        yield read_gone(key, content)
+    return Gone(oid, content[16:], int.from_bytes(content[:8], "big"), int.from_bytes(content[8:16], "big"))

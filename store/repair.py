@@ -14,9 +14,10 @@ from typing import Any
 
 from redun.store.blobs import Blobs
 from redun.store.errors import StoreError
-from redun.store.gone import LOST, Gone, note_gone
+from redun.store.gone import LOST, Gone, put_gone, read_gone
+from redun.store.gone import TABLE as GONE
 from redun.store.quarantine import Quarantine
-from redun.store.rows import blob_pointer, ref_row, reflog_row, sequence_key, unguarded
+from redun.store.rows import OBJECT_START, blob_pointer, ref_row, reflog_row, sequence_key, unguarded
 from redun.store.sources.base import Batch, ReflogEntry
 from redun.store.sources.lmdb import LmdbSource
 from redun.store.sources.lmdb_table import scan
@@ -54,14 +55,29 @@ class Repair:
         for at in range(0, len(ordered), _AT_ONCE):
             some = ordered[at : at + _AT_ONCE]
             rows = self.delete("objects", some)
+            now_us = time.time_ns() // 1000
             gone = []
             for oid in some:
                 pointer = blob_pointer(rows.get(oid, b""))
                 if pointer is not None and blobs.path(oid).exists():
                     self._quarantine.take(oid.hex(), blobs.path(oid))
-                size = pointer.size if pointer is not None else max(0, len(rows.get(oid, b"")) - 9)
-                gone.append(Gone(oid, LOST, size))
-            note_gone(self._source, gone)
+                size = pointer.size if pointer is not None else max(0, len(rows.get(oid, b"")) - OBJECT_START)
+                gone.append(Gone(oid, LOST, size, now_us))
+            table = self._source.environment().table(GONE, create=True)
+
+            def note(txn: Any, gone: list[Gone] = gone, table: Any = table) -> None:
+                for one in gone:
+                    put_gone(txn, table, one)
+
+            self._source.refresh()
+            self._source.environment().write(note)
+
+    def gone(self) -> Iterator[Gone]:
+        """Yield what is known to be gone, or was at some time and has been put again."""
+        for key, row in scan(self._source, GONE):
+            content = unguarded(row, key)
+            if content is not None:
+                yield read_gone(key, content)
 
     def delete(self, table: str, keys: Collection[bytes]) -> dict[bytes, bytes]:
         """Take rows away; return what they were."""
@@ -88,12 +104,12 @@ class Repair:
     def delete_damaged(self, table: str) -> int:
         """Take away the damaged rows of a table that cannot be made again; return how many."""
         environment = self._source.environment()
-        handle = environment.table(f"t_{table}")
+        handle = environment.table(table)
         if handle is None:
             return 0
         with environment.begin(db=handle) as txn:
             keys = [bytes(key) for key, row in txn.cursor() if unguarded(row, key) is None]
-        return len(self.delete(f"t_{table}", keys))
+        return len(self.delete(table, keys))
 
     def memo(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield the sound rows of the memo."""

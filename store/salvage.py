@@ -141,8 +141,8 @@ class _Salvage:
         self._target.put("objects", self._objects(self._snapshot.rows("objects")))
         self._target.put("memo", self._memo())
         self._names()
-        gone = f"t_{GONE_TABLE}"
-        self._target.put(gone, ((key, row) for key, row in self._snapshot.rows(gone) if unguarded(row, key) is not None))
+        gone = ((key, row) for key, row in self._snapshot.rows(GONE_TABLE) if unguarded(row, key) is not None)
+        self._target.put(GONE_TABLE, gone)
         while self._wanted - self._there:
             before = len(self._there)
             for rows in self._snapshot.leaves():

@@ -143,7 +143,9 @@ def _loss(loss: Loss, report: Report) -> list[str]:
 def _notes(found: Findings) -> list[str]:
     lines = []
     if found.gone:
-        dropped = sum(one.why == b"d" for one in found.gone.values())
+        from redun.store.gone import DROPPED
+
+        dropped = sum(one.why == DROPPED for one in found.gone.values())
         lost = len(found.gone) - dropped
         words = [f"{dropped:,} dropped to make room"] * bool(dropped) + [f"{lost:,} given up by a repair"] * bool(lost)
         lines.append(f"  known to be gone, and computed again when needed: {' and '.join(words)}")

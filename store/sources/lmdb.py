@@ -23,7 +23,6 @@ the quarantine. Where the pages of the tables themselves are damaged, a lookup f
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +33,7 @@ from xxhash import xxh3_64_digest
 
 from redun.store.blobs import Blobs
 from redun.store.disk import unavailable
-from redun.store.errors import DamagedObject, DamagedStore, MissingLinks, ObjectNotFound, RefConflict, StoreUnavailable
+from redun.store.errors import DamagedObject, MissingLinks, ObjectNotFound, StoreUnavailable
 from redun.store.ids import Pieces
 from redun.store.objects import HEADER_BYTES
 from redun.store.quarantine import Quarantine
@@ -48,12 +47,8 @@ from redun.store.rows import (
     Staged,
     blob_pointer,
     blob_row,
-    ref_row,
-    ref_target,
-    reflog_entry,
-    reflog_row,
-    sequence_key,
 )
+from redun.store.sources import lmdb_names
 from redun.store.sources.base import Batch, ReflogEntry
 from redun.store.sources.checks import check_batch, check_table_name, prefix_digits
 from redun.store.sources.environment import DAMAGE, MAP_BYTES, SWEEPS, Environment, acquire, release
@@ -313,25 +308,15 @@ class LmdbSource:
         Raises:
             DamagedObject: its row is damaged.
         """
-        refs = self.table_handle("refs")
-        try:
-            row = None if refs is None or not name else self.snapshot().get(name.encode(errors="surrogatepass"), db=refs)
-        except DAMAGE as error:
-            self.refresh()
-            raise DamagedStore.at(self._path, f"ref {name!r} cannot be found ({error})") from error
-        return None if row is None else ref_target(name, row, keyed=self._environment.format > 1)
+        return lmdb_names.read_ref(self, name)
 
     def refs(self, prefix: str = "") -> list[tuple[str, bytes]]:
         """See `Source.refs`."""
-        keyed = self.environment().format > 1
-        rows = scan(self, "refs", prefix.encode(errors="surrogatepass"))
-        return [(key.decode(errors="replace"), ref_target(key.decode(errors="replace"), row, keyed=keyed)) for key, row in rows]
+        return lmdb_names.list_refs(self, prefix)
 
     def reflog(self, after: int = 0) -> Iterator[ReflogEntry]:
         """See `Source.reflog`."""
-        keyed = self.environment().format > 1
-        for key, row in scan(self, "reflog", start=sequence_key(max(after, 0) + 1)):
-            yield reflog_entry(key, row, keyed=keyed)
+        return lmdb_names.list_movements(self, after)
 
     def find(self, hex_prefix: str, limit: int = 20) -> list[bytes]:
         """See `Source.find`."""
@@ -400,7 +385,7 @@ class LmdbSource:
             if memo:
                 txn.cursor(environment.table("memo")).putmulti(memo, dupdata=False, overwrite=True)
             if batch.refs:
-                self._move_refs(txn, environment, batch)
+                lmdb_names.move_refs(txn, environment, batch.refs)
             number: int = txn.id()
             # A transaction that changed nothing leaves its number to the next one, maybe another process's.
             return number if changed else number - 1
@@ -462,25 +447,6 @@ class LmdbSource:
             missing.extend(self._damaged.intersection(links))
         if missing:
             raise MissingLinks(frozenset(missing))
-
-    def _move_refs(self, txn: Any, environment: Environment, batch: Batch) -> None:
-        refs, reflog = environment.table("refs"), environment.table("reflog")
-        log = txn.cursor(reflog)
-        seq = int.from_bytes(log.key(), "big") if log.last() else 0
-        now = time.time_ns() // 1000
-        for update in batch.refs:
-            key = update.name.encode()
-            row = txn.get(key, db=refs)
-            found = None if row is None else ref_target(update.name, row)
-            if found != update.old:
-                raise RefConflict.between(update.name, update.old, found)
-            if update.new is None:
-                txn.delete(key, db=refs)
-            else:
-                txn.put(key, ref_row(update.name, update.new), db=refs)
-            seq += 1
-            entry = ReflogEntry(seq, update.name, update.old, update.new, now, update.message)
-            txn.put(sequence_key(seq), reflog_row(entry), db=reflog, append=True)
 
     def table(self, name: str) -> LmdbTable:
         """See `Source.table`."""
