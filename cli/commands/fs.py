@@ -26,8 +26,9 @@ def command() -> None:
 def cp(src: str, dest: str, recursive: bool) -> None:
     """Copy a file, or with --recursive what a folder holds, from SRC to DEST.
 
-    Either may be a path or a URL, or - for standard input and output. A DEST that ends with a slash is a folder to copy into;
-    missing folders are made.
+    Either may be a path or a URL, or - for standard input and output. A DEST that ends with a slash, or is a folder of this
+    machine, is one to put the file into; with --recursive it is the folder whose files become those of SRC. Missing folders are
+    made. Hidden files in folders of this machine are left out.
 
     \b
     Examples:
@@ -36,7 +37,7 @@ def cp(src: str, dest: str, recursive: bool) -> None:
       redun fs cp https://example.org/index.html -
     """
     from redun.config import INI
-    from redun.file import File, copy_file
+    from redun.file import File, copy_file, get_proto
     from redun.scheduler_setup import use_boto_config
 
     session = current_session()
@@ -46,10 +47,13 @@ def cp(src: str, dest: str, recursive: bool) -> None:
     if not src or not dest:
         raise CommandError(f"cannot copy {src!r} to {dest!r}: an empty path names no file (standard input and output are -)")
     try:
-        if not recursive and src != "-" and File(src).isdir() and not File(src).isfile():
-            raise CommandError(f"cannot copy {src!r}: it is a folder; give --recursive to copy all files below it")
-        if not recursive and dest.endswith("/") and src != "-":
-            dest += File(src).basename()
+        if src != "-" and (not recursive or dest != "-"):
+            is_folder = File(src).isdir()
+            if not recursive and is_folder and not File(src).isfile():
+                raise CommandError(f"cannot copy {src!r}: it is a folder; give --recursive to copy all files below it")
+            recursive = recursive and (is_folder or not File(src).isfile())
+        if not recursive and src != "-" and (dest.endswith("/") or (get_proto(dest) == "local" and File(dest).isdir())):
+            dest = f"{dest.rstrip('/')}/{File(src).basename()}"
         copy_file(src, dest, recursive=recursive)
     except OSError as error:
         if isinstance(error, BrokenPipeError):

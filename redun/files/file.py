@@ -282,11 +282,16 @@ class File(FileBase):
 
         Args:
             local: by default the file's own name, in the working folder; with a slash at its end, in that folder.
+
+        Raises:
+            ValueError: the path ends with a slash, so that it has no name.
         """
         if local is None:
             local = self.basename()
         elif local.endswith("/"):
             local += self.basename()
+        if not local or local.endswith("/"):
+            raise ValueError(f"file {self.path!r} cannot be staged under its own name, as it has none: give a local path")
         return self.classes.StagingFile(self.classes.File(local), self)
 
 

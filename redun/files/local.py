@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -114,7 +115,9 @@ class LocalFileSystem(FileSystem):
         """List the files and folders that match a pattern; names that begin with a dot match only what begins with a dot."""
         import glob
 
-        return glob.glob(native(pattern), recursive=True)
+        found = glob.glob(native(pattern), recursive=True)
+        # Python lists the folder before a final `**` even if it is not there.
+        return [path for path in found if path[-1:] != "/" or os.path.isdir(path)]
 
     def list_files(self, path: str) -> list[str]:
         """List all files below a folder, sorted."""
@@ -163,7 +166,10 @@ class LocalFileSystem(FileSystem):
     def _make_folder_of(self, path: str) -> None:
         folder = os.path.dirname(path)
         if folder:
-            os.makedirs(folder, exist_ok=True)
+            try:
+                os.makedirs(folder, exist_ok=True)
+            except FileExistsError:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
 
 
 def _open_writer(

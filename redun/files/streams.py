@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 
@@ -12,9 +13,11 @@ class Tells:
     Where the stream can be discarded (S3), a `with` block that is left by an error leaves what was there before.
     """
 
+    _on_close: Callable[[], None] | None = None
+
     def __init__(self, stream: Any, on_close: Callable[[], None]) -> None:
         self._stream = stream
-        self._on_close: Callable[[], None] | None = on_close
+        self._on_close = on_close
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -35,6 +38,12 @@ class Tells:
                 stream.discarded = True
                 return
             stream = getattr(stream, "buffer", None) or getattr(stream, "raw", None)
+
+    def __del__(self) -> None:
+        # As streams of Python do, whose writers have let go of them.
+        if self._on_close is not None:
+            with suppress(Exception):
+                self.close()
 
     def __iter__(self) -> Any:
         return iter(self._stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import pickle
@@ -263,6 +264,34 @@ def test_a_stream_that_cannot_be_opened_leaves_the_hash_alone():
         File("a").open("wb", encoding="utf-8")
     with pytest.raises(LookupError):
         File("a").open("w", encoding="no-such-encoding")
+
+
+@pytest.mark.parametrize("path", ["kept.txt", "memory://closing/kept.txt"])
+def test_a_stream_that_is_left_open_counts_when_it_is_collected_or_an_error_passes(path: str) -> None:
+    file = File(path)
+    file.write("1")
+    before = file.hash
+    stream = file.open("w")
+    stream.write("22")
+    del stream
+    gc.collect()
+    assert file.hash != before
+    assert file.is_valid()
+    before = file.hash
+    with pytest.raises(TypeError), file.open("w") as stream:
+        stream.write(f"333{None + 1}")  # type: ignore[operator]
+    assert file.hash != before
+    assert file.is_valid()
+
+
+def test_a_file_without_a_name_cannot_be_staged_under_it() -> None:
+    with pytest.raises(ValueError, match="'s3://bucket/' cannot be staged under its own name"):
+        File("s3://bucket/").stage()
+    assert File("s3://bucket/").stage("x").local.path == "x"
+
+
+def test_a_pattern_below_a_folder_that_is_not_there_matches_nothing() -> None:
+    assert glob_file("nowhere/**") == []
 
 
 @pytest.mark.parametrize(
