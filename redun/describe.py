@@ -1,4 +1,5 @@
-"""Values described for people and indexes, without trusting them: no class has to exist, no pickle is loaded, nothing fails."""
+"""Values described for people and indexes, without trusting them: no class has to exist, no pickle is loaded, nothing is called that
+could do more than make data, nothing fails."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 
 import msgpack
 
+from redun.class_names import resolve
 from redun.content import KEPT
 from redun.decoding import ValueDecoder
 from redun.errors import RedunError
@@ -35,9 +37,32 @@ class _Gone:
         return id(self)
 
 
+# What may be called to show an object: classes of data, and what makes an object without running code of its class.
+_MAKERS = frozenset(
+    [("copyreg", "__newobj__"), ("copyreg", "__newobj_ex__"), ("copyreg", "_reconstructor"), ("re", "_compile")]
+    + [("array", "_array_reconstructor"), ("functools", "partial"), ("types", "SimpleNamespace"), ("types", "GenericAlias")]
+    + [("operator", "itemgetter"), ("operator", "attrgetter")]
+    + [("builtins", name) for name in ("set", "frozenset", "range", "bytearray", "complex", "object", "slice")]
+)
+_DATA_MODULES = frozenset(("collections", "datetime", "decimal", "fractions", "ipaddress", "uuid", "zoneinfo"))
+
+
+def _is_harmless(state: Any) -> bool:
+    """Tell whether an object may be made for the sake of showing it: that of another maker could do anything."""
+    module, name = state[0]
+    if (module, name) in _MAKERS:
+        return True
+    if module not in _DATA_MODULES and module != "builtins":
+        return False
+    made = resolve(module, name)
+    return isinstance(made, type) and (module != "builtins" or issubclass(made, BaseException))
+
+
 def _lenient(code: int) -> Callable[[Any], Any]:
     def revive(state: Any) -> Any:
         try:
+            if code == UserExt.OBJECT and not _is_harmless(state):
+                return _gone(code, state)
             return REVIVE[code](state)
         except Exception:
             return _gone(code, state)

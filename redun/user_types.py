@@ -178,12 +178,20 @@ def _revive_value(state: Any) -> Any:
 
 def _revive_namedtuple(state: Any) -> Any:
     name, items = state
-    return resolve(*name)._make(items)
+    return _class_of(name, lambda kind: issubclass(kind, tuple) and hasattr(kind, "_fields"))._make(items)
+
+
+def _class_of(name: Any, fits: Callable[[Any], bool]) -> Any:
+    """Return the class of a name; anything else, called, could do anything."""
+    found = resolve(*name)
+    if not isinstance(found, type) or not fits(found):
+        raise UnknownTypeError(f"{'.'.join(map(str, name))} is no such class any more")
+    return found
 
 
 def _revive_dataclass(state: Any) -> Any:
     name, fields = state
-    cls = resolve(*name)
+    cls = _class_of(name, lambda kind: hasattr(kind, "__dataclass_fields__"))
     value = object.__new__(cls)
     for field, item in fields.items():
         object.__setattr__(value, field, item)
@@ -192,7 +200,7 @@ def _revive_dataclass(state: Any) -> Any:
 
 def _revive_enum(state: Any) -> Any:
     name, member, value = state
-    cls = resolve(*name)
+    cls = _class_of(name, lambda kind: issubclass(kind, Enum))
     # A combination of flags has no name of its own; then its value makes it.
     return cls[member] if member is not None and member in cls.__members__ else cls(value)
 

@@ -93,6 +93,9 @@ def _read_content(dtype: Any, shape: tuple[int, ...], content: Any) -> Any:
         if len(content) != len(dtype.names):
             raise DecodeError(f"{len(dtype.names)} fields, but content of {len(content)}")
         fields = [_read_content(dtype.fields[name][0], shape, part) for name, part in zip(dtype.names, content, strict=True)]
+        used = sum([dtype.fields[name][0].itemsize for name in dtype.names])
+        if count * dtype.itemsize > 1 << 28 and dtype.itemsize > 1024 * used:
+            raise DecodeError(f"{count} items of {dtype.itemsize} bytes, of which {used} are used")
         array = np.zeros(shape, dtype)
         for name, field in zip(dtype.names, fields, strict=True):
             array[name] = field

@@ -123,7 +123,7 @@ def _read_series(state: Any) -> Any:
 def _read_content(dtype: Any, nulls: Any, content: Any) -> Any:
     name = dtype.base_type().__name__
     if name == "Null":
-        if not 0 <= content < 1 << 32:
+        if not 0 <= content < (1 << 32) - 1:
             raise DecodeError(f"a column cannot have {content!r} nulls")
         return pl.Series("", [None], dtype=dtype).new_from_index(0, content) if content else pl.Series("", [], dtype=dtype)
     if name == "Object":
