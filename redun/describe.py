@@ -141,10 +141,11 @@ def type_name(ref: bytes, get: Get) -> str:
 
 
 class _Named:
-    """Stands for a value of which only the type's name matters."""
+    """Stands for a value of which only the type's name matters, and, of a class, its own."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, own: str | None = None) -> None:
         self.name = name
+        self.own = own
 
 
 def _name(state: Any) -> _Named:
@@ -162,7 +163,7 @@ _NO_BYTES: dict[int, Callable[[bytes], Any]] = {
 }
 _TYPE_NAMES: dict[int, Callable[[Any], Any]] = dict.fromkeys(REVIVE, _name)
 _TYPE_NAMES[UserExt.FUNCTION] = lambda state: _Named("builtins.function")
-_TYPE_NAMES[UserExt.CLASS] = lambda state: _Named("builtins.type")
+_TYPE_NAMES[UserExt.CLASS] = lambda state: _Named("builtins.type", _name([state]).name)
 _TYPE_NAMES[UserExt.PICKLEPARTS] = lambda state: _Named("pickle")
 _TYPE_NAMES[UserExt.OBJECT] = lambda state: _Named(_object_class(state))
 
@@ -170,7 +171,9 @@ _TYPE_NAMES[UserExt.OBJECT] = lambda state: _Named(_object_class(state))
 def _object_class(state: Any) -> str:
     # copyreg.__newobj__(cls, ...) names the class as the first argument, other makers are named themselves.
     make, args = state[0], state[1]
-    return args[0].name if args and isinstance(args[0], _Named) else ".".join(map(str, make))
+    if make[0] == "copyreg" and args and isinstance(args[0], _Named) and args[0].own is not None:
+        return args[0].own
+    return ".".join(map(str, make))
 
 
 def _members(state: Any) -> Iterator[tuple[str, bytes]]:

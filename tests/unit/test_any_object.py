@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from redun import Scheduler, task
+from redun.describe import type_name
 from redun.encoding import ValueEncoder, restore, value_bytes, value_id
 from redun.errors import EncodeError
 from redun.nested import map_leaves
 from redun.store.objects import Flag
 from redun.value import ProxyValue, Value, get_type_registry
-from tests.property.kinds import Computed, DataError, DataList, DataOf, Named, NamedWithMore, Plain
+from tests.property.kinds import Computed, DataError, DataList, DataOf, MySet, Named, NamedWithMore, Plain, Reducing
 
 
 class Tree:
@@ -206,3 +207,21 @@ def test_having_looked_at_the_attributes_does_not_count(make: Any) -> None:
     value = make()
     vars(value)
     assert value_id(value) == before
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (Plain(1), "tests.property.kinds.Plain"),
+        (Tree("a"), "tests.unit.test_any_object.Tree"),
+        (Reducing(1), "tests.property.kinds.Reducing"),
+        (MySet("a"), "tests.property.kinds.MySet"),
+        (ValueError(1), "builtins.ValueError"),
+        (Plain, "builtins.type"),
+        (DataList(1), "tests.property.kinds.DataList"),
+    ],
+)
+def test_the_type_of_an_object_is_known_without_it(value: Any, name: str) -> None:
+    parts: dict[bytes, bytes] = {}
+    ref = ValueEncoder(parts.__setitem__).encode(value)
+    assert type_name(ref, parts.__getitem__) == name
