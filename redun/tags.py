@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 from redun.plain_text import trim_string
@@ -73,9 +74,11 @@ def parse_tag_value(value_str: str) -> Any:
         return _LITERALS[value_str]
     for kind in (int, float):
         try:
-            return kind(value_str)
+            value = kind(value_str)
         except ValueError:
             continue
+        # nan and inf are numbers to Python, but no JSON.
+        return value if isinstance(value, int) or isfinite(value) else value_str
     return value_str
 
 
@@ -156,7 +159,7 @@ def _json_value(key: str, value: Any) -> Any:
     import msgpack
 
     try:
-        plain = json.loads(json.dumps(value, sort_keys=True))
+        plain = json.loads(json.dumps(value, sort_keys=True, allow_nan=False))
         msgpack.packb(plain, unicode_errors="surrogatepass")
         return plain
     except (TypeError, ValueError, RecursionError) as error:

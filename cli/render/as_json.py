@@ -13,7 +13,12 @@ VERSION = 1
 
 def dump(record: dict[str, Any]) -> str:
     """Return a record as one line. What has no JSON form becomes its repr."""
-    return json.dumps(record, sort_keys=True, default=repr)
+    try:
+        return json.dumps(record, sort_keys=True, default=repr, allow_nan=False)
+    except ValueError:
+        # Tags of an earlier version may hold nan, which other programs would stumble over.
+        plain = json.loads(json.dumps(record, sort_keys=True, default=repr), parse_constant=str)
+        return json.dumps(plain, sort_keys=True)
 
 
 def iso_time(time_us: int | None) -> str | None:

@@ -262,7 +262,11 @@ class LogView:
         return (record for record in found if matches(self._provenance.tags.of(record), filters.tag))
 
     def _executions(self, filters: Filters) -> Iterator[Execution]:
-        statuses = filters.exec_status or (filters.status if not filters.job_id else frozenset())
+        statuses = filters.exec_status or filters.status
+        if filters.exec_status and filters.status:
+            statuses = filters.exec_status & filters.status
+            if not statuses:
+                return
         having = self._executions_of_tasks(filters)
         jobs_of = {
             self._provenance.job(one.id).execution
