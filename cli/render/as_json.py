@@ -16,7 +16,7 @@ def dump(record: dict[str, Any]) -> str:
     try:
         return json.dumps(record, sort_keys=True, default=repr, allow_nan=False)
     except ValueError:
-        # Tags of an earlier version may hold nan, which other programs would stumble over.
+        # Tags may hold nan, which other programs would stumble over.
         plain = json.loads(json.dumps(record, sort_keys=True, default=repr), parse_constant=str)
         return json.dumps(plain, sort_keys=True)
 
