@@ -136,6 +136,6 @@ def command(
                 raise click.UsageError(
                     "--output shows what jobs have printed: it goes with a job, an execution or filters of jobs"
                 )
-            show(OutputView(view, form == "json").lines(what, kinds, filters), pager=not no_pager)
+            show(OutputView(view, form == "json", limit).lines(what, kinds, filters), pager=not no_pager)
         else:
             show(view.lines(what, kinds, filters), pager=not no_pager, colours=colours)

@@ -18,12 +18,14 @@ class OutputView:
 
     Args:
         view: finds what the user means, and words jobs.
+        limit: most outputs to show; None for no limit.
     """
 
-    def __init__(self, view: LogView, as_json: bool) -> None:
+    def __init__(self, view: LogView, as_json: bool, limit: int | None = None) -> None:
         self._view = view
         self._provenance: Provenance = view.provenance
         self._as_json = as_json
+        self._limit = limit
 
     def lines(self, what: str | None, kinds: Sequence[str], filters: Filters) -> Iterator[str]:
         """Return the lines to show. What cannot be found is noticed before the first line.
@@ -41,7 +43,7 @@ class OutputView:
             return self._several(self._view.jobs(filters))
         record = self._view.find(what, kinds)
         if isinstance(record, Execution):
-            return self._several(sorted(self._provenance.jobs(record), key=lambda job: job.number))
+            return self._several(sorted(self._provenance.jobs(record), key=lambda job: (job.start_us, job.number)))
         if isinstance(record, Call):
             found = self._provenance.job_of_call(record.id)
             if found is None:
@@ -63,18 +65,20 @@ class OutputView:
             yield from self._text(output)
 
     def _several(self, jobs: Iterable[Job]) -> Iterator[str]:
-        shown = False
+        shown = 0
         for job in jobs:
+            if shown == self._limit:
+                return
             output = self._provenance.output(job)
             if output is None or (output.job.id != job.id and output.job.execution == job.execution):
                 # What it shares with another job is shown there.
                 continue
+            shown += 1
             if self._as_json:
                 yield dump(self._record(job, output))
                 continue
-            if shown:
+            if shown > 1:
                 yield ""
-            shown = True
             yield f"==> {self._view.job_line(job)}"
             if output.job.id != job.id:
                 yield self._origin(output)

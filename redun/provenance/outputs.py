@@ -19,16 +19,17 @@ class Outputs:
 
     Args:
         source: the store.
-        history: gives the jobs of the execution of a job.
+        history: gives the jobs of the execution of a job, None if it is gone.
     """
 
-    def __init__(self, source: Source, history: Callable[[Job], History]) -> None:
+    def __init__(self, source: Source, history: Callable[[Job], History | None]) -> None:
         self._source = source
         self._history = history
 
     def of(self, job: Job) -> Output | None:
         """Return what a job itself wrote, None if nothing was kept."""
-        facts = self._history(job).outputs.get(job.number)
+        history = self._history(job)
+        facts = history.outputs.get(job.number) if history is not None else None
         if not facts:
             return None
         attempts: dict[int, tuple[Written, ...]] = {}

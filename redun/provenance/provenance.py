@@ -88,7 +88,7 @@ class Provenance:
         self._index: Index | None = None
         self._executions = Executions(self._source, store.is_alive)
         self.tags = Tags(self._source, self._updated_index, self._executions.history)
-        self._outputs = Outputs(self._source, lambda job: self.history(self.execution(job.execution)))
+        self._outputs = Outputs(self._source, lambda job: self._executions.history(UUID(job.execution).bytes))
         self._places = CallPlaces(self._updated_index, self._executions.history, self._objects)
 
     @classmethod

@@ -141,6 +141,7 @@ def test_of_an_execution_of_a_job_and_again_from_the_cache(folder: Path, cli: Cl
     told = cli("log", "--output", cached["job_id"]).stdout
     assert told.startswith(f"(cached: printed by Job {first['job_id'][:8]} of Execution {first['execution_id'][:8]})\nsays 1\n")
     assert len(output(folder, task_name=("talk",))) == 4
+    assert cli("log", "--output", "--task-name", "talk", "--limit", "1").stdout.count("==>") == 1
     assert len(output(folder, status=frozenset([Status.DONE]), task_name=("talk",))) == 2
 
 
