@@ -45,5 +45,5 @@ def check_namespace(namespace: str, whose: str) -> None:
     """Raise TaskDefinitionError unless a namespace is names joined by dots."""
     if not _NAMESPACE.match(namespace):
         raise TaskDefinitionError(
-            f"namespace {namespace!r} of {whose} must be names joined by dots, each of letters, digits and underscores"
+            f"namespace {namespace!r} of {whose} must be names joined by dots, each of ASCII letters, digits and underscores"
         )

@@ -98,7 +98,7 @@ class Task(Value, Generic[P, R]):
             raise TaskDefinitionError(f"@task needs a function, found {type(self.func).__qualname__!r}")
         if not _NAME.match(self.name):
             raise TaskDefinitionError(
-                f"task name {self.name!r} must be letters, digits and underscores, not starting with a digit: give @task(name=...)"
+                f"task name {self.name!r} must be ASCII letters, digits and underscores, not starting with a digit: give @task(name=...)"
             )
         if self.namespace:
             check_namespace(self.namespace, f"task {self.name!r}")
