@@ -179,11 +179,16 @@ def screen(plain: bool, colours: bool) -> Iterator[Screen | None]:
         return
     found = Screen(error, colours)
     output = sys.stdout
-    sys.stderr = _Through(found, error)
+    through = {"stderr": (_Through(found, error), error)}
     if is_terminal(output):
-        sys.stdout = _Through(found, output)
+        through["stdout"] = (_Through(found, output), output)
+    for name, (ours, _) in through.items():
+        setattr(sys, name, ours)
     try:
         yield found
     finally:
         found.hide()
-        sys.stdout, sys.stderr = output, error
+        for name, (ours, real) in through.items():
+            # Somebody may have put another one on top, and not taken it away.
+            if getattr(sys, name) is ours:
+                setattr(sys, name, real)

@@ -36,6 +36,11 @@ _EVENTS = {
 _BRACKETS = re.compile(r"\[ ?(DONE|CACHED|FAILED|CANCEL|INTERRUPTED|RUN) *\]")
 # The head of a record as it is listed and shown in full.
 _RECORD = re.compile(r"^( *(?:\(depth \d+\) )?)(Exec|Job|CallNode|Task|Value|File) ([0-9a-f][0-9a-f-]{7,})")
+# The way to a job: `Traceback: Exec 60432ca8 > Job 4ba04437 main > ...`.
+_PATH = re.compile(r"^ *(?:Traceback: Exec|Produced by Job|Consumed by Job) [0-9a-f]{8}")
+_PATH_ID = re.compile(r"(?:(?<=Exec )|(?<=Job ))[0-9a-f]{8}\b")
+# Dataflow: `result <-- <8c34026d> link(...)`, `  prog = <ee510692> 'prog'`.
+_FLOW_ID = re.compile(r"^( *\w* *(?:<-- (?:argument of )?|= ))<([0-9a-f]{8})>")
 _FRAME = re.compile(r'^( *)(?:(Job) ([0-9a-f]{8}): )?File "(.*)", line (\d+), in (.*)$')
 _EVENT = re.compile(r"^(Run|Cached|Retry|Miss|Dryrun|\*\*\*|Warning:)(?= )")
 _ERROR = re.compile(
@@ -108,6 +113,9 @@ def colour_record(line: str) -> str:
         return frame
     if _ERROR.match(line):
         return colour_error(line)
+    if _PATH.match(line):
+        return _PATH_ID.sub(lambda found: paint(found[0], YELLOW), line)
+    line = _FLOW_ID.sub(lambda found: f"{found[1]}<{paint(found[2], YELLOW)}>", line)
     line = _RECORD.sub(lambda found: f"{found[1]}{found[2]} {paint(found[3], YELLOW)}", line, count=1)
     return _BRACKETS.sub(lambda found: paint(found[0], _WORDS[found[1]]), line, count=1)
 

@@ -125,3 +125,10 @@ def test_what_gets_colours() -> None:
     assert colour_error("an Error: no") == "an Error: no"
     line = "Job 1a2b3c4d [ DONE ] 2026-11-21 07:52:50:  f('[FAILED]')"
     assert colour_record(line) == "Job \x1b[33m1a2b3c4d\x1b[0m \x1b[32m[ DONE ]\x1b[0m 2026-11-21 07:52:50:  f('[FAILED]')"
+    assert (
+        colour_record("result <-- argument of <8c34026d> link(a)") == "result <-- argument of <\x1b[33m8c34026d\x1b[0m> link(a)"
+    )
+    assert colour_record("  n = <de772d9e> 0") == "  n = <\x1b[33mde772d9e\x1b[0m> 0"
+    path = colour_record("Traceback: Exec 60432ca8 > (2 Jobs) > Job 4ba04437 main > Job 9c50112d leaf")
+    assert path.count("\x1b[33m") == 3
+    assert colour_record("no result <-- here <8c34026d>") == "no result <-- here <8c34026d>"
