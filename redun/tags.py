@@ -159,7 +159,7 @@ def _json_value(key: str, value: Any) -> Any:
     import msgpack
 
     try:
-        plain = json.loads(json.dumps(value, sort_keys=True))
+        plain = json.loads(json.dumps(value, sort_keys=True, allow_nan=False))
         msgpack.packb(plain, unicode_errors="surrogatepass")
         return plain
     except (TypeError, ValueError, RecursionError) as error:

@@ -170,6 +170,7 @@ def test_a_failed_job_keeps_its_tags(scheduler: Scheduler) -> None:
         ([("env", object())], "tag 'env' must be JSON data, found object"),
         ([("env", {(1, 2): 3})], "tag 'env' must be JSON data, found dict"),
         ([("env", 1 << 70)], "more than 64 bits"),
+        ([("env", float("nan"))], "tag 'env' must be JSON data, found float"),
     ],
 )
 def test_what_is_no_tag_is_refused(scheduler: Scheduler, tags: Any, part: str) -> None:
