@@ -44,6 +44,16 @@ def main() -> bytes:
     return shout(first_line(counts))
 
 
+@task()
+def capitals(names: File) -> File:
+    return script("sort -u | tr a-z A-Z", inputs=names.stage("-"), outputs=File("results/capitals.txt").stage("-"))
+
+
+@task()
+def streams() -> File:
+    return capitals(write_names("names.txt"))
+
+
 @task(script=True)
 def broken() -> str:
     return "grep banana no-such-file.txt | wc -l"
