@@ -65,6 +65,8 @@ def _read_dtype(state: Any) -> Any:
     kind = getattr(pl, name)
     if not parts:
         return kind
+    if "Object" in ([inner for _, inner in parts[0]] if name == "Struct" else [parts[0]]):
+        raise DecodeError("objects cannot stand inside other types")
     if name == "Categorical":
         return kind()
     if name in ("List", "Array"):
