@@ -40,7 +40,7 @@ VERBS = {
     "repo": Verb("redun.cli.commands.repo", "Add, list and remove repos to share results with."),
     "push": Verb("redun.cli.commands.push", "Bring results to a repo, for others to pull."),
     "pull": Verb("redun.cli.commands.pull", "Bring results from a repo here."),
-    "export": Verb("redun.cli.commands.export", "Write records as lines of JSON."),
+    "export": Verb("redun.cli.commands.export", "Write records as lines of JSON, or as a bundle."),
     "import": Verb("redun.cli.commands.import_", "Take in records that redun export has written."),
     "config": Verb("redun.cli.commands.config", "Show the configuration in force and where it comes from."),
     "tag": Verb("redun.cli.commands.tag", "List, add, change and remove tags of what ran."),

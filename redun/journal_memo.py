@@ -31,6 +31,32 @@ def journal_memo(source: Source, head: bytes, until: bytes | None = None) -> Ite
         at = segment.parent
 
 
+def new_memo(
+    source: Source, moves: Iterable[tuple[str, bytes | None, bytes]], pairs: Iterable[tuple[bytes, bytes]]
+) -> dict[bytes, bytes]:
+    """Return the rows of the memo that come with journals, whose objects are here, and with pairs; what is known here wins.
+
+    Args:
+        moves: name, old and new id of refs; those that are no executions are passed over.
+        pairs: eval hash and call of what other journals tell of.
+
+    Raises:
+        StoreError: a segment or call is gone or damaged.
+    """
+    rows: dict[bytes, bytes] = {}
+
+    def add(found: Iterable[tuple[bytes, bytes]]) -> None:
+        for key, row in found:
+            if key not in rows and source.memo_get(key) is None:
+                rows[key] = row
+
+    for name, old, new in moves:
+        if name.startswith("executions/"):
+            add(journal_memo(source, new, old))
+    add(call_memo(source, pairs))
+    return rows
+
+
 def call_memo(source: Source, pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
     """Yield eval hash and row of the memo for pairs of eval hash and call; calls that are not here are left out."""
     for key, call in pairs:

@@ -13,13 +13,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redun.journal_memo import call_memo, journal_memo
+from redun.journal_memo import new_memo
 from redun.remotes import Repo, RepoError, open_other_store, open_remote
 from redun.store.reach import reachable
 from redun.store.remote.pull import Pulled, PulledRef
 from redun.store.remote.push import Progress, Pushed, silent
-from redun.store.sources.base import RefUpdate, Source
-from redun.travel import EXECUTIONS, Selection, memo_elsewhere, select, shared_refs, tags_about
+from redun.store.sources.base import Source
+from redun.travel import EXECUTIONS, Selection, memo_elsewhere, movements, select, shared_refs, tags_about
 
 if TYPE_CHECKING:
     from redun.store.remote.backends.base import Meter
@@ -121,21 +121,13 @@ def _copy(
     from redun.store.bulk import copy
     from redun.store.errors import MissingLinks
     from redun.store.reach import in_order
-    from redun.store.remote.heads import Relation, relation
 
     done = Pulled()
 
     def get(oid: bytes) -> bytes:
         return target.get(oid) if target.contains(oid) else source.get(oid)
 
-    updates = []
-    for name, theirs in heads.items():
-        mine = target.read_ref(name)
-        how = Relation.AHEAD if mine is None else relation(get, theirs, mine)
-        if how is Relation.AHEAD:
-            updates.append(RefUpdate(name, mine, theirs, "push"))
-        elif how is Relation.APART:
-            done.kept.append(name)
+    updates, done.kept = movements(target, heads, get, "push")
     done.refs = len(updates)
 
     def told(objects: int, size: int) -> None:
@@ -148,10 +140,10 @@ def _copy(
         for oid in in_order(source, roots, stop=target.contains):
             told(1, len(source.view(oid)))
     elif updates:
-        refs = [PulledRef(update.name, update.old, update.new, b"") for update in updates if update.new is not None]
+        moves = [(update.name, update.old, update.new) for update in updates if update.new is not None]
         for attempt in range(5):
             try:
-                copy(source, target, updates, lambda: _rows(target, refs, pairs()), told)
+                copy(source, target, updates, lambda: new_memo(target, moves, pairs()), told)
                 break
             except MissingLinks:
                 # A gc beside us swept what was just stored.
@@ -282,7 +274,7 @@ class _Puller:
             # Results that these executions used stand in the journals of others, but also in the indexes of the remote.
             below = reachable(self._source, [ref.new for ref in trusted])
             pairs = [(key, call) for key, call in self._remote.mirror.calls() if call in below]
-        return _rows(self._source, trusted, pairs)
+        return new_memo(self._source, [ref[:3] for ref in trusted], pairs)
 
     def _believe(self) -> None:
         """Take in rows of executions that came from here before anybody was trusted."""
@@ -291,33 +283,14 @@ class _Puller:
         table = self._source.table(UNTRUSTED)
         name = self._repo.name.encode()
         names = [key.decode() for key, row in table.scan() if row == name]
-        refs = []
-        for ref in names:
-            head = self._source.read_ref(ref)
-            if head is not None:
-                refs.append(PulledRef(ref, None, head, b""))
+        heads = [(ref, self._source.read_ref(ref)) for ref in names]
+        refs = [(ref, None, head) for ref, head in heads if head is not None]
         if not names:
             return
-        rows = _rows(self._source, refs, ())
+        rows = new_memo(self._source, refs, ())
         if rows:
             self._source.commit(Batch(memo=rows))
         table.put_many([(ref.encode(), b"") for ref in names])
-
-
-def _rows(source: Source, refs: Sequence[PulledRef], pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return the rows of the memo that journals and pairs of eval hash and call tell of; what is known here wins."""
-    rows: dict[bytes, bytes] = {}
-
-    def add(found: Iterable[tuple[bytes, bytes]]) -> None:
-        for key, row in found:
-            if key not in rows and source.memo_get(key) is None:
-                rows[key] = row
-
-    for ref in refs:
-        if ref.name.startswith(EXECUTIONS):
-            add(journal_memo(source, ref.new, ref.old))
-    add(call_memo(source, pairs))
-    return rows
 
 
 __all__ = ["is_trusted", "pull_from", "push_to"]

@@ -6,14 +6,15 @@ on the other side, or nothing would keep it there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from redun.errors import RedunError
 from redun.store.journal import chain
 from redun.store.reach import reachable
-from redun.store.sources.base import Source
+from redun.store.remote.heads import Relation, relation
+from redun.store.sources.base import RefUpdate, Source
 
 if TYPE_CHECKING:
     from redun.store.repository import Store
@@ -81,6 +82,26 @@ def _add_execution(source: Source, execution: str, found: Selection) -> None:
     found.executions.add(execution)
     for name, head in source.refs(f"{EXECUTIONS}{execution}"):
         found.heads[name] = head
+
+
+def movements(
+    target: Source, heads: Mapping[str, bytes], get: Callable[[bytes], bytes], message: str
+) -> tuple[list[RefUpdate], list[str]]:
+    """Return how refs of a store are to move to what came, and the names of those that went apart and stay.
+
+    Args:
+        get: returns an object of either side.
+        message: for the reflog.
+    """
+    updates, apart = [], []
+    for name, theirs in heads.items():
+        mine = target.read_ref(name)
+        how = Relation.AHEAD if mine is None else relation(get, theirs, mine)
+        if how is Relation.AHEAD:
+            updates.append(RefUpdate(name, mine, theirs, message))
+        elif how is Relation.APART:
+            apart.append(name)
+    return updates, apart
 
 
 def tags_about(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
+from redun.store.errors import RemoteDamaged
 from redun.store.objects import links as links_of
-from redun.store.reach import in_order
+from redun.store.reach import TABLE_START, in_order, links_in, table_end
 from redun.store.sources.base import Batch, RefUpdate, Source
 
 BATCH_BYTES = 16 << 20
 BATCH_OBJECTS = 10_000
+LINKS_LIMIT = 256 << 20
+"""Bytes that the table of links of an object may take."""
 KEEP_BYTES = 4 << 10
 """Objects up to this are kept while what they link is walked; others are read again."""
 
@@ -24,12 +28,13 @@ class BulkWriter:
     def __init__(self, source: Source, told: Callable[[int, int], None] = lambda objects, size: None) -> None:
         self._source = source
         self._told = told
-        self._objects: dict[bytes, bytes] = {}
+        self._objects: dict[bytes, Any] = {}
         self._links: set[bytes] = set()
         self._bytes = 0
+        self._waiting = 0
 
-    def add(self, oid: bytes, data: bytes, links: Iterable[bytes]) -> None:
-        """Add an object; what it links was added before, or is there.
+    def add(self, oid: bytes, data: bytes | Any, links: Iterable[bytes]) -> None:
+        """Add an object, or what `Source.stage` gave for it; what it links was added before, or is there.
 
         Raises:
             MissingLinks: of a group that was full, something that it links is not there.
@@ -37,7 +42,8 @@ class BulkWriter:
         self._objects[oid] = data
         self._links.update(links)
         self._bytes += len(data)
-        if self._bytes >= BATCH_BYTES or len(self._objects) >= BATCH_OBJECTS:
+        self._waiting += len(data) if isinstance(data, bytes) else 0
+        if self._waiting >= BATCH_BYTES or len(self._objects) >= BATCH_OBJECTS:
             self.write()
 
     def write(self) -> None:
@@ -47,10 +53,46 @@ class BulkWriter:
             MissingLinks: something that it links is not there.
         """
         objects, links, size = self._objects, self._links, self._bytes
-        self._objects, self._links, self._bytes = {}, set(), 0
+        self._objects, self._links, self._bytes, self._waiting = {}, set(), 0, 0
         if objects:
             self._source.commit(Batch(objects, links=links))
             self._told(len(objects), size)
+
+
+def stage(source: Source, pieces: Iterable[bytes], where: str) -> tuple[bytes, Any, list[bytes]]:
+    """Write an object that is too large for memory ahead of its commit.
+
+    Args:
+        pieces: its bytes in order.
+        where: names where it comes from, for messages.
+
+    Returns:
+        its id, what stands for it in a batch, and the ids that it links.
+
+    Raises:
+        RemoteDamaged: its table of links is larger than anybody needs.
+        StoreUnavailable: it cannot be written.
+    """
+    head = bytearray()
+
+    def noted() -> Iterator[bytes]:
+        wanted = TABLE_START
+        for piece in pieces:
+            at = 0
+            while len(head) < wanted and at < len(piece):
+                more = piece[at : at + wanted - len(head)]
+                at += len(more)
+                head.extend(more)
+                if len(head) == TABLE_START:
+                    wanted = max(table_end(bytes(head)), TABLE_START)
+                    if wanted > LINKS_LIMIT:
+                        raise RemoteDamaged(
+                            f"{where}: an object says that its links take {wanted:,} bytes: it was made to harm"
+                        )
+            yield piece
+
+    oid, staged = source.stage(noted())
+    return oid, staged, links_in(bytes(head))
 
 
 def copy(

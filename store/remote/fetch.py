@@ -9,7 +9,7 @@ The files have no name: the system removes them when this process is gone, howev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -151,6 +151,12 @@ class Fetcher:
             reader = self._reader(place)
         assert reader is not None
         return reader.read(place.offset, place.size, oid)
+
+    def pieces(self, place: Place) -> Iterator[bytes]:
+        """Yield the bytes of an object that was fetched, which nobody has checked yet."""
+        reader = self._reader(place)
+        assert reader is not None
+        return reader.pieces(place.offset, place.size)
 
     def forget(self, pack: str) -> None:
         """Let go of what was fetched of a pack."""

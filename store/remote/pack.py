@@ -16,16 +16,18 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import sha256
 from itertools import accumulate
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from redun.store.errors import RemoteDamaged
 from redun.store.ids import object_id
-from redun.store.remote.frames import END, FRAME_BYTES, HEAD, check_head, compress, expand, read_exactly
+from redun.store.remote.frames import END, FRAME_BYTES, HEAD, check_head, compress, expand, read_exactly, read_frames
 
 MAGIC = b"redunpk1"
 SIZE = struct.Struct(">Q")
 LARGE_FRAME_BYTES = 1 << 20
 """Raw bytes in each frame of an object that is too large for a frame with others."""
+LARGE_OBJECT_BYTES = 4 << 20
+"""An object of more bytes is not held in memory while it is stored."""
 PACK_BYTES = 16 << 20
 """A pack is closed when its file has grown to about this."""
 
@@ -224,6 +226,13 @@ class PackReader:
             )
         return data
 
+    def pieces(self, offset: int, size: int) -> Iterator[bytes]:
+        """Yield the bytes at a place of the raw stream, frame by frame; what they are is for the caller to check."""
+        ends = self.pack.ends[1]
+        for place in self.pack.frames(offset, size):
+            base = ends[place - 1] if place else 0
+            yield self._frame(place)[max(offset - base, 0) : offset + size - base]
+
     def _frame(self, place: int) -> bytes:
         found = self._frames.get(place)
         if found is None:
@@ -240,48 +249,74 @@ class PackReader:
         return found
 
 
-def read_objects(source: BinaryIO, where: str, limit: int) -> Iterator[bytes]:
-    """Yield the bytes of each object of a pack, from its start to its end: for bundles, and to make an index again.
+class LargeObject(NamedTuple):
+    """An object that is not held in memory: its size in bytes, and its bytes in pieces, to be taken once and to their end."""
+
+    size: int
+    pieces: Iterator[bytes]
+
+
+class _Raw:
+    """A raw stream, made of the frames as they come."""
+
+    def __init__(self, frames: Iterator[bytes], where: str) -> None:
+        self._frames = frames
+        self._where = where
+        self._left = memoryview(b"")
+
+    def at_end(self) -> bool:
+        while not self._left:
+            frame = next(self._frames, None)
+            if frame is None:
+                return True
+            self._left = memoryview(frame)
+        return False
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        while size:
+            if self.at_end():
+                raise RemoteDamaged(f"{self._where}: it ends inside an object, it was cut short: get it again")
+            piece = self._left[:size]
+            self._left = self._left[len(piece) :]
+            size -= len(piece)
+            yield bytes(piece)
+
+    def read(self, size: int) -> bytes:
+        return b"".join(self.pieces(size))
+
+
+def read_objects(source: BinaryIO, where: str, limit: int, large: int = LARGE_OBJECT_BYTES) -> Iterator[bytes | LargeObject]:
+    """Yield each object of a pack, from its start to its end: for bundles, and to make an index again.
 
     Args:
         source: a stream; need not be able to go back.
         limit: bytes that one object may have.
+        large: an object of more bytes comes in pieces.
 
     Raises:
         RemoteDamaged: damaged, cut short, or larger than allowed.
     """
     if read_exactly(source, len(MAGIC), where) != MAGIC:
         raise RemoteDamaged(f"{where}: expected a pack of objects, found something else")
-    waiting = bytearray()
-    size: int | None = None
-    while True:
-        packed, raw = HEAD.unpack(read_exactly(source, HEAD.size, where))
-        if packed == raw == 0:
-            break
-        check_head(packed, raw, where)
-        waiting += expand(read_exactly(source, packed, where), raw, where)
-        start = 0
-        while True:
-            if size is None:
-                if len(waiting) - start < SIZE.size:
-                    break
-                size = SIZE.unpack_from(waiting, start)[0]
-                start += SIZE.size
-                if size > limit:
-                    raise RemoteDamaged(f"{where}: an object says that it has {size:,} bytes, at most {limit:,} are allowed")
-            if len(waiting) - start < size:
-                break
-            yield bytes(memoryview(waiting)[start : start + size])
-            start += size
-            size = None
-        del waiting[:start]
-    if waiting or size is not None:
-        raise RemoteDamaged(f"{where}: it ends inside an object, it was cut short: get it again")
+    raw = _Raw(read_frames(source, where, 1 << 62), where)
+    while not raw.at_end():
+        size = SIZE.unpack(raw.read(SIZE.size))[0]
+        if size > limit:
+            raise RemoteDamaged(f"{where}: an object says that it has {size:,} bytes, at most {limit:,} are allowed")
+        if size <= large:
+            yield raw.read(size)
+        else:
+            pieces = raw.pieces(size)
+            yield LargeObject(size, pieces)
+            for _ in pieces:
+                pass
 
 
 __all__ = [
+    "LARGE_OBJECT_BYTES",
     "MAGIC",
     "PACK_BYTES",
+    "LargeObject",
     "Pack",
     "PackKind",
     "PackReader",

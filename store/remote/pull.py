@@ -14,21 +14,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from redun.store.bulk import KEEP_BYTES, BulkWriter
-from redun.store.errors import MissingLinks, RefConflict, RemoteDamaged, StoreError
+from redun.store.bulk import KEEP_BYTES, BulkWriter, stage
+from redun.store.disk import free_bytes
+from redun.store.errors import MissingLinks, RefConflict, RemoteDamaged, StoreError, StoreUnavailable
 from redun.store.objects import Flag, Kind
 from redun.store.objects import links as links_of
 from redun.store.remote.fetch import Fetcher
 from redun.store.remote.heads import Relation, relation
 from redun.store.remote.index import Place
-from redun.store.remote.pack import PackKind
+from redun.store.remote.pack import LARGE_OBJECT_BYTES, PackKind
 from redun.store.remote.push import Progress, silent
 from redun.store.remote.remote import Remote
 from redun.store.sources.base import Batch, RefUpdate, Source
 
 _TRIES = 5
+LINKED_LIMIT = 1 << 30
+"""Bytes that an object may have that is held in memory, as it links others."""
 
 
 class PulledRef(NamedTuple):
@@ -110,6 +113,7 @@ def pull(
             done.refs = len(refs)
             return done
         work.foreign = foreign
+        work.folder = folder
         work.take(roots)
         _set_refs(source, remote, refs, memo, work)
         done.refs = len(refs)
@@ -149,7 +153,7 @@ def _set_refs(source: Source, remote: Remote, refs: Sequence[PulledRef], memo: M
     updates = [RefUpdate(ref.name, ref.old, ref.new, f"pull {remote.name} {ref.writer.hex() or 'unsigned'}") for ref in refs]
     for _ in range(_TRIES):
         try:
-            source.commit(Batch(memo=rows, refs=updates, links={ref.new for ref in refs}))
+            source.commit(Batch(memo=rows, refs=updates, links=work.taken.union([ref.new for ref in refs])))
             return
         except MissingLinks as error:
             work.take(sorted(error.missing))
@@ -167,6 +171,8 @@ class _Pull:
         self._fetcher = fetcher
         self._progress = progress
         self._done = done
+        self.folder: Path | None = None
+        self.taken: set[bytes] = set()
         self.foreign: Callable[[Iterable[bytes]], None] | None = None
 
     def take(self, roots: Sequence[bytes]) -> None:
@@ -175,10 +181,12 @@ class _Pull:
         for _ in range(_TRIES):
             try:
                 leaves, places = self.find(again)
+                self._check_room()
                 if self.foreign is not None:
                     self.foreign([*leaves, *places])
                 self._take_leaves(leaves)
                 self._take_graph(again, places)
+                self.taken.update(leaves, places)
                 return
             except MissingLinks as error:
                 # Swept by a gc since we looked.
@@ -215,6 +223,7 @@ class _Pull:
             # What is at hand already is walked at once; only what has to be fetched waits for the next round.
             while later:
                 oid = later.pop()
+                self._check_size(graph[oid])
                 for link in links_of(self._fetcher.read(oid, graph[oid])):
                     if link in seen:
                         continue
@@ -236,6 +245,22 @@ class _Pull:
             self._done.objects += 1
             self._done.raw_bytes += place.size
         return leaves, graph
+
+    def _check_room(self) -> None:
+        """Refuse what would fill the disk, before any of it is fetched."""
+        free = None if self.folder is None else free_bytes(self.folder if self.folder.is_dir() else self.folder.parent)
+        if free is not None and self._done.raw_bytes > free:
+            raise StoreUnavailable(
+                f"{self._remote.where} holds {self._done.raw_bytes:,} bytes that are not here yet, and only {free:,} bytes are free "
+                f"where the store is: make room, or pull less of it (by id, or with --metadata-only)"
+            )
+
+    def _check_size(self, place: Place) -> None:
+        if place.size > LINKED_LIMIT:
+            raise RemoteDamaged(
+                f"{self._remote.where}: an object that may link others is said to have {place.size:,} bytes, "
+                f"at most {LINKED_LIMIT:,} are allowed"
+            )
 
     def _is_leaf(self, place: Place) -> bool:
         """True for values that link nothing: packs of values hold only those."""
@@ -270,6 +295,9 @@ class _Pull:
             for name in part:
                 rows = by_pack[name]
                 for oid, place in sorted(rows.items(), key=lambda row: row[1].offset):
+                    if place.size > LARGE_OBJECT_BYTES:
+                        batch.add(oid, *self._stage(oid, place))
+                        continue
                     data = self._fetcher.read(oid, place)
                     if data[0] != Kind.VALUE or data[3] & Flag.LINKS:
                         raise RemoteDamaged(
@@ -278,6 +306,16 @@ class _Pull:
                     batch.add(oid, data, ())
                 self._fetcher.forget(name)
         batch.write()
+
+    def _stage(self, oid: bytes, place: Place) -> tuple[Any, list[bytes]]:
+        """Write a large object beside the store; it is not held in memory."""
+        found, staged, links = stage(self._source, self._fetcher.pieces(place), self._remote.where)
+        if found != oid:
+            raise RemoteDamaged(
+                f"{self._remote.where}: what stands in pack {place.pack} as object {oid.hex()} has the id {found.hex()}: "
+                "nothing names what was written of it"
+            )
+        return staged, links
 
     def _take_graph(self, roots: Iterable[bytes], graph: Mapping[bytes, Place]) -> None:
         """Store objects, each after those that it links."""
