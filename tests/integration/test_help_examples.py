@@ -117,6 +117,7 @@ def here(
             assert main(["run", "flow.py", "main"]) == 0
             assert main(["run", "hello_world.py", "main"]) == 0
             assert main(["export", "-f", "all.jsonl"]) == 0
+            assert main(["export", "-o", "run.bundle"]) == 0
         capsys.readouterr()
         assert main(["log", "--job", "--exec-id", "-", "--task-name", "main", "--format", "json"]) == 0
         job = json.loads(capsys.readouterr().out)["id"]
