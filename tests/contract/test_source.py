@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from redun.store.errors import MissingLinks, ObjectNotFound, RefConflict, StoreError
-from redun.store.objects import Codec, Kind, with_links
+from redun.store.ids import Pieces, checksum, object_id
+from redun.store.objects import Codec, Kind, header, with_links
 from redun.store.sources.base import Batch, RefUpdate
 from redun.store.sources.lmdb import LmdbSource
 from redun.store.sources.memory import MemorySource
@@ -83,6 +84,26 @@ def test_an_object_comes_back_as_it_was(source, size):
     assert type(source.get(oid)) is bytes
     assert bytes(source.view(oid)) == data
     assert source.contains(oid)
+
+
+def test_a_large_object_may_come_and_go_in_pieces(source):
+    pieces = Pieces(header(Kind.VALUE, Codec.RAW), bytes(range(256)) * 2000)
+    whole = bytes(pieces)
+    oid = name_of(whole)
+    assert object_id(pieces) == oid
+    assert checksum(pieces) == checksum(whole)
+    assert len(pieces) == len(whole)
+    small = with_links(Kind.VALUE, Codec.RAW, 0, [oid], b"body")
+    source.commit(Batch(objects={oid: pieces, name_of(small): small}))
+    assert source.get(oid) == bytes(source.view(oid)) == bytes(source.pieces(oid)) == whole
+    assert source.pieces(oid)[0] == Kind.VALUE
+    assert source.links(oid) == []
+    # What was put whole comes in pieces as well, and the other way round.
+    source.commit(Batch(objects={oid: whole}))
+    assert bytes(source.pieces(oid)) == whole
+    assert source.pieces(name_of(small)) == small
+    with pytest.raises(ObjectNotFound):
+        source.pieces(C)
 
 
 def test_links_of_an_object_are_in_front_of_its_body(source):

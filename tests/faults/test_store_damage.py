@@ -152,7 +152,7 @@ def replace_by_folder(path):
     path.mkdir()
 
 
-@pytest.mark.parametrize("read", ["get", "view"])
+@pytest.mark.parametrize("read", ["get", "view", "pieces"])
 @pytest.mark.parametrize("harm", [cut, lengthen, flip, empty, os.unlink])
 @pytest.mark.parametrize("seen_before", [False, True])
 def test_a_harmed_blob_is_found_and_healed(source, harm, read, seen_before):
