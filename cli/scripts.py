@@ -34,8 +34,21 @@ def _load_script(path: Path) -> ModuleType:
         raise CommandError(f"script {str(path)!r} does not exist{_near_script(path)}")
     if not path.is_file():
         raise CommandError(f"script {str(path)!r} is a folder, expected a Python file")
-    module: ModuleType = _run_import(path.name, lambda: load_script(path))
+    module: ModuleType = _run_import(path.name, lambda: load_script(path), _as_module(path))
     return module
+
+
+def _as_module(path: Path) -> str:
+    """Return how a script that stands in a package is run as a module of it, as a remark; nothing for any other script."""
+    folder = path.absolute().parent
+    names = [path.name.removesuffix(".py")]
+    while (folder / "__init__.py").exists():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    if len(names) == 1:
+        return ""
+    where = "" if folder == Path.cwd() else f" in folder {str(folder)!r}"
+    return f": a script of a package runs as a module, 'redun run {'.'.join(names)} ...'{where}"
 
 
 def _load_module(name: str) -> ModuleType:
@@ -64,7 +77,12 @@ def _find_module(name: str) -> Any:
         raise
 
 
-def _run_import(name: str, run: Any) -> Any:
+def _run_import(name: str, run: Any, hint: str = "") -> Any:
+    """Run what imports something.
+
+    Args:
+        hint: what to say beside where a relative import has failed.
+    """
     try:
         return run()
     except SyntaxError as error:
@@ -78,7 +96,8 @@ def _run_import(name: str, run: Any) -> Any:
     except Exception as error:
         if error.__traceback__ is None or not _reaches_user(error):
             raise CommandError(f"{name!r} cannot be imported: {error}") from error
-        raise CommandError(f"{name!r} failed while it was imported: {_summary(error)}", user_traceback(error)) from error
+        more = hint if isinstance(error, ImportError) and "relative import" in str(error) else ""
+        raise CommandError(f"{name!r} failed while it was imported: {_summary(error)}{more}", user_traceback(error)) from error
 
 
 def _reaches_user(error: BaseException) -> bool:

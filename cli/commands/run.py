@@ -125,6 +125,8 @@ def _run_words(
     from redun.cli.scripts import find_task, load
 
     rerun = options.pop("rerun")
+    if rerun is not None and options["input_file"] is not None:
+        raise click.UsageError("--rerun and --input both give all arguments: keep one", click.get_current_context())
     if rerun is not None:
         rerun, script, task_name, words = _rerun_words(rerun, script, task_name, words)
     if script is None or (task_name is None and rerun is None):

@@ -118,11 +118,13 @@ def _wrong_options() -> list[str]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder in which one task has run, with all kinds of files that cannot be used."""
     folder = tmp_path_factory.mktemp("bad")
-    for name in ("folder", "folder.py", "broken", "packages"):
+    for name in ("folder", "folder.py", "broken", "packages", "pkg"):
         (folder / name).mkdir()
     texts = {
         "flow.py": SCRIPT,
         "empty.py": "",
+        "pkg/__init__.py": "",
+        "pkg/relative.py": "from . import nothing\n",
         "syntax.py": "def f(:",
         "crash.py": "1 / 0\n",
         "leaves.py": "import sys\nsys.exit(3)\n",
