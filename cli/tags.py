@@ -20,7 +20,7 @@ def split_pair(text: str) -> tuple[str, Any]:
         raise ValueError(f"expected key=value, found {text!r}")
     try:
         return key.strip(), json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key.strip(), value
 
 

@@ -43,7 +43,7 @@ def _decoded(path: str, data: bytes, where: str) -> Any:
 
         try:
             return json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CommandError(f"{where} is no JSON: {error}") from None
     try:
         return pickle.loads(data)

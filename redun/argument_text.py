@@ -232,7 +232,7 @@ def _json(text: str, expected: str) -> Any:
 
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"expected {expected}, found {text!r} ({error})") from None
 
 

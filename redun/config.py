@@ -464,7 +464,7 @@ def parse_context(text: str, where: str) -> dict[str, Any]:
 
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{where}: expected a JSON object: {error}") from None
     if not isinstance(found, dict):
         raise ConfigError(f'{where}: expected a JSON object such as {{"name": 1}}, found {text[:80]!r}')

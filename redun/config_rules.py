@@ -159,7 +159,7 @@ def read_boto_config(section: Section) -> dict[str, Any]:
 
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{section.where('boto_config')}: expected a JSON object: {error}") from None
     if not isinstance(found, dict):
         raise ConfigError(

@@ -153,7 +153,7 @@ class _Import:
     def _parsed(self, number: int, line: str) -> dict[str, Any]:
         try:
             found = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ExchangeError(f"line {number} is no JSON: {error}") from None
         if not isinstance(found, dict):
             raise ExchangeError(f"line {number}: expected a JSON object, found {line.strip()[:80]!r}")

@@ -152,7 +152,7 @@ def _storage_options(section: Section) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{section.where('storage_options')}: expected a JSON object: {error}") from None
     if not isinstance(found, dict):
         raise ConfigError(f"{section.where('storage_options')}: expected a JSON object, found a {type(found).__name__}")

@@ -68,7 +68,7 @@ def parse_tag_value(value_str: str) -> Any:
 
         try:
             return json.loads(value_str)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"tag value {value_str!r} begins like JSON, but is none: {error}") from None
     if value_str in _LITERALS:
         return _LITERALS[value_str]

@@ -130,6 +130,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "leaves.py": "import sys\nsys.exit(3)\n",
         "bad.json": "{",
         "list.json": "[1]",
+        "deep.json": "[" * 100_000,
         "unknown.json": '{"zz": 1}',
         "broken/redun.ini": "nonsense\n",
         "packages/redun.ini": "[executors.closed]\ncode_package = false\n[executors.wrong]\ncode_package = perhaps\n",
