@@ -9,8 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from redun.cli import RedunClient, RedunClientError, check_version, find_config_dir, get_config_dir, setup_scheduler
+from redun.cli import (
+    RedunClient,
+    RedunClientError,
+    arg_name2cli_name,
+    check_version,
+    find_config_dir,
+    get_abs_path,
+    get_anno_origin,
+    get_config_dir,
+    get_default_execution_tags,
+    get_username,
+    import_script,
+    main,
+    setup_scheduler,
+)
 from redun.utils import clear_import_paths, get_import_paths
+from redun.version import __version__
 
 SCRIPT = """
 from redun import task
@@ -85,3 +100,44 @@ def test_versions() -> None:
         check_version("boom", "0.9")
     with pytest.raises(ValueError, match="boom"):
         check_version("1.0", "boom")
+
+
+def test_names_of_the_existing_package(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert arg_name2cli_name("my_Name") == "--my-name"
+    assert get_abs_path("x") == os.path.abspath("x")
+    assert get_abs_path("s3://bucket/x") == "s3://bucket/x"
+    assert get_anno_origin(list[int]) is list
+    monkeypatch.setenv("REDUN_USER", "ada")
+    assert get_username() == "ada"
+    tags = dict(get_default_execution_tags(project="p", doc="d"))
+    assert (tags["user"], tags["project"], tags["doc"]) == ("ada", "p", "d")
+    # The module is what the function is there.
+    monkeypatch.setattr("sys.argv", ["redun", "--version"])
+    main()
+    assert capsys.readouterr().out == f"{__version__}\n"
+    monkeypatch.setattr("sys.argv", ["redun", "nope"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+
+
+def test_scripts_and_modules_of_one_name(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "same_of_client"
+    for folder, value in (("one", 1), ("two", 2), ("path", 3)):
+        (here / folder).mkdir()
+        (here / folder / f"{name}.py").write_text(f"value = {value}")
+    monkeypatch.chdir(here / "one")
+    assert import_script(name).value == 1
+    # A module of the user's gives way, one that is installed does not.
+    assert import_script(str(here / "two" / f"{name}.py")).value == 2
+    (here / "msgpack.py").write_text("")
+    with pytest.raises(ImportError, match="another name"):
+        import_script(str(here / "msgpack.py"))
+    # A module that was a script already is not run once more.
+    monkeypatch.chdir(here / "two")
+    assert import_script(name) is import_script(name)
+    # A bare name that is not here is looked for where Python looks.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(here / "path"))
+    assert import_script(f"{name}.py").value == 3
+    with pytest.raises(ModuleNotFoundError, match="does not exist"):
+        import_script(f"nope/{name}.py")
