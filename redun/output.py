@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 import threading
 from collections import deque
@@ -113,12 +114,14 @@ class Current:
 
     Attributes:
         job: None while it runs none.
+        streams: what it writes to the streams of this process counts; False where these are files that somebody else reads.
     """
 
-    __slots__ = ("_outputs", "job")
+    __slots__ = ("_outputs", "job", "streams")
 
-    def __init__(self, outputs: Outputs | None) -> None:
+    def __init__(self, outputs: Outputs | None, streams: bool = True) -> None:
         self._outputs = outputs
+        self.streams = streams
         self.job: Any = None
 
     def add(self, stream: int, text: str | int) -> None:
@@ -130,9 +133,9 @@ class Current:
 _current: ContextVar[Current | None] = ContextVar("redun_output", default=None)
 
 
-def run_for(outputs: Outputs | None) -> Current:
+def run_for(outputs: Outputs | None, streams: bool = True) -> Current:
     """This thread or coroutine runs jobs from now on, whose output goes where this says; None for nowhere."""
-    current = Current(outputs)
+    current = Current(outputs, streams)
     _current.set(current)
     return current
 
@@ -154,7 +157,7 @@ class _Stream(io.TextIOBase):
     def write(self, text: str) -> int:
         written: int = self.real.write(text)
         current = _current.get()
-        if current is not None:
+        if current is not None and current.streams:
             current.add(self.number, text)
         return written
 
@@ -198,7 +201,9 @@ class _Buffer:
 
     def write(self, data: Any) -> Any:
         written = self._real.write(data)
-        add_output(self._number, bytes(data).decode("utf-8", "replace"))
+        current = _current.get()
+        if current is not None and current.streams:
+            current.add(self._number, bytes(data).decode("utf-8", "replace"))
         return written
 
     def __getattr__(self, name: str) -> Any:
@@ -252,15 +257,19 @@ class _Replaced:
             self._streams.clear()
             self._handlers.clear()
 
-    def forget(self) -> None:
-        """A forked child has the streams of its parent, and none of its runs."""
+    def new_lock(self) -> None:
+        """A forked child has none of the threads that may hold it."""
         self._lock = threading.Lock()
+
+    def forget(self) -> None:
+        """This process has the streams of the one it was forked from, and none of its runs."""
         if self._runs:
             self._runs = 1
             self.end()
 
 
 _replaced = _Replaced()
+os.register_at_fork(after_in_child=_replaced.new_lock)
 
 
 @contextlib.contextmanager

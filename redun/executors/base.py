@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from redun.errors import ExecutorError
+from redun.output import STDERR, STDOUT
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
@@ -71,6 +72,16 @@ class Executor:
     def busy_jobs(self) -> list[Job] | None:
         """List the jobs that run, others being handed over but waiting still; None if that is not known. Any thread may ask."""
         return None
+
+    def keep_output(self, job: Job, text: str, stream: str = "stdout") -> None:
+        """Keep what a job has written elsewhere, for `redun log --output`. Any thread, until the job is handed back.
+
+        Args:
+            stream: `stdout` or `stderr`.
+        """
+        outputs = getattr(self._scheduler, "outputs", None)
+        if outputs is not None and text:
+            outputs.add(job, STDERR if stream == "stderr" else STDOUT, text)
 
     def tells_begin(self) -> bool:
         """Tell whether it reports when a job with a time-out begins (`Attempt.begun`); else its time counts from submission on."""

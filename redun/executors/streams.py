@@ -211,7 +211,9 @@ def _file() -> Any:
 def _in_order(start: Ends, marks: list[Mark], ends: Ends) -> Iterator[tuple[int, int, int]]:
     """Yield (0 output or 1 error, begin, end) of the parts of what was written, in order."""
     at = start
-    for mark in [*marks, ends]:
+    for seen in [*marks, ends]:
+        # Threads of a task may note theirs in another order than they looked.
+        mark = max(at[0], seen[0]), max(at[1], seen[1])
         for place in (0, 1):
             if at[place] < mark[place]:
                 yield place, at[place], mark[place]

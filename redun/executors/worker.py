@@ -114,7 +114,7 @@ class _Worker:
         self._streams = streams
         self._most = settings.kept_characters
         self._elsewhere: Kept | None = None
-        run_for(None if streams is None else self).job = self
+        run_for(None if streams is None else self, streams=False).job = self
 
     def run(self, message: JobMessage, connection: Connection) -> ResultMessage:
         """Run one job; if it has a time-out, say when it begins: modules are imported by then."""

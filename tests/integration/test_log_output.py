@@ -175,6 +175,19 @@ def test_of_coroutines_and_scripts(folder: Path, cli: Cli) -> None:
     assert output(folder, script_job["id"])[0]["stdout"] == "result\n"
 
 
+def test_of_a_sub_run_in_a_worker(folder: Path, cli: Cli) -> None:
+    (folder / "nested.py").write_text(
+        "from flow import talk\nfrom redun import task\nfrom redun.scheduler import subrun\nredun_namespace = 'nested'\n"
+        "@task()\ndef main():\n    return subrun(talk(7), executor='process')\n"
+    )
+    cli("run", "nested.py", "main")
+    found = {one["task_name"]: one for one in output(folder, "-")}
+    assert found["out.talk"]["stdout"] == "says 7\n"
+    # The job that the sub-run belongs to has the lines of its scheduler as well, each once.
+    assert found["redun.subrun_root_task"]["stdout"] == "says 7\n"
+    assert found["redun.subrun_root_task"]["stderr"].count("Start sub-run") == 1
+
+
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_of_processes(folder: Path, cli: Cli, method: str) -> None:
     cli("init")

@@ -101,6 +101,8 @@ class Telling(Executor):
             "execution": job.execution.id,
             "parent": job.parent_job.task_name,
         }
+        self.keep_output(job, "it is far away\n")
+        self.keep_output(job, "and slow\n", "stderr")
         self._scheduler.add_job_tags(job, [("seen", True)])
         self._scheduler.done_job(job, job.args[0][0], job_tags=[("where", "here"), ("try", 1)])
 
@@ -124,6 +126,9 @@ def test_jobs_tell_executors_of_themselves_and_get_tags() -> None:
     execution = next(provenance.executions())
     [job] = [job for job in provenance.jobs(execution) if job.task_name == "custom.told"]
     assert dict(provenance.tags.of(job)) == {"seen": True, "where": "here", "try": 1}
+    output = provenance.output(job)
+    assert output is not None
+    assert [(piece.stream, piece.text) for piece in output.pieces] == [("stdout", "it is far away\n"), ("stderr", "and slow\n")]
     assert len(executor.told["eval"]) == len(executor.told["args"]) == 40
     assert executor.told["eval"] != executor.told["args"]
     del executor.told["eval"], executor.told["args"]
