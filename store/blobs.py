@@ -19,6 +19,7 @@ from pathlib import Path
 
 from xxhash import xxh3_64
 
+from redun.store.disk import sync_folder
 from redun.store.errors import DamagedObject
 from redun.store.ids import ID_BYTES, Pieces, checksum
 from redun.store.reach import TABLE_START, table_end
@@ -73,7 +74,7 @@ class Blobs:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         self._verified.pop(oid, None)
         return pointer
 
@@ -116,14 +117,14 @@ class Blobs:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return oid, pointer
 
     def _make_folder(self, folder: Path) -> None:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-            _sync_folder(folder.parent)
-            _sync_folder(self._folder.parent)
+            sync_folder(folder.parent)
+            sync_folder(self._folder.parent)
 
     def set_aside(self, oid: bytes) -> str | None:
         """Give a blob's file a name that nobody looks for, so that it can be unlinked at leisure; return that, None if it is gone."""
@@ -237,11 +238,3 @@ def unlink_if_left(path: Path, before: float) -> None:
             with open(path, "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.unlink(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

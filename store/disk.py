@@ -48,6 +48,15 @@ def free_bytes(folder: Path) -> int | None:
     return status.f_bavail * status.f_frsize
 
 
+def sync_folder(folder: Path) -> None:
+    """Make what was created, renamed and removed in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def without_room(error: Exception, folder: Path, wanted_bytes: int) -> Exception:
     """Return what an input/output error of LMDB really was: it reports one too when a full disk, a quota or a limit cut a write.
 
@@ -88,6 +97,7 @@ def unavailable(action: str, place: Path, error: BaseException, wanted_bytes: in
         reason += f" ({', '.join(facts)})" if facts else ""
         hint = "make room and run again; what was committed before is safe"
     elif code in _FORBIDDEN:
+        reason += _owner(place)
         hint = "check its owner and permissions and whether its file system is mounted read-only, or choose another folder"
     elif code == errno.EIO:
         hint = (
@@ -100,6 +110,26 @@ def unavailable(action: str, place: Path, error: BaseException, wanted_bytes: in
     made = StoreUnavailable(f"cannot {action} {str(place)!r}: {reason[:1].lower()}{reason[1:]}: {hint}")
     made.errno = code or None
     return made
+
+
+def _owner(place: Path) -> str:
+    """Say whose a folder or file is, if it is somebody else's."""
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        owner = place.stat().st_uid
+    except OSError:
+        return ""
+    return "" if owner == os.geteuid() else f" (it belongs to user {_user(owner)}, this is user {_user(os.geteuid())})"
+
+
+def _user(number: int) -> str:
+    import pwd
+
+    try:
+        return repr(pwd.getpwuid(number).pw_name)
+    except KeyError:
+        return str(number)
 
 
 def _size(count: int) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 
 import lmdb
 
-from redun.store.disk import unavailable
+from redun.store.disk import sync_folder, unavailable
 from redun.store.errors import DamagedObject
 from redun.store.fsck import best_head, opened, unreadable
 from redun.store.gone import TABLE as GONE_TABLE
@@ -85,7 +85,7 @@ def _salvage(folder: Path) -> Salvaged:
         os.chmod(fresh / "data.mdb", path.stat().st_mode & 0o777)
         Quarantine(folder).link("data.mdb", path)
         os.rename(fresh / "data.mdb", path)
-        _sync(folder)
+        sync_folder(folder)
         return done
     except ValueError as error:
         raise unreadable(folder, error) from error
@@ -243,11 +243,3 @@ def find_older(folder: Path, wanted: Collection[bytes]) -> Iterator[tuple[bytes,
                 if key in left and row[8:9] == HERE and is_sound_object(key, row):
                     left.discard(key)
                     yield key, row[OBJECT_START:]
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 import lmdb
 
+from redun.store.creation import create
 from redun.store.disk import error_code, free_bytes, unavailable, without_room
 from redun.store.errors import DamagedStore, StoreError, StoreLocked, StoreUnavailable
 from redun.store.exclusive import ExclusiveLock
@@ -128,9 +129,18 @@ class Environment:
         return lmdb.open(str(self.folder), lock=False, **options)
 
     def _check_file(self) -> None:
-        """Look at what LMDB would believe: the head pages, and all pages if whoever wrote last did not come to its end."""
+        """Make the file, or look at what LMDB would believe: its heads, and all pages if the last writer did not come to its end."""
         lock, data = self._lock, self.folder / "data.mdb"
-        if lock is None or not data.exists():
+        if lock is None:
+            return
+        if not data.exists():
+            if not self.readonly:
+                lock.acquire()
+                try:
+                    if not data.exists():
+                        create(self.folder, BASE_TABLES, MAX_TABLES + len(BASE_TABLES) + 1)
+                finally:
+                    lock.release()
             return
         wrong = check_head(data)
         if wrong is None and not self.readonly and lock.died_writing():
@@ -298,6 +308,11 @@ class Environment:
                 # What a failed fsync left in the system's cache cannot be trusted: nothing more is written by this process.
                 self._failed = str(made)
             raise made from error
+        except OSError as error:
+            if isinstance(error, StoreError):
+                raise
+            # Of a file beside the database.
+            raise unavailable("change", Path(error.filename or self.folder), error, wanted_bytes) from error
         finally:
             lock.release()
 
