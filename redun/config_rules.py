@@ -26,6 +26,7 @@ _OPTIONS: dict[str, frozenset[str] | None] = {
             "setup_scheduler",
         )
     ),
+    "gc": frozenset(("compact", "keep_last", "keep_tag", "keep_within", "max_size", "warn_size")),
     "limits": None,
 }
 # Sections that are written [KIND.NAME]; their options go to whatever they describe.
@@ -116,6 +117,10 @@ def check_values(sections: Iterable[Section]) -> None:
         if section.name == "limits":
             for option in section:
                 _at_least(section, option, 0)
+        elif section.name == "gc":
+            from redun.retention import check_options
+
+            check_options(section)
         elif section.name == "backend":
             section.getboolean("exclusive")
             section.getboolean("capture_files")

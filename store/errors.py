@@ -33,6 +33,20 @@ class ObjectNotFound(StoreError, KeyError):
         return str(self.args[0])
 
 
+class ObjectDropped(ObjectNotFound):
+    """gc has dropped this value to make room; its call can be made again.
+
+    Args:
+        object_id: the 20-byte id that was looked up.
+        size: bytes that the object had.
+    """
+
+    def __init__(self, object_id: bytes, size: int) -> None:
+        super().__init__(object_id)
+        self.args = (f"object {object_id.hex()} ({size} bytes) was dropped by gc to make room",)
+        self.size = size
+
+
 class DamagedObject(StoreError, ValueError):
     """Stored bytes do not match their checksum, or cannot be an object at all."""
 

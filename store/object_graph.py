@@ -170,28 +170,33 @@ class ObjectGraph:
             yield at
             at = kinds.find(wanted, at + 1)
 
-    def reach(self, roots: Iterable[int], met: bytearray, barred: bytes | bytearray | None = None) -> list[int]:
-        """Mark what some objects lead to in `met`, and return the numbers of what was marked now if that is of use.
+    def reach(self, roots: Iterable[int], met: bytearray, barred: bytes | bytearray | None = None) -> tuple[int, int]:
+        """Mark what some objects lead to, themselves included, in `met`.
 
         Args:
             roots: numbers.
             met: a byte for each object, not 0 where it was met before.
             barred: a byte for each object, not 0 where the walk ends before it.
+
+        Returns:
+            how many objects were marked now, and their bytes.
         """
-        starts, targets = self._starts, self._targets
+        starts, targets, sizes = self._starts, self._targets, self.sizes
+        count = size = 0
         stack = []
         for number in roots:
             if not met[number] and not (barred and barred[number]):
                 met[number] = 1
                 stack.append(number)
-        added = list(stack)
         while stack:
             number = stack.pop()
+            count += 1
+            size += sizes[number]
             for target in targets[starts[number] : starts[number + 1]]:
                 if not met[target] and not (barred and barred[target]):
                     met[target] = 1
                     stack.append(target)
-        return added
+        return count, size
 
     def in_waves(self, gone: bytes | bytearray) -> array[int]:
         """Return the numbers of some objects in an order in which all that refers to one comes before it.

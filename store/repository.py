@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from redun.store.disk import is_network, is_readonly_error
-from redun.store.errors import StoreUnavailable
+from redun.store.errors import StoreError, StoreUnavailable
 from redun.store.lease import Lease, Leases
 from redun.store.sources.base import Source
 
@@ -154,6 +154,31 @@ class Store:
             StoreError: the id is no UUID.
         """
         return self._leases.is_alive(execution_id)
+
+    def compact(self) -> tuple[int, int]:
+        """Give the free space inside `data.mdb` back to the system. The store must not be in use by anybody else.
+
+        Returns:
+            bytes of the file before and after.
+
+        Raises:
+            StoreLocked: others have it open; names them.
+            StoreUnavailable: there is no room for a copy, or the store cannot be written.
+            StoreError: it is in memory.
+        """
+        if self.folder is None:
+            raise StoreError("a store in memory cannot be compacted")
+        if self.readonly:
+            raise StoreUnavailable(f"store {str(self.folder)!r} is open for reading only: it cannot be compacted")
+        from redun.store.compaction import compact
+
+        source: LmdbSource = self.source  # type: ignore[assignment]
+        source.drop()
+        sizes = compact(source.environment())
+        # Nothing that was known of the old file counts for the new one.
+        source.close()
+        self.source = _source(self.folder, False, self.exclusive)
+        return sizes
 
     def clear_leases(self) -> None:
         """Delete what killed processes left of their leases."""

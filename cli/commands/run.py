@@ -20,6 +20,8 @@ from redun.cli.values import Selection
 
 if TYPE_CHECKING:
     from redun.cli.arguments import TaskArguments
+    from redun.config import Config
+    from redun.store.repository import Store
 
     Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -279,15 +281,24 @@ def _run(
                 raise
             # sys.exit() in a task is a failure, too.
             status = session.failed(error)
+            _tell_size(config, store)
             if options["debug"]:
                 _debug(error)
             return status
+        _tell_size(config, store)
     if options["select"] is not None:
         result = options["select"].of(result)
     session.result = result
     if options["output_file"] is not None:
         write_result(options["output_file"], result)
     return _print_result(result)
+
+
+def _tell_size(config: Config, store: Store) -> None:
+    if config.get("gc") is not None:
+        from redun.cli.store_size import hint
+
+        hint(config, store)
 
 
 def _debug(error: BaseException) -> None:

@@ -110,3 +110,15 @@ def execution_line(execution: Execution, tagged: Sequence[tuple[str, Any]], whol
     name = execution.id if whole_id else short(execution.id)
     facts = f"{command_line(execution.argv)}{tags(tagged)}"
     return f"Exec {name} {label(execution.status)} {local_time(execution.start_us)}:  {facts}"
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes as a person says it: `532 B`, `1.2 KB`, `3.4 GB`."""
+    if count < 1000:
+        return f"{count} B"
+    size = float(count)
+    for unit in ("KB", "MB", "GB", "TB"):
+        size /= 1000
+        if size < 999.95 or unit == "TB":
+            break
+    return f"{size:.1f} {unit}"

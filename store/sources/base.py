@@ -83,6 +83,9 @@ class Table(Protocol):
         What is seen is a snapshot taken when iteration begins.
         """
 
+    def delete_many(self, keys: Iterable[bytes]) -> None:
+        """Drop rows; keys without one are passed over. Atomic for one call."""
+
     def clear(self) -> None:
         """Drop every row."""
 

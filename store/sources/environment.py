@@ -22,6 +22,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -86,6 +87,8 @@ class Environment:
             self._lock = FolderLock(folder, readonly=readonly, timeout_s=timeout_s, trusted=not exclusive)
             self._check_file()
             self._env = self._open(map_bytes)
+            # Nobody can have replaced it since: we hold the lock shared.
+            self._inode = os.stat(folder / "data.mdb").st_ino
             self._check_size()
             self._open_tables()
         except BaseException:
@@ -352,6 +355,41 @@ class Environment:
             if len(fields) == 3 and fields[0].isdigit() and fields[2].isdigit():
                 found.append((int(fields[2]), int(fields[0])))
         return min(found, default=None)
+
+    def alone(self, purpose: str) -> AbstractContextManager[None]:
+        """Return a context in which no other process has the store open. Raises StoreLocked when entered if one has."""
+        return nullcontext() if self._lock is None else self._lock.alone(purpose)
+
+    def is_current(self) -> bool:
+        """Tell whether `data.mdb` is still the file that is open here."""
+        return self._inode == os.stat(self.folder / "data.mdb").st_ino
+
+    def used_bytes(self) -> int:
+        """Return the bytes of the pages in use, those of LMDB's list of free pages aside."""
+        names = [None, *self.tables()]
+        for name in names[1:]:
+            self.table(str(name))
+        page: int = self._env.stat()["psize"]
+        pages = 2
+        with self.begin() as txn:
+            for name in names:
+                stat = self._env.stat() if name is None else txn.stat(self._tables[str(name)])
+                pages += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+        return pages * page
+
+    def copy(self, path: Path) -> None:
+        """Write the database to a new file without its free pages, durable when this returns.
+
+        Raises:
+            OSError: disk full, ...
+        """
+        with open(path, "xb") as file:
+            try:
+                self._env.copyfd(file.fileno(), compact=True)
+            except lmdb.Error as error:
+                raise unavailable("write a copy of store", self.folder, error, self.used_bytes()) from error
+            file.flush()
+            os.fsync(file.fileno())
 
     def check_readers(self) -> None:
         """Clear what died readers left in LMDB's table of them."""

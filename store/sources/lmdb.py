@@ -33,7 +33,7 @@ from xxhash import xxh3_64_digest
 
 from redun.store.blobs import Blobs
 from redun.store.disk import unavailable
-from redun.store.errors import DamagedObject, MissingLinks, ObjectNotFound, StoreUnavailable
+from redun.store.errors import DamagedObject, MissingLinks, ObjectDropped, ObjectNotFound, StoreUnavailable
 from redun.store.ids import Pieces
 from redun.store.objects import HEADER_BYTES
 from redun.store.quarantine import Quarantine
@@ -47,6 +47,7 @@ from redun.store.rows import (
     Staged,
     blob_pointer,
     blob_row,
+    unguarded,
 )
 from redun.store.sources import lmdb_names
 from redun.store.sources.base import Batch, ReflogEntry
@@ -202,9 +203,8 @@ class LmdbSource:
             return self.get(oid)
         try:
             return self.blobs.map(oid, pointer)
-        except DamagedObject:
-            self._damaged.add(oid)
-            raise
+        except DamagedObject as error:
+            raise self._bad_file(oid, error) from error
 
     def pieces(self, oid: bytes) -> bytes | Pieces:
         """As `get`, but an object that is a file comes with its header apart."""
@@ -218,16 +218,15 @@ class LmdbSource:
             return self._get_slowly(oid)
         try:
             return self.blobs.pieces(oid, pointer, HEADER_BYTES)
-        except DamagedObject:
-            self._damaged.add(oid)
-            raise
+        except DamagedObject as error:
+            raise self._bad_file(oid, error) from error
 
     def _get_slowly(self, oid: bytes) -> bytes:
         """Get what is a file, damaged, absent, or committed since the snapshot was taken."""
         self.refresh()
         row = self._row(oid)
         if row is None:
-            raise ObjectNotFound(oid)
+            raise self._not_there(oid)
         if len(row) > 8 and row[8] == HERE_BYTE and xxh3_64_digest(row[9:]) == row[:8]:
             return row[9:]
         pointer = blob_pointer(row)
@@ -238,9 +237,27 @@ class LmdbSource:
             )
         try:
             return self.blobs.read(oid, pointer)
-        except DamagedObject:
-            self._damaged.add(oid)
-            raise
+        except DamagedObject as error:
+            raise self._bad_file(oid, error) from error
+
+    def _not_there(self, oid: bytes) -> ObjectNotFound:
+        size = self.dropped(oid)
+        return ObjectNotFound(oid) if size is None else ObjectDropped(oid, size)
+
+    def _bad_file(self, oid: bytes, error: DamagedObject) -> DamagedObject | ObjectNotFound:
+        """Return what a file that cannot be read means: decay, or that gc was here after the row was read."""
+        self.refresh()
+        if self._row(oid) is None:
+            return self._not_there(oid)
+        self._damaged.add(oid)
+        return error
+
+    def dropped(self, oid: bytes) -> int | None:
+        """Return how many bytes a value had that gc has dropped although something links it; None if that did not happen."""
+        handle = self.table_handle("dropped")
+        row = None if handle is None else self.snapshot().get(oid, None, handle)
+        content = None if row is None else unguarded(row, oid)
+        return None if content is None else int.from_bytes(content[:8], "big")
 
     def _row(self, oid: bytes) -> bytes | None:
         self.snapshot()

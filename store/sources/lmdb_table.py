@@ -86,6 +86,23 @@ class LmdbTable:
         for key, row in scan(self._source, self._full_name, prefix, start=start, reverse=reverse):
             yield key, self._content(key, row)
 
+    def delete_many(self, keys: Iterable[bytes]) -> None:
+        """See `Table.delete_many`."""
+        ordered = sorted(keys)
+        environment = self._source.environment()
+        handle = environment.table(self._full_name)
+        if handle is None or not ordered:
+            return
+        self._source.refresh()
+
+        def work(txn: Any) -> None:
+            cursor = txn.cursor(handle)
+            for key in ordered:
+                if key and cursor.set_key(key):
+                    cursor.delete()
+
+        environment.write(work)
+
     def clear(self) -> None:
         """See `Table.clear`."""
         environment = self._source.environment()

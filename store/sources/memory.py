@@ -65,6 +65,12 @@ class MemoryTable:
         rows = [(key, self._rows[key]) for key in keys[low:high]]
         yield from reversed(rows) if reverse else rows
 
+    def delete_many(self, keys: Iterable[bytes]) -> None:
+        """See `Table.delete_many`."""
+        for key in keys:
+            self._rows.pop(key, None)
+        self._keys = None
+
     def clear(self) -> None:
         """See `Table.clear`."""
         self._rows.clear()

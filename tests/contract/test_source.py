@@ -280,6 +280,8 @@ def test_a_table_holds_rows(source):
     assert list(table.scan()) == [(b"a", b"1"), (b"b", b"3")]
     table.put_many([(b"a", b"")])
     assert source.table("file_paths").get(b"a") == b""
+    table.delete_many([b"a", b"nowhere"])
+    assert list(table.scan()) == [(b"b", b"3")]
     table.clear()
     assert list(table.scan()) == []
     assert source.table("other").get(b"a") == b"other"
