@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from redun.store.blobs import unlink_if_left
 from redun.store.errors import RefConflict, StoreError, StoreUnavailable
+from redun.store.gone import TABLE as GONE
 from redun.store.ids import ID_BYTES, LINK_MARK
 from redun.store.object_graph import ObjectGraph, Progress, silent
 from redun.store.objects import Kind
@@ -252,7 +253,7 @@ class Plan:
     # Rows of other tables.
 
     def _read_dropped(self, txn: Any) -> None:
-        handle = self.source.table_handle("dropped")
+        handle = self.source.table_handle(GONE)
         self._dropped = [] if handle is None else [bytes(key) for key in txn.cursor(handle).iternext(values=False)]
 
     def _read_memo(self, txn: Any) -> None:
@@ -423,7 +424,7 @@ class Plan:
     def _delete_rows(self, sweeper: Sweeper) -> None:
         source = self.source
         refs = source.table_handle("refs")
-        sweeper.delete_rows("dropped", self._stale_dropped(), "tidying", lambda txn, key: self._is_missed(key))
+        sweeper.delete_rows(GONE, self._stale_dropped(), "tidying", lambda txn, key: self._is_missed(key))
         source.refresh()
         there = {name for name, _ in source.refs()}
         old: list[bytes] = []
@@ -471,7 +472,7 @@ def _on_disk(store: Store) -> LmdbSource:
 def _reading(source: LmdbSource) -> Iterator[Any]:
     """A read transaction whose rows are views of the map."""
     environment = source.environment()
-    for name in ("objects", "refs", "reflog", "memo", "dropped"):
+    for name in ("objects", "refs", "reflog", "memo", GONE):
         environment.table(name)
     txn = environment.begin(buffers=True)
     try:

@@ -25,11 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from redun.store.disk import FULL
 from redun.store.errors import StoreUnavailable
+from redun.store.gone import DROPPED, Gone, put_gone
+from redun.store.gone import TABLE as GONE
 from redun.store.ids import ID_BYTES
 from redun.store.object_graph import ObjectGraph, Progress
 from redun.store.objects import Kind
 from redun.store.reach import links_in
-from redun.store.rows import HERE_BYTE, OBJECT_START, guarded, reflog_entry
+from redun.store.rows import HERE_BYTE, OBJECT_START, reflog_entry
 from redun.store.sources.environment import SWEEPS, Environment
 
 if TYPE_CHECKING:
@@ -257,7 +259,7 @@ class Sweeper:
             now_us: UTC microseconds.
         """
         graph = self._graph
-        objects, dropped = self._environment.table("objects"), self._environment.table("dropped")
+        objects, dropped = self._environment.table("objects"), self._environment.table(GONE)
         live = self._live
 
         def step(txn: Any, at: int, end: int) -> int:
@@ -272,7 +274,7 @@ class Sweeper:
                     if graph.in_files[number]:
                         mine.append(oid)
                     cursor.delete()
-                    txn.put(oid, guarded(dropped_content(graph.sizes[number], now_us), oid), db=dropped)
+                    put_gone(txn, dropped, Gone(oid, DROPPED, graph.sizes[number], now_us))
                 if not at % _BETWEEN_LOOKS and time.perf_counter() > until:
                     break
             self._files.extend(mine)
@@ -338,8 +340,3 @@ class Sweeper:
                     os.unlink(name)
             if self._between is not None:
                 self._between("deleting files")
-
-
-def dropped_content(size: int, time_us: int) -> bytes:
-    """Return what the table `dropped` says of a value: bytes that it had, and when it was dropped, UTC microseconds."""
-    return size.to_bytes(8, "big") + time_us.to_bytes(8, "big")

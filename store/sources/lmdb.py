@@ -34,6 +34,8 @@ from xxhash import xxh3_64_digest
 from redun.store.blobs import Blobs
 from redun.store.disk import unavailable
 from redun.store.errors import DamagedObject, MissingLinks, ObjectDropped, ObjectNotFound, StoreUnavailable
+from redun.store.gone import DROPPED, read_gone
+from redun.store.gone import TABLE as GONE
 from redun.store.ids import Pieces
 from redun.store.objects import HEADER_BYTES
 from redun.store.quarantine import Quarantine
@@ -254,10 +256,11 @@ class LmdbSource:
 
     def dropped(self, oid: bytes) -> int | None:
         """Return how many bytes a value had that gc has dropped although something links it; None if that did not happen."""
-        handle = self.table_handle("dropped")
+        handle = self.table_handle(GONE)
         row = None if handle is None else self.snapshot().get(oid, None, handle)
         content = None if row is None else unguarded(row, oid)
-        return None if content is None else int.from_bytes(content[:8], "big")
+        found = None if content is None else read_gone(oid, content)
+        return found.size if found is not None and found.why == DROPPED else None
 
     def _row(self, oid: bytes) -> bytes | None:
         self.snapshot()
