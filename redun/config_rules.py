@@ -28,6 +28,7 @@ _OPTIONS: dict[str, frozenset[str] | None] = {
     ),
     "gc": frozenset(("compact", "keep_last", "keep_tag", "keep_within", "max_size", "warn_size")),
     "limits": None,
+    "keys": frozenset(("revoked",)),
 }
 # Sections that are written [KIND.NAME]; their options go to whatever they describe.
 _NAMED = frozenset(("executors", "repos", "federated_tasks"))

@@ -9,13 +9,14 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redun.errors import ConfigError, RedunError
 from redun.store.identity import user_at_host
 from redun.store.remote.url import scheme, shown
+from redun.trust import TRUST_ALL, parse_fingerprints, revoked, shared_secret, signer_of
 
 if TYPE_CHECKING:
     from redun.config import Config
@@ -32,7 +33,6 @@ OPTIONS = frozenset(
         *("trust", "jobs", "bandwidth", "readonly"),
     )
 )
-TRUST_ALL = "all"
 DEFAULT_JOBS = 8
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _RATE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kKmMgG]?)(i?)[bB]?(?:/s)?\s*\Z")
@@ -51,10 +51,11 @@ class Repo:
         name: what the user calls it; its URL where it was given as such.
         url: where the remote is, with secrets; empty if `config_dir` is set.
         config_dir: configuration folder of another store of this machine.
-        trust: whom results are taken from: "all", fingerprints, or empty for nobody.
+        trust: whom results are taken from: "all", fingerprints, or empty for nobody but ourselves.
         options: of S3. storage_options: of fsspec.
         jobs, bandwidth: requests at once, bytes a second (None: no limit).
         readonly: never push there.
+        revoked: fingerprints of whoever is not believed any more, in any repo.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Repo:
     jobs: int = DEFAULT_JOBS
     bandwidth: float | None = None
     readonly: bool = False
+    revoked: frozenset[str] = frozenset()
 
     @property
     def place(self) -> str:
@@ -76,6 +78,15 @@ class Repo:
     def trusts_all(self) -> bool:
         """True if results of whoever writes there may be used."""
         return bool(self.config_dir) or self.trust == TRUST_ALL
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Of the signers whose results may be used.
+
+        Raises:
+            ConfigError: one is none.
+        """
+        return () if self.trust == TRUST_ALL else parse_fingerprints(self.trust, f"option 'trust' of repo {self.name!r}")
 
     @property
     def mirror(self) -> str:
@@ -132,11 +143,14 @@ def read_repo(section: Section, configdir: str) -> Repo:
     jobs = section.getint("jobs", DEFAULT_JOBS)
     if jobs < 1:
         raise ConfigError(f"{section.where('jobs')}: expected an integer of at least 1, found {section['jobs']!r}")
+    trust = section.get("trust", "").strip()
+    if trust != TRUST_ALL:
+        parse_fingerprints(trust, section.where("trust"))
     return Repo(
         name,
         url,
         str(Path(configdir, Path(folder).expanduser())) if folder else "",
-        section.get("trust", "").strip(),
+        trust,
         {option: section[option] for option in ("endpoint_url", "profile", "region") if section.get(option)}
         | ({"unquoted_etag": "true"} if section.getboolean("unquoted_etag", False) else {}),
         _storage_options(section),
@@ -166,10 +180,11 @@ def repos(config: Config) -> dict[str, Repo]:
         ConfigError: one of them cannot be used.
     """
     found = {}
+    gone = revoked(config)
     for section in config.sections():
         kind, dot, name = section.name.partition(".")
         if kind == KIND and dot and name != DEFAULT:
-            found[name] = read_repo(section, config.configdir)
+            found[name] = replace(read_repo(section, config.configdir), revoked=gone)
     return found
 
 
@@ -197,8 +212,8 @@ def find_repo(config: Config, name: str) -> Repo:
         if not scheme(name):
             if (path / "redun.ini").is_file():
                 return Repo(name, config_dir=str(path.absolute()))
-            return Repo(name, url=str(path.absolute()))
-        return Repo(shown(name), url=name)
+            return Repo(name, url=str(path.absolute()), revoked=revoked(config))
+        return Repo(shown(name), url=name, revoked=revoked(config))
     if name == DEFAULT:
         raise RepoError("repo 'default' is the store itself: name another one")
     hint = f"expected one of {', '.join(sorted(known))}" if known else "there is none yet"
@@ -229,7 +244,8 @@ def open_remote(
         repo.name,
         backend,
         Mirror(store.mirror_source(repo.mirror)),
-        Writer(store.identity(), user_at_host()),
+        Writer(store.identity(), user_at_host(), lambda: signer_of(store)),
+        secret=shared_secret(),
         jobs=jobs or repo.jobs,
         meter=meter if meter is not None else free,
     )

@@ -1,7 +1,7 @@
 """Push and pull between a store and a repo: which refs, with which rows of the memo, and whom to believe.
 
 **Trust.** A row of the memo is a claim that no hash can verify, and what it names may be an expression, that is, code to run. So rows
-that come from a remote are taken in only if the configuration trusts whoever signed the log entry that brought them (`is_trusted`).
+that come from a remote are taken in only if the configuration trusts whoever signed the log entry that brought them (`redun.trust`).
 Executions that came without trust are noted in the table `untrusted` (ref -> name of the repo), the objects that came with them in
 `foreign` (id -> name of the repo), and the reflog says `pull REPO unsigned`. Once they are trusted, the next pull takes their rows in.
 """
@@ -20,6 +20,7 @@ from redun.store.remote.pull import Pulled, PulledRef
 from redun.store.remote.push import Progress, Pushed, silent
 from redun.store.sources.base import Source
 from redun.travel import EXECUTIONS, Selection, memo_elsewhere, movements, select, shared_refs, tags_about
+from redun.trust import Trust
 
 if TYPE_CHECKING:
     from redun.store.remote.backends.base import Meter
@@ -31,16 +32,6 @@ _PUSHED_KINDS = ("execution", "job", "call", "task", "value")
 # Jobs would have to be looked for in every journal of the remote.
 _PULLED_KINDS = ("execution", "call", "task", "value")
 Said = Callable[[str], None]
-
-
-def is_trusted(repo: Repo, writer: bytes) -> bool:
-    """Tell whether what somebody signed in a repo may be believed.
-
-    Args:
-        writer: public key, empty if nobody signed it.
-    """
-    # The place where signatures will be looked at; until then nothing is signed.
-    return repo.trusts_all
 
 
 # Push.
@@ -211,6 +202,9 @@ class _Puller:
         self._progress = progress
         self._folder: Path | None = None if store.folder is None or store.readonly else store.folder / "remotes"
         self._pairs = False
+        self._trust = Trust(store, repo)
+        self._believes = self._trust.believes
+        self._vouched = False
 
     def run(self, ids: Sequence[str]) -> Pulled:
         remote = self._remote
@@ -226,26 +220,40 @@ class _Puller:
                 # What they lead to is here now, so what tags are about them can be told.
                 tags = tags_about(self._source, selection.heads, selection.executions, remote.refs("tags/"))
                 self._add(done, self._pull(tags, everything=False))
-        if not self._dry_run and self._repo.trusts_all:
+        if not self._dry_run:
             self._believe()
         return done
 
     def _pull(self, heads: Mapping[str, bytes], everything: bool) -> Pulled:
+        """Pull what somebody who is believed signed first: only what comes with the rest is foreign."""
+        vouched: dict[str, bytes] = {}
+        doubtful: dict[str, bytes] = {}
+        for name, head in heads.items():
+            signer = self._remote.signer_of(name, self._believes)
+            (vouched if self._believes(signer) else doubtful)[name] = head
+        done = Pulled()
+        for part in (vouched, doubtful):
+            if part or (part is vouched and not doubtful):
+                self._vouched = part is vouched
+                self._add(done, self._pull_part(part, everything))
+        done.untrusted = self._untrusted
+        return done
+
+    def _pull_part(self, heads: Mapping[str, bytes], everything: bool) -> Pulled:
         from redun.store.remote.pull import pull
 
-        done = pull(
+        return pull(
             self._source,
             self._remote,
             heads,
             memo=self._memo,
-            foreign=None if self._repo.trusts_all else self._foreign,
+            foreign=None if self._vouched else self._foreign,
+            believed=self._believes,
             everything=everything,
             dry_run=self._dry_run,
             progress=self._progress,
             folder=self._folder,
         )
-        done.untrusted = self._untrusted
-        return done
 
     @staticmethod
     def _add(done: Pulled, more: Pulled) -> None:
@@ -263,34 +271,41 @@ class _Puller:
         self._source.table(FOREIGN).put_many([(oid, name) for oid in ids])
 
     def _memo(self, refs: Sequence[PulledRef]) -> Mapping[bytes, bytes]:
-        trusted = [ref for ref in refs if is_trusted(self._repo, ref.writer)]
-        doubtful = [ref for ref in refs if ref not in trusted and ref.name.startswith(EXECUTIONS)]
-        self._untrusted = len({ref.name.split("/")[1] for ref in doubtful})
+        trusted = refs if self._vouched else ()
+        doubtful = [] if self._vouched else [ref for ref in refs if ref.name.startswith(EXECUTIONS)]
+        self._untrusted += len({ref.name.split("/")[1] for ref in doubtful})
         if doubtful:
             name = self._repo.name.encode()
             self._source.table(UNTRUSTED).put_many([(ref.name.encode(), name) for ref in doubtful])
         pairs: Iterable[tuple[bytes, bytes]] = ()
-        if self._pairs and self._repo.trusts_all:
+        if self._pairs and self._trust.everybody:
             # Results that these executions used stand in the journals of others, but also in the indexes of the remote.
             below = reachable(self._source, [ref.new for ref in trusted])
             pairs = [(key, call) for key, call in self._remote.mirror.calls() if call in below]
         return new_memo(self._source, [ref[:3] for ref in trusted], pairs)
 
     def _believe(self) -> None:
-        """Take in rows of executions that came from here before anybody was trusted."""
+        """Take in rows of executions that came from here before their signers were trusted."""
         from redun.store.sources.base import Batch
 
         table = self._source.table(UNTRUSTED)
         name = self._repo.name.encode()
         names = [key.decode() for key, row in table.scan() if row == name]
-        heads = [(ref, self._source.read_ref(ref)) for ref in names]
-        refs = [(ref, None, head) for ref, head in heads if head is not None]
-        if not names:
+        refs = []
+        for ref in names:
+            head, signer = self._source.read_ref(ref), self._remote.signer_of(ref, self._believes)
+            if head is None or not self._believes(signer):
+                continue
+            refs.append(PulledRef(ref, None, head, signer))
+        if not refs:
             return
-        rows = new_memo(self._source, refs, ())
+        rows = new_memo(self._source, [ref[:3] for ref in refs], ())
         if rows:
             self._source.commit(Batch(memo=rows))
-        table.put_many([(ref.encode(), b"") for ref in names])
+        table.put_many([(ref.name.encode(), b"") for ref in refs])
+        foreign = self._source.table(FOREIGN)
+        known = [oid for oid in reachable(self._source, [ref.new for ref in refs]) if foreign.get(oid)]
+        foreign.put_many([(oid, b"") for oid in known])
 
 
-__all__ = ["is_trusted", "pull_from", "push_to"]
+__all__ = ["pull_from", "push_to"]

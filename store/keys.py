@@ -157,6 +157,11 @@ class Keys:
     def _own(self) -> Path:
         return self._folder / "own"
 
+    @property
+    def exist(self) -> bool:
+        """True if the store has a key pair."""
+        return self._own.exists()
+
     def make(self) -> None:
         """Make the key pair of a new store; one that is there is left alone."""
         if not self._own.exists():

@@ -30,6 +30,7 @@ import msgpack
 
 from redun.store.errors import FormatTooNew, RemoteDamaged
 from redun.store.ids import ID_BYTES
+from redun.store.keys import HMAC_BYTES, KEY_BYTES, SharedSecret, Signer, fingerprint, verify
 from redun.store.remote.names import check_index_name, check_pack_name, check_shared_ref
 from redun.store.remote.pack import PackKind
 
@@ -39,7 +40,6 @@ START = bytes(32)
 """Stands for the digest of the entry before the first."""
 ENTRY_LIMIT = 64 << 20
 CHECKPOINT_EVERY = 100
-KEY_BYTES = 32
 _DIGEST_BYTES = 32
 
 
@@ -74,12 +74,16 @@ class Shard(NamedTuple):
 
 
 class RefFact(NamedTuple):
-    """A ref in a remote: the id that it names, the number of the entry that set it, and who signed that."""
+    """A ref in a remote: the id that it names, the number of the entry that set it, and who signed that.
+
+    `voucher` is None if we read that entry ourselves; else a checkpoint said so, which is as good as whoever signed the checkpoint.
+    """
 
     name: str
     target: bytes
     seq: int
     writer: bytes
+    voucher: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +93,12 @@ class Writer:
     Attributes:
         store: id of the store that pushes, 16 bytes.
         by: who in words.
-        key: public key, empty if nothing is signed.
-        sign: returns the signature of a body.
+        signer: gives the one who signs, None if nothing is signed; called when there is something to sign.
     """
 
     store: bytes
     by: str
-    key: bytes = b""
-    sign: Callable[[bytes], bytes] = lambda body: b""
+    signer: Callable[[], Signer | None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -129,7 +131,7 @@ class Entry:
 
     def encode(self, writer: Writer) -> bytes:
         """Return the bytes of the file, signed by its writer, with a time and a nonce of its own."""
-        self._sign(writer)
+        signer = _stamp(self, writer)
         self.body = msgpack.packb(
             {
                 **_heading(self),
@@ -141,10 +143,7 @@ class Entry:
                 "R": [list(move) for move in self.refs],
             }
         )
-        return _sealed(self, writer)
-
-    def _sign(self, writer: Writer) -> None:
-        _stamp(self, writer)
+        return _sealed(self, signer)
 
 
 @dataclass(slots=True)
@@ -168,23 +167,26 @@ class Checkpoint:
 
     def encode(self, writer: Writer) -> bytes:
         """Return the bytes of the file, signed by its writer."""
-        _stamp(self, writer)
+        signer = _stamp(self, writer)
         self.body = msgpack.packb(
             {
                 **_heading(self),
                 "d": self.at,
                 "P": [[pack.name, pack.size, int(pack.kind)] for pack in self.packs],
-                "R": [list(ref) for ref in self.refs],
+                "R": [list(ref[:4]) for ref in self.refs],
                 "I": [[[shard.first, *shard.part] for shard in run] for run in self.runs],
             }
         )
-        return _sealed(self, writer)
+        return _sealed(self, signer)
 
 
-def _stamp(made: Entry | Checkpoint, writer: Writer) -> None:
+def _stamp(made: Entry | Checkpoint, writer: Writer) -> Signer | None:
     made.time_us = made.time_us or time.time_ns() // 1000
     made.nonce = made.nonce or uuid.uuid4().bytes
-    made.writer, made.by, made.store = writer.key, writer.by, writer.store
+    made.by, made.store = writer.by, writer.store
+    signer = writer.signer()
+    made.writer = b"" if signer is None else signer.name
+    return signer
 
 
 def _heading(made: Entry | Checkpoint) -> dict[str, Any]:
@@ -200,8 +202,26 @@ def _heading(made: Entry | Checkpoint) -> dict[str, Any]:
     }
 
 
-def _sealed(made: Entry | Checkpoint, writer: Writer) -> bytes:
-    made.signature = writer.sign(made.body)
+def verified(made: Entry | Checkpoint, where: str, secret: SharedSecret | None) -> bytes:
+    """Return the name of whoever signed an entry or checkpoint, empty if nobody did, or nobody who can be told here.
+
+    Args:
+        secret: the shared secret, if there is one here.
+
+    Raises:
+        RemoteDamaged: it is not signed by whom it names.
+    """
+    if not made.writer or (len(made.signature) == HMAC_BYTES and (secret is None or secret.name != made.writer)):
+        return b""
+    if not verify(made.writer, made.signature, made.body, secret):
+        raise RemoteDamaged(
+            f"{where} was not signed by {fingerprint(made.writer)}, whom it names: it is forged, or was changed after it was written"
+        )
+    return made.writer
+
+
+def _sealed(made: Entry | Checkpoint, signer: Signer | None) -> bytes:
+    made.signature = b"" if signer is None else signer.sign(made.body)
     data: bytes = msgpack.packb([made.body, made.signature])
     made.digest = sha256(data).digest()
     return data

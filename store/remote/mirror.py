@@ -7,7 +7,9 @@ It holds the remote's refs (with a reflog of when we learned of them), objects t
     name     digits of the name   -> number of the pack (4)
     state    "remote" id, "log" [sequence number, digest] of the last entry taken in, "shards" of merged indexes not read yet
     call     eval hash (20)       -> id of the call that it leads to
-    writer   name of a ref        -> msgpack [id, number of the entry that set it, public key of its writer]; empty: it is gone
+    writer   name of a ref        -> msgpack [id, number of the entry that set it, its signer, signer of the checkpoint that says so or nil]; or
+                                     empty: it is gone
+    signer   name of a signer     -> msgpack [who in words, entries read, microseconds of the newest by the signer's clock]
     alive    name of a pack       -> msgpack [size, kind], as the log states it; empty: it is gone
     recent   number of the entry (8) | place (2) -> at 0 msgpack [[name, size, kind]] of packs that it added, then bytes of its
              indexes: for the next checkpoint
@@ -22,11 +24,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgpack
 
 from redun.store.remote.index import Index, Place
-from redun.store.remote.log import IndexFact, PackFact, RefFact, Shard
+from redun.store.remote.log import Entry, IndexFact, PackFact, RefFact, Shard
 from redun.store.remote.pack import Pack, PackKind
 from redun.store.sources.base import Batch, RefUpdate, Source
 
@@ -50,6 +53,21 @@ class Known:
     digest: bytes
 
 
+class SignerFact(NamedTuple):
+    """Somebody who signed entries of a remote.
+
+    Attributes:
+        name: 32 bytes (`redun.store.keys`).
+        by: who that is in their own words; nobody has checked them.
+        entries, time_us: how many entries of theirs were read, and when the newest was written by their clock; 0 if none was read.
+    """
+
+    name: bytes
+    by: str
+    entries: int
+    time_us: int
+
+
 class Mirror:
     """The mirror of one remote. One thread at a time.
 
@@ -65,6 +83,7 @@ class Mirror:
         self._state = source.table("state")
         self._uploads = source.table("upload")
         self._writers = source.table("writer")
+        self._signers = source.table("signer")
         self._recent = source.table("recent")
         self._calls = source.table("call")
         self._alive = source.table("alive")
@@ -256,11 +275,37 @@ class Mirror:
             if row:
                 yield RefFact(key.decode(), *msgpack.unpackb(row))
 
-    def writer_of(self, name: str) -> bytes:
-        """Return the public key of whoever set a ref, empty if that was not signed."""
+    def ref_fact(self, name: str) -> RefFact | None:
+        """Return what a ref names and who said so, None if it is not there."""
         row = self._writers.get(name.encode())
-        writer: bytes = msgpack.unpackb(row)[2] if row else b""
-        return writer
+        return RefFact(name, *msgpack.unpackb(row)) if row else None
+
+    def confirm(self, facts: Iterable[RefFact]) -> None:
+        """Note of refs that still are what an entry made them that the entry was read."""
+        rows = []
+        for fact in facts:
+            known = self.ref_fact(fact.name)
+            if known is not None and known[:4] == fact[:4]:
+                rows.append((fact.name.encode(), msgpack.packb(list(fact[1:]))))
+        if rows:
+            self._writers.put_many(rows)
+
+    # Who signed.
+
+    def note_signer(self, entry: Entry) -> None:
+        """Note who signed an entry."""
+        if entry.writer:
+            known = self._signers.get(entry.writer)
+            entries = msgpack.unpackb(known)[1] if known else 0
+            self._signers.put_many([(entry.writer, msgpack.packb([entry.by, entries + 1, entry.time_us]))])
+
+    def signers(self) -> list[SignerFact]:
+        """List whoever signed an entry that was read, or a ref that a checkpoint tells of, the latest first."""
+        found = {key: SignerFact(key, *msgpack.unpackb(row)) for key, row in self._signers.scan()}
+        for fact in self.ref_facts():
+            if fact.writer and fact.writer not in found:
+                found[fact.writer] = SignerFact(fact.writer, "", 0, 0)
+        return sorted(found.values(), key=lambda fact: -fact.time_us)
 
     # Indexes since the last checkpoint.
 

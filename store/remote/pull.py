@@ -39,7 +39,7 @@ class PulledRef(NamedTuple):
 
     Attributes:
         name, old, new: as of a compare-and-swap.
-        writer: public key of whoever signed the entry that set it there; empty if nobody did.
+        writer: name of whoever signed the entry that set it there; empty if nobody did.
     """
 
     name: str
@@ -78,6 +78,7 @@ def pull(
     *,
     memo: Memo = lambda refs: {},
     foreign: Callable[[Iterable[bytes]], None] | None = None,
+    believed: Callable[[bytes], bool] = lambda signer: False,
     everything: bool = False,
     dry_run: bool = False,
     progress: Progress = silent,
@@ -89,6 +90,7 @@ def pull(
         heads: name -> id of the refs to pull.
         memo: see `Memo`.
         foreign: is told of the ids of new objects before they are stored.
+        believed: tells which signers are trusted, so that what checkpoints of others say of them is looked up.
         everything: most of the remote is wanted; packs are then fetched whole.
         dry_run: only find out what would be fetched; the call graph is read for that.
         folder: where temporary files go.
@@ -103,7 +105,7 @@ def pull(
         remote.load_shards()
     fetcher = Fetcher(remote, folder, everything)
     try:
-        refs = _wanted_refs(source, remote, fetcher, heads, done)
+        refs = _wanted_refs(source, remote, fetcher, heads, believed, done)
         if not refs:
             return done
         work = _Pull(source, remote, fetcher, progress, done)
@@ -123,7 +125,14 @@ def pull(
         fetcher.close()
 
 
-def _wanted_refs(source: Source, remote: Remote, fetcher: Fetcher, heads: Mapping[str, bytes], done: Pulled) -> list[PulledRef]:
+def _wanted_refs(
+    source: Source,
+    remote: Remote,
+    fetcher: Fetcher,
+    heads: Mapping[str, bytes],
+    believed: Callable[[bytes], bool],
+    done: Pulled,
+) -> list[PulledRef]:
     def get(oid: bytes) -> bytes:
         if source.contains(oid):
             return source.get(oid)
@@ -143,7 +152,7 @@ def _wanted_refs(source: Source, remote: Remote, fetcher: Fetcher, heads: Mappin
                 if how is Relation.APART:
                     done.kept.append(name)
                 continue
-        refs.append(PulledRef(name, mine, theirs, remote.mirror.writer_of(name)))
+        refs.append(PulledRef(name, mine, theirs, remote.signer_of(name, believed)))
     return refs
 
 

@@ -31,6 +31,7 @@ from redun.store.errors import (
     RemoteRolledBack,
     StoreError,
 )
+from redun.store.keys import SharedSecret
 from redun.store.remote.backends.base import Backend, Meter, backoff, free, patiently
 from redun.store.remote.index import INDEX_LIMIT, Index, Place, decode_index, index_name
 from redun.store.remote.log import (
@@ -45,6 +46,7 @@ from redun.store.remote.log import (
     Writer,
     decode_checkpoint,
     decode_entry,
+    verified,
 )
 from redun.store.remote.mirror import Known, Mirror
 from redun.store.remote.names import checkpoint_name, log_name, seq_of
@@ -122,6 +124,7 @@ class Remote:
         backend: where it is.
         mirror: what is known of it here.
         writer: who we are.
+        secret: the signing key that we share with others, if there is one.
         jobs: how many requests at once.
         meter: is told of bytes that travel, and may hold them up.
 
@@ -131,12 +134,21 @@ class Remote:
     """
 
     def __init__(
-        self, name: str, backend: Backend, mirror: Mirror, writer: Writer, *, jobs: int = 8, meter: Meter = free
+        self,
+        name: str,
+        backend: Backend,
+        mirror: Mirror,
+        writer: Writer,
+        *,
+        secret: SharedSecret | None = None,
+        jobs: int = 8,
+        meter: Meter = free,
     ) -> None:
         self.name = name
         self.backend = backend
         self.mirror = mirror
         self.writer = writer
+        self.secret = secret
         self.meter = meter
         self.jobs = max(jobs, 1)
         self.config: RemoteConfig | None = None
@@ -220,9 +232,10 @@ class Remote:
         checkpoint = decode_checkpoint(self.file(checkpoint_name(seq), ENTRY_LIMIT), where)
         if checkpoint.seq != seq or checkpoint.remote != known.remote:
             raise RemoteDamaged(f"{where} belongs to another place: it was moved there")
+        voucher = verified(checkpoint, where, self.secret)
         self.mirror.add_facts(checkpoint.packs)
         self.mirror.set_shards(checkpoint.runs)
-        self.mirror.set_refs(checkpoint.refs, (), f"checkpoint {seq}")
+        self.mirror.set_refs([ref._replace(voucher=voucher) for ref in checkpoint.refs], (), f"checkpoint {seq}")
         self.mirror.note(seq, checkpoint.at)
         return Known(known.remote, seq, checkpoint.at)
 
@@ -275,7 +288,32 @@ class Remote:
                 backoff(attempt + 2)
         if self.config is None or entry.remote != self.config.id or entry.seq != seq:
             raise RemoteDamaged(f"{self.where}: entry {seq} of its log belongs to another place: it was moved there")
+        entry.writer = verified(entry, f"{self.where}: entry {seq}", self.secret)
         return entry
+
+    def signer_of(self, name: str, believed: Callable[[bytes], bool]) -> bytes:
+        """Return who signed the entry that set a ref, empty if nobody did.
+
+        Args:
+            believed: tells whether a signer is trusted. What a checkpoint of somebody who is not says of others is looked up in the log.
+
+        Raises:
+            RemoteDamaged: that entry is not what it should be.
+        """
+        fact = self.mirror.ref_fact(name)
+        if fact is None:
+            return b""
+        if fact.voucher is None or not fact.writer or believed(fact.voucher):
+            return fact.writer
+        entry = self._entry(fact.seq)
+        own = any(move.name == name and move.new == fact.target for move in entry.refs)
+        if not own or entry.writer != fact.writer:
+            raise RemoteDamaged(
+                f"{self.where}: a checkpoint says of {name!r} what entry {fact.seq} of the log does not: it was made to deceive"
+            )
+        facts = [RefFact(move.name, move.new, entry.seq, entry.writer) for move in entry.refs if move.new is not None]
+        self.mirror.confirm(facts)
+        return entry.writer
 
     def _take_in(self, entries: Sequence[Entry], indexes: dict[bytes, list[bytes]] | None = None) -> None:
         """Check that entries follow, and take them into the mirror.
@@ -308,6 +346,7 @@ class Remote:
             for move in entry.refs:
                 refs[move.name] = None if move.new is None else RefFact(move.name, move.new, entry.seq, entry.writer)
             self.mirror.add_recent(entry.seq, entry.packs, data)
+            self.mirror.note_signer(entry)
             if len(waiting) > _ROWS_AT_ONCE:
                 self.mirror.add_index(waiting)
                 waiting = Index()
