@@ -54,19 +54,18 @@ def arguments_of(store: Store, job: Job) -> tuple[tuple[Any, ...], dict[str, Any
     Raises:
         CommandError: they were not recorded, or cannot be read any more.
     """
-    from redun.decoding import ValueDecoder
     from redun.errors import RedunError
     from redun.provenance import Provenance
 
-    found = Provenance(store).arguments(job)
+    provenance = Provenance(store)
+    found = provenance.arguments(job)
     if found is None:
         raise CommandError(f"job {job.id} has no recorded call, so its arguments are not known: it never finished")
-    decoder = ValueDecoder(store.source.get)
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     for argument in found:
         try:
-            value = decoder.decode(argument.value.ref)
+            value = provenance.load(argument.value)
         except RedunError as error:
             raise CommandError(f"argument {argument.name!r} of job {job.id} cannot be read any more: {error}") from error
         if isinstance(argument.slot, int):

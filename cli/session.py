@@ -180,7 +180,9 @@ class Session:
             remote.close()
             store.close()
             raise
-        return RemoteStore(remote, store)
+        from redun.trust import Trust
+
+        return RemoteStore(remote, store, foreign=not Trust(store, repo).everybody)
 
 
 _F = TypeVar("_F")

@@ -99,18 +99,37 @@ def _lenient_task(fullname: str) -> Any:
     return _LenientTask(fullname)
 
 
-def preview(ref: bytes, get: Get) -> str:
+_HARMLESS = frozenset(
+    [f"redun.{family}{kind}" for family in ("", "Content", "I") for kind in ("File", "Dir", "FileSet")] + ["redun.ErrorValue"]
+)
+"""Types whose values are plain data whoever made them."""
+
+
+def _of_a_stranger(code: int) -> Callable[[Any], Any]:
+    """Make nothing of what names a class or function: to look one up may import a module, and to call it is to run code."""
+
+    def revive(state: Any) -> Any:
+        if code == UserExt.VALUE and isinstance(state, list) and len(state) == 2 and state[0] in _HARMLESS:
+            return _lenient(code)(state)
+        return _Gone(str(state[0])) if code == UserExt.CODEC and isinstance(state, list) and state else _gone(code, state)
+
+    return revive
+
+
+def preview(ref: bytes, get: Get, trusted: bool = True) -> str:
     """Return text for a person: the value's repr, or as much as can be told of it.
 
     Args:
         ref: ref of the value.
         get: `Source.get`.
+        trusted: False for what came from somebody who is not trusted: no class is looked up, nothing is called.
     """
+    lenient = _lenient if trusted else _of_a_stranger
     decoder = ValueDecoder(
         get,
         _lenient_task,
         {
-            **{code: _lenient(code) for code in REVIVE},
+            **{code: lenient(code) for code in REVIVE},
             UserExt.PICKLEPARTS: lambda state: _Gone("pickle of", f"{len(state[0])} bytes"),
         },
         {**REVIVE_BYTES, UserExt.PICKLE: lambda data: _Gone("pickle of", f"{len(data)} bytes")},

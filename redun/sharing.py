@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redun.journal_memo import new_memo
+from redun.provenance.strangers import FOREIGN
 from redun.remotes import Repo, RepoError, open_other_store, open_remote
 from redun.store.reach import reachable
 from redun.store.remote.pull import Pulled, PulledRef
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from redun.store.remote.remote import Remote
     from redun.store.repository import Store
 
-UNTRUSTED, FOREIGN = "untrusted", "foreign"
+UNTRUSTED = "untrusted"
 _PUSHED_KINDS = ("execution", "job", "call", "task", "value")
 # Jobs would have to be looked for in every journal of the remote.
 _PULLED_KINDS = ("execution", "call", "task", "value")

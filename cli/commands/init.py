@@ -35,4 +35,7 @@ def command(folder: str) -> None:
     with closing(session.open_store(place, create=True, write=True, local=True)) as store:
         # Remotes and other stores know it by this.
         store.identity()
+        keys = store_keys(store)
+        if keys is not None and not store.readonly:
+            keys.make()
     click.echo(f"{'initialized' if new else 'already there:'} {place}")

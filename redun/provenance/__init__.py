@@ -6,7 +6,7 @@ notebooks may use the same.
 """
 
 from redun.provenance.dataflow import Hop, Section, Step, Variable
-from redun.provenance.errors import AmbiguousId, NotRecorded
+from redun.provenance.errors import AmbiguousId, NotRecorded, NotTrusted
 from redun.provenance.lookup import is_id_prefix
 from redun.provenance.model import (
     Argument,
@@ -39,6 +39,7 @@ __all__ = [
     "Hop",
     "Job",
     "NotRecorded",
+    "NotTrusted",
     "Output",
     "Provenance",
     "Section",

@@ -31,3 +31,17 @@ class AmbiguousId(RedunError, LookupError):
         self.prefix = prefix
         self.candidates = tuple(candidates)
         self.more = more
+
+
+class NotTrusted(RedunError):
+    """A value came from somebody who is not trusted, and is not made into a Python value: that might run their code.
+
+    Args:
+        value_id: 40 hex digits.
+    """
+
+    def __init__(self, value_id: str) -> None:
+        super().__init__(
+            f"value {value_id[:8]} came from a repo without a signature that is trusted, so it is not loaded: that might run code of "
+            "whoever pushed it; 'redun keys list' shows who that is, 'redun keys trust' trusts them"
+        )

@@ -84,7 +84,7 @@ def value_html(value: Value) -> str:
 
 
 def _value(value: Value) -> str:
-    return escape(value.id[:8]) if value.ref[0] == LINK_MARK else _code(preview(value.ref, _nothing))
+    return escape(value.id[:8]) if value.ref[0] == LINK_MARK else _code(preview(value.ref, _nothing, trusted=False))
 
 
 def _nothing(oid: bytes) -> bytes:

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from redun.provenance.dataflow import MAX_DERIVED, Dataflow, Section, Site, Step
-from redun.provenance.errors import AmbiguousId, NotRecorded
+from redun.provenance.errors import AmbiguousId, NotRecorded, NotTrusted
 from redun.provenance.executions import Executions
 from redun.provenance.history import History
 from redun.provenance.index import ARGUMENT, INLINE, LINKED, RESULT, Index, split_file_row
@@ -47,6 +47,7 @@ from redun.provenance.objects import ObjectReader
 from redun.provenance.outputs import Outputs
 from redun.provenance.places import CallPlaces, JobPlace
 from redun.provenance.reach import Downstream, Thing
+from redun.provenance.strangers import foreign_values
 from redun.provenance.tags import Tags
 from redun.provenance.values import ValueReader
 from redun.store.ids import ID_BYTES, object_id
@@ -82,7 +83,7 @@ class Provenance:
     def __init__(self, store: StoreView) -> None:
         self._store = store
         self._source = store.source
-        self._values = ValueReader(self._source.get)
+        self._values = ValueReader(self._source.get, foreign_values(store))
         self._objects = ObjectReader(self._source, self._values, self._task_text)
         self._lookup = Lookup(self._source, self._updated_index, self._values)
         self._index: Index | None = None
@@ -471,9 +472,12 @@ class Provenance:
 
         Raises:
             RedunError: it is gone, damaged, or of a type that is not known here.
+            NotTrusted: it came from somebody who is not trusted; to make it might run their code.
         """
         from redun.decoding import ValueDecoder
 
+        if self._values.is_foreign(value.ref):
+            raise NotTrusted(value.id)
         return ValueDecoder(self._source.get).decode(value.ref)
 
     def result(self, of: Execution | Job | Call) -> Value | None:

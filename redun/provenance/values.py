@@ -39,10 +39,12 @@ class ValueReader:
 
     Args:
         get: `Source.get`.
+        is_foreign: tells of a ref whether its value came from somebody who is not trusted.
     """
 
-    def __init__(self, get: Get) -> None:
+    def __init__(self, get: Get, is_foreign: Callable[[bytes], bool] = lambda ref: False) -> None:
         self._get = get
+        self.is_foreign = is_foreign
         self._texts: dict[bytes, str] = {}
         self._inside: dict[bytes, tuple[bytes, ...]] = {}
 
@@ -65,7 +67,7 @@ class ValueReader:
                 pass
         from redun.describe import preview
 
-        return preview(ref, self._get)
+        return preview(ref, self._get, trusted=not self.is_foreign(ref))
 
     def type_name(self, ref: bytes) -> str:
         """Return the name of the value's type, like `builtins.int` or `redun.File`; `?` if it is damaged or gone."""

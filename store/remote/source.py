@@ -160,11 +160,16 @@ class RemoteView(Store):
     Args:
         remote: brought up to date.
         local: the store beside.
+        foreign: not everybody who can write there is trusted.
+
+    Attributes:
+        foreign: True if its values are only looked at, never made.
     """
 
-    def __init__(self, remote: Remote, local: Source) -> None:
+    def __init__(self, remote: Remote, local: Source, foreign: bool = True) -> None:
         super().__init__(RemoteSource(remote, local), None, readonly=True)
         self.remote = remote
+        self.foreign = foreign
 
     def index_source(self) -> Source:
         """Derived tables of a remote are kept in its mirror."""
@@ -178,8 +183,8 @@ class RemoteView(Store):
 class RemoteStore(RemoteView):
     """A remote as a store that can only be read; closing it closes the remote and the store beside."""
 
-    def __init__(self, remote: Remote, local: Store) -> None:
-        super().__init__(remote, local.source)
+    def __init__(self, remote: Remote, local: Store, foreign: bool = True) -> None:
+        super().__init__(remote, local.source, foreign)
         self._local = local
 
     def close(self) -> None:
