@@ -41,6 +41,8 @@ VERBS = {
     "push": Verb("redun.cli.commands.push", "Bring results to a repo, for others to pull."),
     "pull": Verb("redun.cli.commands.pull", "Bring results from a repo here."),
     "export": Verb("redun.cli.commands.export", "Write records as lines of JSON, or as a bundle."),
+    "keys": Verb("redun.cli.commands.keys", "Whose results are believed: keys, trusted and revoked."),
+    "export": Verb("redun.cli.commands.export", "Write records as lines of JSON."),
     "import": Verb("redun.cli.commands.import_", "Take in records that redun export has written."),
     "config": Verb("redun.cli.commands.config", "Show the configuration in force and where it comes from."),
     "tag": Verb("redun.cli.commands.tag", "List, add, change and remove tags of what ran."),

@@ -58,6 +58,39 @@ def remove_section(path: Path, name: str) -> bool:
     return True
 
 
+def set_option(path: Path, section: str, option: str, value: str) -> None:
+    """Set an option, in its line if it has one (with the indented lines that go on from it), else at the head of its section.
+
+    Args:
+        section: added at the end if the file has none of that name.
+        value: empty to remove the option.
+
+    Raises:
+        ConfigError: the file cannot be read or written.
+    """
+    text = _read(path)
+    if section not in _sections(text):
+        if value:
+            add_section(path, section, {option: value})
+        return
+    lines = text.splitlines(keepends=True)
+    start = next(at for at, line in enumerate(lines) if _header(line) == section)
+    end = next((at for at in range(start + 1, len(lines)) if _header(lines[at]) is not None), len(lines))
+    new = [f"{option} = {_escaped(value)}\n"] if value else []
+    for at in range(start + 1, end):
+        if re.match(rf"{re.escape(option)}\s*[=:]", lines[at]):
+            after = at + 1
+            while after < end and lines[after][:1].isspace() and lines[after].strip():
+                after += 1
+            lines[at:after] = new
+            break
+    else:
+        if not lines[start].endswith("\n"):
+            lines[start] += "\n"
+        lines[start + 1 : start + 1] = new
+    _write(path, "".join(lines))
+
+
 def _sections(text: str) -> set[str]:
     return {found for line in text.splitlines() if (found := _header(line)) is not None}
 

@@ -232,8 +232,13 @@ class Keys:
                 os.replace(temporary, self._own)
             else:
                 # Two processes may make a store at once: the first key stays.
-                with contextlib.suppress(FileExistsError):
+                try:
                     os.link(temporary, self._own)
+                except FileExistsError:
+                    pass
+                except OSError:
+                    # A file system without hard links.
+                    os.replace(temporary, self._own)
         except OSError as error:
             raise unavailable("write key", self._own, error) from error
         finally:

@@ -25,6 +25,7 @@ def command(folder: str) -> None:
       redun init ~/projects/genomes
     """
     from redun.config import FOLDER, make_folder
+    from redun.trust import store_keys
 
     session = current_session()
     if not folder:

@@ -21,8 +21,8 @@ def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: 
     REPO is a name of 'redun repo list', a URL, or a folder; it may be left out if there is only one. ID is the beginning of the id of an
     execution, call, task or value there, `-` or `~N` for executions; without any, everything is fetched.
 
-    Everything that comes is checked. Whether its results are used by later runs is a matter of trust, as they may be code: only with
-    'trust = all' in the repo's section of redun.ini, which says that you would run the code of whoever can write there.
+    Everything that comes is checked. Whether its results are used by later runs is a matter of trust, as they may be code: only what was
+    signed by whom this project trusts, see 'redun keys'.
 
     \b
     Examples:
@@ -85,6 +85,6 @@ def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: 
         )
     if done.untrusted and not dry_run:
         warn(
-            f"results of {plural(done.untrusted, 'execution')} can be looked at, but no run uses them, as {repo.name!r} is not trusted: "
-            f"'trust = all' in its section of redun.ini says that you would run the code of whoever can write there"
+            f"results of {plural(done.untrusted, 'execution')} can be looked at, but no run uses them, as nobody signed them who is trusted in "
+            f"{repo.name!r}: 'redun keys list' shows who did, 'redun keys trust' trusts them"
         )

@@ -305,7 +305,7 @@ class Remote:
             return b""
         if fact.voucher is None or not fact.writer or believed(fact.voucher):
             return fact.writer
-        entry = self._entry(fact.seq)
+        entry = self.entry(fact.seq)
         own = any(move.name == name and move.new == fact.target for move in entry.refs)
         if not own or entry.writer != fact.writer:
             raise RemoteDamaged(

@@ -54,6 +54,7 @@ class Batch:
         objects: id (20 bytes) -> object bytes, or what `Source.stage` gave for them. Putting an object that exists already is free and
             changes nothing.
         memo: eval hash (20 bytes) -> row (opaque bytes); the newest row wins.
+        forget: eval hashes (20 bytes) whose memo rows go.
         refs: compare-and-swaps, all of which must hold.
         links: ids that must exist once `objects` are put. The links of `objects` themselves are checked by the source only if
             they are listed here too, or if a gc has swept since the source was opened.
@@ -66,6 +67,7 @@ class Batch:
     memo: dict[bytes, bytes] = field(default_factory=dict)
     refs: list[RefUpdate] = field(default_factory=list)
     links: Collection[bytes] = ()
+    forget: Collection[bytes] = ()
 
 
 class Table(Protocol):

@@ -23,7 +23,12 @@ def check_batch(batch: Batch) -> None:
     Raises:
         StoreError: says which.
     """
-    for what, keys in (("object id", batch.objects), ("eval hash", batch.memo), ("link", batch.links)):
+    for what, keys in (
+        ("object id", batch.objects),
+        ("eval hash", batch.memo),
+        ("eval hash", batch.forget),
+        ("link", batch.links),
+    ):
         if keys and set(map(len, keys)) != _WHOLE_IDS:
             wrong = next(key for key in keys if len(key) != ID_BYTES)
             raise StoreError(f"{what} {wrong!r} has {len(wrong)} bytes, expected {ID_BYTES}")

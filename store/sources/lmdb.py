@@ -402,6 +402,8 @@ class LmdbSource:
                         if found is not None and found != row:
                             aside[oid] = found
                         txn.put(oid, row, db=environment.table("objects"))
+            for key in batch.forget:
+                changed = txn.delete(key, db=environment.table("memo")) or changed
             if memo:
                 txn.cursor(environment.table("memo")).putmulti(memo, dupdata=False, overwrite=True)
             if batch.refs:

@@ -136,6 +136,8 @@ class MemorySource:
             moved[update.name] = update.new
         for oid, data in batch.objects.items():
             objects.setdefault(oid, bytes(data))
+        for key in batch.forget:
+            self._memo.pop(key, None)
         self._memo.update(batch.memo)
         now = time.time_ns() // 1000
         for name, new in moved.items():
