@@ -13,7 +13,7 @@ nonce (16), which tells a writer whose answer got lost that the entry is its own
                 R  refs: [[name, old id or nil, new id or nil]]
     checkpoint  d  digest of the entry with this number
                 P  packs alive: [[name, size, kind]]
-                R  refs: [[name, id, number of the entry that set it, public key of its writer]]
+                R  refs: [[name, id, number of the entry that set it, its signer, [signers of the checkpoints that said so]]]
                 I  runs of merged indexes, oldest first: [[[first id, index, size]]]
 """
 
@@ -76,14 +76,19 @@ class Shard(NamedTuple):
 class RefFact(NamedTuple):
     """A ref in a remote: the id that it names, the number of the entry that set it, and who signed that.
 
-    `voucher` is None if we read that entry ourselves; else a checkpoint said so, which is as good as whoever signed the checkpoint.
+    `vouchers` is empty if we read that entry ourselves; else a checkpoint said so, which is as good as whoever signed it, and whoever signed
+    the ones that its writer had it from.
     """
 
     name: str
     target: bytes
     seq: int
     writer: bytes
-    voucher: bytes | None = None
+    vouchers: tuple[bytes, ...] = ()
+
+    def said_by(self, signer: bytes) -> RefFact:
+        """Return what is known if a checkpoint of that signer (empty: of nobody) says so."""
+        return self._replace(vouchers=tuple(dict.fromkeys((*self.vouchers, signer))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,7 @@ class Checkpoint:
                 **_heading(self),
                 "d": self.at,
                 "P": [[pack.name, pack.size, int(pack.kind)] for pack in self.packs],
-                "R": [list(ref[:4]) for ref in self.refs],
+                "R": [[*ref[:4], list(ref.vouchers)] for ref in self.refs],
                 "I": [[[shard.first, *shard.part] for shard in run] for run in self.runs],
             }
         )
@@ -324,8 +329,14 @@ def decode_checkpoint(data: bytes, where: str) -> Checkpoint:
             at=_bytes(found["d"], _DIGEST_BYTES),
             packs=_packs(found["P"]),
             refs=[
-                RefFact(check_shared_ref(name), _bytes(target, ID_BYTES), _count(seq), _binary(writer))
-                for name, target, seq, writer in found["R"]
+                RefFact(
+                    check_shared_ref(name),
+                    _bytes(target, ID_BYTES),
+                    _count(seq),
+                    _binary(writer),
+                    tuple(map(_binary, vouchers)),
+                )
+                for name, target, seq, writer, vouchers in found["R"]
             ],
             runs=[
                 [Shard(_first(first), IndexFact(check_index_name(name), _count(size))) for first, name, size in run]

@@ -7,7 +7,7 @@ It holds the remote's refs (with a reflog of when we learned of them), objects t
     name     digits of the name   -> number of the pack (4)
     state    "remote" id, "log" [sequence number, digest] of the last entry taken in, "shards" of merged indexes not read yet
     call     eval hash (20)       -> id of the call that it leads to
-    writer   name of a ref        -> msgpack [id, number of the entry that set it, its signer, signer of the checkpoint that says so or nil]; or
+    writer   name of a ref        -> msgpack [id, number of the entry that set it, its signer, [signers of checkpoints that say so]]; or
                                      empty: it is gone
     signer   name of a signer     -> msgpack [who in words, entries read, microseconds of the newest by the signer's clock]
     alive    name of a pack       -> msgpack [size, kind], as the log states it; empty: it is gone
@@ -273,12 +273,12 @@ class Mirror:
         """Yield what the remote's refs name, and who said so."""
         for key, row in self._writers.scan():
             if row:
-                yield RefFact(key.decode(), *msgpack.unpackb(row))
+                yield _ref_fact(key.decode(), row)
 
     def ref_fact(self, name: str) -> RefFact | None:
         """Return what a ref names and who said so, None if it is not there."""
         row = self._writers.get(name.encode())
-        return RefFact(name, *msgpack.unpackb(row)) if row else None
+        return _ref_fact(name, row) if row else None
 
     def confirm(self, facts: Iterable[RefFact]) -> None:
         """Note of refs that still are what an entry made them that the entry was read."""
@@ -364,6 +364,11 @@ class Mirror:
     def close(self) -> None:
         """Release the source."""
         self.source.close()
+
+
+def _ref_fact(name: str, row: bytes) -> RefFact:
+    target, seq, writer, vouchers = msgpack.unpackb(row)
+    return RefFact(name, target, seq, writer, tuple(vouchers))
 
 
 __all__ = ["Known", "Mirror"]

@@ -232,10 +232,10 @@ class Remote:
         checkpoint = decode_checkpoint(self.file(checkpoint_name(seq), ENTRY_LIMIT), where)
         if checkpoint.seq != seq or checkpoint.remote != known.remote:
             raise RemoteDamaged(f"{where} belongs to another place: it was moved there")
-        voucher = verified(checkpoint, where, self.secret)
+        signer = verified(checkpoint, where, self.secret)
         self.mirror.add_facts(checkpoint.packs)
         self.mirror.set_shards(checkpoint.runs)
-        self.mirror.set_refs([ref._replace(voucher=voucher) for ref in checkpoint.refs], (), f"checkpoint {seq}")
+        self.mirror.set_refs([ref.said_by(signer) for ref in checkpoint.refs], (), f"checkpoint {seq}")
         self.mirror.note(seq, checkpoint.at)
         return Known(known.remote, seq, checkpoint.at)
 
@@ -303,7 +303,7 @@ class Remote:
         fact = self.mirror.ref_fact(name)
         if fact is None:
             return b""
-        if fact.voucher is None or not fact.writer or believed(fact.voucher):
+        if not fact.writer or all(map(believed, fact.vouchers)):
             return fact.writer
         entry = self.entry(fact.seq)
         own = any(move.name == name and move.new == fact.target for move in entry.refs)

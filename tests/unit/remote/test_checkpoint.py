@@ -37,7 +37,7 @@ def learned(site: Site) -> tuple[object, ...]:
             {oid: mirror.place(oid) for oid in ids},
             sorted(mirror.calls()),
             sorted(mirror.facts()),
-            {fact.name: fact for fact in mirror.ref_facts()},
+            {fact.name: fact[:4] for fact in mirror.ref_facts()},
         )
 
 
