@@ -195,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A terminal that cannot show a character is no reason to fail.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    session = Session(argv=tuple(args))
+    session = Session(argv=tuple(args), owns_process=argv is None)
     if argv is None:
         # The first to be registered is called last, when Python will not run handlers any more.
         atexit.register(_handle, signal.SIG_IGN)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from redun.evaluation.scheduler import Scheduler
     from redun.store.repository import Store
 
+MOST_FORKS = 30
 LOG_LEVELS = ("ERROR", "WARN", "INFO", "DEBUG")
 
 
@@ -37,9 +38,11 @@ class Session:
         scheduler: the scheduler that ran it.
         colour: what the user says of colours, None for nothing.
         screen: the terminal, while a run shows itself there.
+        owns_process: True if the process is here for this invocation only.
     """
 
     config_dir: str | None = None
+    owns_process: bool = False
     repo: str | None = None
     log_level: str = "INFO"
     argv: tuple[str, ...] = ()
@@ -130,8 +133,6 @@ class Session:
             CommandError: there is no configuration folder.
             StoreUnavailable: it is not there, or cannot be written though `write` is set.
         """
-        from redun.config import open_store
-
         folder = folder if folder is not None else self.find_folder()
         if not create and not folder.exists():
             raise CommandError(
@@ -140,7 +141,7 @@ class Session:
         config = config if config is not None else self.load_config(folder)
         if self.repo is not None and not local:
             return self._open_repo(self.repo, folder, config, write)
-        store = open_store(folder, config, create=create)
+        store = self._open(folder, config, create)
         if write and store.readonly:
             from redun.errors import StoreUnavailable
 
@@ -154,6 +155,19 @@ class Session:
                 "a local path in [backend] path is faster"
             )
         return store
+
+    def _open(self, folder: Path, config: Config, create: bool) -> Store:
+        from redun.config import open_store
+        from redun.errors import SamePid
+
+        for _ in range(MOST_FORKS if self.owns_process else 0):
+            try:
+                return open_store(folder, config, create=create)
+            except SamePid:
+                from redun.cli.another_process import go_on_as_child
+
+                go_on_as_child()
+        return open_store(folder, config, create=create)
 
     def _open_repo(self, name: str, folder: Path, config: Config, write: bool) -> Store:
         from redun.config import open_store

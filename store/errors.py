@@ -147,3 +147,7 @@ class RemoteDamaged(StoreError, ValueError):
 
 class RemoteRolledBack(RemoteDamaged):
     """A remote holds less, or something else, than it did when we last looked."""
+
+
+class SamePid(StoreLocked):
+    """A process of another container has the store open, and has the same pid as this one; LMDB cannot tell them apart."""

@@ -1,7 +1,7 @@
 """The file `lock` of a store's folder: who has it open, who writes.
 
-One file, three bytes that are locked (POSIX `lockf`; the kernel drops the locks of a process that dies), and behind them the pid of
-the writer as text while it writes, for messages:
+One file, three bytes that are locked (POSIX `lockf`; the kernel drops the locks of a process that dies), and behind them pid and
+host of the writer as text while it writes, for messages:
 
     byte 0   held shared by everybody who has the store open; compaction, repair and upgrades want it alone
     byte 1   the turnstile: held by the one process that is next to write
@@ -30,7 +30,8 @@ from redun.store.errors import StoreLocked
 
 _OPENERS, _TURNSTILE, _WRITER = 0, 1, 2
 _PID_AT = 8
-_NOBODY = b" " * 20 + b"\n"
+_WHO_BYTES = 80
+_NOBODY = b" " * _WHO_BYTES + b"\n"
 _FIRST_PAUSE_S = 0.0003
 _LONGEST_PAUSE_S = 0.01
 
@@ -53,7 +54,9 @@ class FolderLock:
         self._folder = folder
         self._timeout_s = timeout_s
         self._mutex = threading.Lock()
-        self._pid_text = b"%-20d\n" % os.getpid()
+        # The host counts, too: pids of containers repeat.
+        who = f"{os.getpid()} {os.uname().nodename}".encode(errors="replace")[:_WHO_BYTES]
+        self._pid_text = who.ljust(_WHO_BYTES) + b"\n"
         self._fd: int | None = None
         if trusted:
             self._fd = self._open(readonly)
@@ -171,10 +174,13 @@ class FolderLock:
     def writer(self) -> str:
         """Name the process that is writing now."""
         try:
-            text = os.pread(self._fd, 20, _PID_AT).strip() if self._fd is not None else b""
+            text = os.pread(self._fd, _WHO_BYTES, _PID_AT) if self._fd is not None else b""
         except OSError:
             text = b""
-        return f"process {int(text)}" if text.isdigit() else "another process"
+        pid, _, host = text.split(b"\n")[0].decode(errors="replace").strip().partition(" ")
+        if not pid.isdigit():
+            return "another process"
+        return f"process {pid}" if host in ("", os.uname().nodename) else f"process {pid} on host {host!r}"
 
     def died_writing(self) -> bool:
         """Tell whether the last writer ended in the middle of it, as whoever is killed does, or crashes over damaged pages.
@@ -184,7 +190,7 @@ class FolderLock:
         if self._fd is None or not self._try(_WRITER, fcntl.LOCK_EX):
             return False
         try:
-            return os.pread(self._fd, 20, _PID_AT).strip().isdigit()
+            return os.pread(self._fd, 20, _PID_AT)[:1].isdigit()
         except OSError:
             return False
         finally:

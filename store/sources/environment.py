@@ -30,7 +30,7 @@ import lmdb
 
 from redun.store.creation import create
 from redun.store.disk import error_code, free_bytes, unavailable, without_room
-from redun.store.errors import DamagedStore, StoreError, StoreLocked, StoreUnavailable
+from redun.store.errors import DamagedStore, SamePid, StoreError, StoreLocked, StoreUnavailable
 from redun.store.exclusive import ExclusiveLock
 from redun.store.file_check import check_head, check_pages
 from redun.store.locks import FolderLock
@@ -105,6 +105,12 @@ class Environment:
             except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
                 raise self._foreign(str(error).rpartition(": ")[2]) from error
             except (lmdb.Error, MemoryError, OSError) as error:
+                if error_code(error) == errno.EAGAIN and not self.exclusive:
+                    raise SamePid(
+                        f"store {str(self.folder)!r} is open in another container, by a process that has pid {os.getpid()} there as this "
+                        "one has here, and its database tells processes by their pids: run again in a container that shares the host's "
+                        "pids (docker run --pid=host), or as a child of another process"
+                    ) from error
                 if not isinstance(error, MemoryError | lmdb.MemoryError) and error_code(error) != errno.ENOMEM:
                     raise unavailable("open store", self.folder, error) from error
                 last = error

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import subprocess
 import threading
 import time
 import uuid
 
 import pytest
 
-from redun.store.errors import StoreError, StoreLocked
+from redun.store.errors import SamePid, StoreError, StoreLocked
 from redun.store.repository import Store
 from redun.store.sources.base import Batch, RefUpdate
 from redun.store.sources.lmdb import LmdbSource
@@ -366,3 +367,123 @@ def test_a_holder_on_another_host_is_believed(tmp_path):
     (tmp_path / "exclusive").write_text("")
     with pytest.raises(StoreLocked, match="does not name"):
         Store.open(tmp_path, exclusive=True)
+
+
+# Signals, dead readers, containers.
+
+
+def test_a_writer_that_was_stopped_is_named(tmp_path, fork):
+    """Ctrl-Z, a debugger, a frozen container: it holds the lock, and nobody but the user can tell whether it will go on."""
+    with LmdbSource(tmp_path, lock_timeout_s=0.2) as source:
+        hanging = Hanging(fork, tmp_path)
+        os.kill(hanging.child.pid, signal.SIGSTOP)
+        with pytest.raises(
+            StoreLocked, match=rf"is locked for writing by process {hanging.child.pid}, for more than 0.2 s: wait"
+        ):
+            put(source, b"a")
+        os.kill(hanging.child.pid, signal.SIGCONT)
+        hanging.go_on()
+        put(source, b"a")
+        assert holds(source, b"a")
+
+
+def test_a_writer_in_another_container_is_named_with_its_host(tmp_path, fork, monkeypatch):
+    with LmdbSource(tmp_path, lock_timeout_s=0.2) as source:
+        hanging = Hanging(fork, tmp_path)
+        text = (tmp_path / "lock").read_bytes()[8:].split()
+        assert text == [str(hanging.child.pid).encode(), os.uname().nodename.encode()]
+        with open(tmp_path / "lock", "r+b") as file:
+            file.seek(8)
+            file.write(b"7 c0ffee".ljust(80))
+        # Closing a descriptor of the file dropped the locks of this process, but not those of the writer.
+        with pytest.raises(StoreLocked, match="by process 7 on host 'c0ffee'"):
+            put(source, b"a")
+        hanging.go_on()
+
+
+def test_readers_that_died_do_not_hold_pages_for_ever(tmp_path, fork):
+    """A reader that is killed leaves its slot in LMDB's table; whoever opens the store next clears it, and pages are used again."""
+
+    def read_and_hang(child) -> None:
+        with LmdbSource(tmp_path) as source:
+            source.get(oid(b"first"))
+            child.report(len(source.environment()._env.readers()))
+            time.sleep(60)
+
+    with LmdbSource(tmp_path) as source:
+        put(source, b"first")
+    children = [fork(read_and_hang) for _ in range(5)]
+    for child in children:
+        child.read()
+    for child in children:
+        child.kill()
+        child.wait()
+    with LmdbSource(tmp_path) as source:
+        assert "pid" not in source.environment()._env.readers()
+        sizes = []
+        for _ in range(60):
+            source.table("t").put_many([(b"%03d" % number, os.urandom(200)) for number in range(100)])
+            sizes.append((tmp_path / "data.mdb").stat().st_size)
+        assert sizes[-1] == sizes[20]
+        assert holds(source, b"first")
+
+
+def hold_byte(child, path, place: int) -> None:
+    """Take the place of a process of another container: LMDB locks the byte at its pid."""
+    import fcntl
+
+    handle = os.open(path, os.O_RDWR)
+    fcntl.lockf(handle, fcntl.LOCK_EX, 1, place)
+    child.report("held")
+    time.sleep(60)
+
+
+def test_the_same_pid_in_another_container_is_told(tmp_path, fork):
+    LmdbSource(tmp_path).close()
+    child = fork(hold_byte, tmp_path / "lock.mdb", os.getpid())
+    child.read()
+    with pytest.raises(SamePid, match=rf"open in another container, by a process that has pid {os.getpid()} there"):
+        Store.open(tmp_path)
+    child.kill()
+    child.wait()
+    Store.open(tmp_path).close()
+
+
+SAME_PID = """
+import time
+from redun import task
+redun_namespace = "same"
+@task(cache=False)
+def slow(i):
+    time.sleep(0.02)
+    return i
+@task(cache=False)
+def main():
+    return [slow(i) for i in range(20)]
+"""
+
+
+def test_runs_in_containers_that_all_have_pid_1(tmp_path, redun_environ):
+    (tmp_path / "flow.py").write_text(SAME_PID)
+    subprocess.run(["redun", "init"], cwd=tmp_path, env=redun_environ, check=True, capture_output=True)
+    Store.open(tmp_path / ".redun" / "store").close()
+    # Where namespaces are not allowed it is three processes beside one another, as ever.
+    alone = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode != 0:
+        alone = []
+    runs = [
+        subprocess.Popen(
+            [*alone, "redun", "run", "flow.py", "main"],
+            cwd=tmp_path,
+            env=redun_environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for run in runs:
+        out, err = run.communicate(timeout=60)
+        assert (run.returncode, out.strip()) == (0, repr(list(range(20)))), err
+    with Store.open(tmp_path / ".redun" / "store") as store:
+        assert len(store.source.refs("executions/")) == 3
