@@ -48,6 +48,7 @@ _MOST_IN_BATCH = 32
 _GROW_AFTER_S = 0.002
 _FADE = 0.95
 _END_S = 2.0
+_KILL_WITHIN_S = 1.0
 _PASS_ON_S = 0.1
 _MOST_STILLBORN = 5
 
@@ -213,7 +214,7 @@ class ProcessPool:
         return True
 
     def stop(self, kill: bool = False) -> None:
-        """End all workers: those that run something are killed. Returns when none is left.
+        """End all workers: those that run something are killed. Returns when none is left, or a second after `kill`.
 
         Args:
             kill: kill those that are idle, too.
@@ -223,7 +224,8 @@ class ProcessPool:
             self._killing = kill
             self._waiting.clear()
         self._wake()
-        self._thread.join()
+        # It may be waiting for a worker that is just being started: that one ends with this process, or when the dispatcher has it.
+        self._thread.join(_KILL_WITHIN_S if kill else None)
 
     def _wake(self) -> None:
         # Full means that it will wake up anyway; closed, that it has ended.
