@@ -23,7 +23,7 @@ from redun.losses import Loss, Part, decodes, explain
 from redun.memo_rebuild import memo_links, rebuild_memo
 from redun.mending import Histories
 from redun.store.fsck import Findings, inspect
-from redun.store.gone import DROPPED
+from redun.store.gone import AWAY, DROPPED
 from redun.store.gone import TABLE as GONE
 from redun.store.repair import Repair
 from redun.store.salvage import find_older, salvage
@@ -259,7 +259,7 @@ class _Mending:
 
     def _memo(self) -> None:
         bad = list(self._found.bad_memo)
-        dropped = {one.oid for one in self._rows.gone() if one.why == DROPPED}
+        dropped = {one.oid for one in self._rows.gone() if one.why in (DROPPED, AWAY)}
         for key, row in self._rows.memo():
             if not all(oid in dropped or self._source.contains(oid) for oid in memo_links(row)):
                 bad.append(key)

@@ -49,7 +49,7 @@ def prune(store: Store, plan: Plan, progress: Progress = silent) -> int:
         found = known.get(oid)
         if found is None:
             # What was dropped to make room is still what a call returned.
-            found = known[oid] = source.contains(oid) or plan.source.dropped(oid) is not None
+            found = known[oid] = source.contains(oid) or plan.source.away(oid) is not None
             if len(known) > 200_000:
                 known.clear()
         return found

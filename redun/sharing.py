@@ -19,6 +19,7 @@ from redun.remotes import Repo, RepoError, open_other_store, open_remote
 from redun.store.reach import reachable
 from redun.store.remote.pull import Pulled, PulledRef
 from redun.store.remote.push import Progress, Pushed, silent
+from redun.store.rows import BLOB_ABOVE
 from redun.store.sources.base import Source
 from redun.travel import EXECUTIONS, Selection, memo_elsewhere, movements, select, shared_refs, tags_about
 from redun.trust import Trust
@@ -130,7 +131,7 @@ def _copy(
     if dry_run:
         roots = [update.new for update in updates if update.new is not None]
         for oid in in_order(source, roots, stop=target.contains):
-            told(1, len(source.view(oid)))
+            told(1, source.away(oid) or len(source.view(oid)))
     elif updates:
         moves = [(update.name, update.old, update.new) for update in updates if update.new is not None]
         for attempt in range(5):
@@ -155,15 +156,16 @@ def pull_from(
     ids: Sequence[str] = (),
     *,
     dry_run: bool = False,
+    metadata_only: bool = False,
     jobs: int | None = None,
     meter: Meter | None = None,
     progress: Progress = silent,
-    said: Said = lambda text: None,
 ) -> Pulled:
     """Bring what this store lacks of a repo here.
 
     Args:
         ids: what to bring with all that it leads to; everything if there are none.
+        metadata_only: large values stay there, and are fetched when they are needed.
 
     Raises:
         RedunError: the repo cannot be reached or read, or an id is not known there.
@@ -173,7 +175,7 @@ def pull_from(
     with open_remote(store, repo, jobs=jobs, meter=meter) as remote:
         if not remote.refresh():
             raise RepoError(f"{remote.where} is empty: nobody has pushed there yet")
-        return _Puller(store, repo, remote, dry_run, progress).run(ids)
+        return _Puller(store, repo, remote, dry_run, progress, BLOB_ABOVE if metadata_only else None).run(ids)
 
 
 def _pull_from_store(store: Store, repo: Repo, ids: Sequence[str], dry_run: bool, progress: Progress) -> Pulled:
@@ -194,7 +196,10 @@ def _pull_from_store(store: Store, repo: Repo, ids: Sequence[str], dry_run: bool
 class _Puller:
     """One pull from a remote."""
 
-    def __init__(self, store: Store, repo: Repo, remote: Remote, dry_run: bool, progress: Progress) -> None:
+    def __init__(
+        self, store: Store, repo: Repo, remote: Remote, dry_run: bool, progress: Progress, leave_above: int | None
+    ) -> None:
+        self._leave_above = leave_above
         self._source = store.source
         self._store = store
         self._repo = repo
@@ -211,6 +216,8 @@ class _Puller:
         remote = self._remote
         if not ids:
             done = self._pull(shared_refs(remote.mirror.source, pins=True), everything=True)
+            if self._leave_above is None and not self._dry_run:
+                self._add(done, self._fetch_left())
         else:
             from redun.store.remote.source import RemoteView
 
@@ -251,17 +258,27 @@ class _Puller:
             foreign=None if self._vouched else self._foreign,
             believed=self._believes,
             everything=everything,
+            leave_above=self._leave_above,
             dry_run=self._dry_run,
             progress=self._progress,
             folder=self._folder,
         )
+
+    def _fetch_left(self) -> Pulled:
+        """Fetch values that an earlier pull left there."""
+        from redun.store.remote.pull import fetch
+
+        left = [oid for oid in self._source.all_away() if (place := self._remote.has(oid)) is not None and place.pack]
+        return fetch(self._source, self._remote, left, self._progress, self._folder)
 
     @staticmethod
     def _add(done: Pulled, more: Pulled) -> None:
         done.refs += more.refs
         done.objects += more.objects
         done.raw_bytes += more.raw_bytes
-        done.received_bytes = max(done.received_bytes, more.received_bytes)
+        done.received_bytes += more.received_bytes
+        done.left += more.left
+        done.left_bytes += more.left_bytes
         done.kept += more.kept
         done.untrusted = max(done.untrusted, more.untrusted)
 

@@ -17,6 +17,8 @@ LINKS_LIMIT = 256 << 20
 KEEP_BYTES = 4 << 10
 """Objects up to this are kept while what they link is walked; others are read again."""
 
+_NONE: Mapping[bytes, int] = {}
+
 
 class BulkWriter:
     """Objects that wait to be stored.
@@ -30,17 +32,23 @@ class BulkWriter:
         self._told = told
         self._objects: dict[bytes, Any] = {}
         self._links: set[bytes] = set()
+        self._away: dict[bytes, int] = {}
         self._bytes = 0
         self._waiting = 0
 
-    def add(self, oid: bytes, data: bytes | Any, links: Iterable[bytes]) -> None:
-        """Add an object, or what `Source.stage` gave for it; what it links was added before, or is there.
+    def add(self, oid: bytes, data: bytes | Any, links: Iterable[bytes], away: Mapping[bytes, int] = _NONE) -> None:
+        """Add an object, or what `Source.stage` gave for it; what it links was added before, or is there, or away.
+
+        Args:
+            away: size of those links that are left in a remote.
 
         Raises:
             MissingLinks: of a group that was full, something that it links is not there.
         """
         self._objects[oid] = data
         self._links.update(links)
+        if away:
+            self._away.update(away)
         self._bytes += len(data)
         self._waiting += len(data) if isinstance(data, bytes) else 0
         if self._waiting >= BATCH_BYTES or len(self._objects) >= BATCH_OBJECTS:
@@ -52,10 +60,10 @@ class BulkWriter:
         Raises:
             MissingLinks: something that it links is not there.
         """
-        objects, links, size = self._objects, self._links, self._bytes
-        self._objects, self._links, self._bytes, self._waiting = {}, set(), 0, 0
+        objects, links, away, size = self._objects, self._links, self._away, self._bytes
+        self._objects, self._links, self._away, self._bytes, self._waiting = {}, set(), {}, 0, 0
         if objects:
-            self._source.commit(Batch(objects, links=links))
+            self._source.commit(Batch(objects, links=links, away=away))
             self._told(len(objects), size)
 
 
@@ -101,11 +109,13 @@ def copy(
     updates: list[RefUpdate],
     memo: Callable[[], Mapping[bytes, bytes]],
     told: Callable[[int, int], None] = lambda objects, size: None,
+    roots: Iterable[bytes] = (),
 ) -> None:
     """Bring refs and all that they lead to from one store of this machine into another.
 
     Args:
         updates: the refs to set there.
+        roots: more objects to bring, which something there links already.
         memo: returns the rows of the memo that come with them, once the objects are there.
 
     Raises:
@@ -113,10 +123,16 @@ def copy(
         StoreError: an object is gone or damaged, or the other store cannot be written.
     """
     writer = BulkWriter(target, told)
-    roots = [update.new for update in updates if update.new is not None]
+    roots = [*roots, *[update.new for update in updates if update.new is not None]]
+    away: dict[bytes, int] = {}
     for oid in in_order(source, roots, stop=target.contains):
+        if source.links(oid) is None and (size := source.away(oid)) is not None:
+            away[oid] = size
+            continue
         data = source.get(oid)
-        writer.add(oid, data, links_of(data))
+        links = links_of(data)
+        writer.add(oid, data, links, {link: away[link] for link in links if link in away} if away else _NONE)
     writer.write()
     target.refresh()
-    target.commit(Batch(memo=dict(memo()), refs=updates, links=set(roots)))
+    if updates:
+        target.commit(Batch(memo=dict(memo()), refs=updates, links=set(roots)))

@@ -47,6 +47,21 @@ class ObjectDropped(ObjectNotFound):
         self.size = size
 
 
+class ObjectAway(ObjectNotFound):
+    """An object is not here, but in a remote, where it was left when the rest was pulled.
+
+    Args:
+        object_id: the 20-byte id that was looked up.
+        size: bytes that it has.
+    """
+
+    def __init__(self, object_id: bytes, size: int) -> None:
+        super().__init__(object_id)
+        text = object_id.hex()
+        self.args = (f"value {text} of {size:,} bytes was left in its repo: 'redun pull REPO {text[:8]}' fetches it",)
+        self.size = size
+
+
 class DamagedObject(StoreError, ValueError):
     """Stored bytes do not match their checksum, or cannot be an object at all."""
 

@@ -1,10 +1,11 @@
 """Objects that are known to be gone: why, and how large they were.
 
-An object may be absent although others link it: dropped by gc to make room (`redun.store.sweep`), or given up by a repair. A row of the
+An object may be absent although others link it: dropped by gc to make room (`redun.store.sweep`), given up by a repair, or left in a
+remote when the rest was pulled. A row of the
 table `dropped` says so, so that whoever checks a store can tell this from a loss that nobody knows of. An object that was put again is
 there, whatever this table says.
 
-    dropped   id (20) -> size in bytes (8, 0: unknown) | UTC microseconds (8) | "l" if it was lost
+    dropped   id (20) -> size in bytes (8, 0: unknown) | UTC microseconds (8) | "l" if it was lost, "r" if it is in a remote
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Any, NamedTuple
 from redun.store.rows import guarded
 
 TABLE = "dropped"
-DROPPED, LOST = b"", b"l"
+DROPPED, LOST, AWAY = b"", b"l", b"r"
 
 
 class Gone(NamedTuple):
-    """An object that is known to be gone: its id, why (`DROPPED` or `LOST`), its size and when that was noted."""
+    """An object that is known to be gone: its id, why (`DROPPED`, `LOST` or `AWAY`), its size and when that was noted."""
 
     oid: bytes
     why: bytes

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from redun.cli import completion
-from redun.cli.errors import CommandError
+from redun.cli.errors import CommandError, warn
 from redun.cli.session import current_session
 
 if TYPE_CHECKING:
@@ -38,10 +38,17 @@ def command(what: str, path: Path, force: bool, only_list: bool, form: str) -> N
       redun checkout 3f1a8bc5 results/
     """
     from redun.cli.render.output import show
+    from redun.fetching import fetch_when_needed
     from redun.files.checkout import differing, files_of, write
     from redun.provenance import Provenance
 
-    with closing(current_session().open_store()) as store:
+    session = current_session()
+    folder = session.find_folder()
+    config = session.load_config(folder)
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(session.open_store(folder, config)))
+        if not only_list:
+            stack.enter_context(fetch_when_needed(store, config, warn))
         provenance = Provenance(store)
         found = files_of(provenance, store.source, _thing(provenance, what))
         if not found:

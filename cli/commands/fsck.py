@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from redun.cli.errors import FAILED, CommandError
+from redun.cli.errors import FAILED, CommandError, warn
 from redun.cli.session import Session, current_session
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def command(full: bool, rebuild: bool, repair: bool, form: str) -> int:
       redun fsck --full --format json
       redun fsck --repair
     """
+    from redun.elsewhere import find_for_repair
     from redun.fsck import check
     from redun.fsck import repair as repair_store
 
@@ -58,7 +59,15 @@ def command(full: bool, rebuild: bool, repair: bool, form: str) -> int:
     def opened() -> Store:
         return session.open_store(folder, config, write=True)
 
-    report = repair_store(path, opened) if repair else check(path, full=full)
+    if repair:
+        elsewhere = find_for_repair(path, config, warn)
+        try:
+            report = repair_store(path, opened, None if elsewhere is None else elsewhere.find)
+        finally:
+            if elsewhere is not None:
+                elsewhere.close()
+    else:
+        report = check(path, full=full)
     said: list[str] = []
     if rebuild:
         if report.verdict == "damaged" and report.found.pages:
@@ -143,12 +152,16 @@ def _loss(loss: Loss, report: Report) -> list[str]:
 def _notes(found: Findings) -> list[str]:
     lines = []
     if found.gone:
-        from redun.store.gone import DROPPED
+        from redun.store.gone import AWAY, DROPPED
 
         dropped = sum(one.why == DROPPED for one in found.gone.values())
-        lost = len(found.gone) - dropped
+        away = sum(one.why == AWAY for one in found.gone.values())
+        lost = len(found.gone) - dropped - away
         words = [f"{dropped:,} dropped to make room"] * bool(dropped) + [f"{lost:,} given up by a repair"] * bool(lost)
-        lines.append(f"  known to be gone, and computed again when needed: {' and '.join(words)}")
+        if words:
+            lines.append(f"  known to be gone, and computed again when needed: {' and '.join(words)}")
+        if away:
+            lines.append(f"  left in repos, and fetched when needed: {away:,}")
     if found.stray:
         lines.append(
             f"  {_count(found.stray, 'file')} among the large values that nothing names, left by processes that were killed: harmless"

@@ -14,8 +14,11 @@ from redun.cli.transfer import TransferProgress, format_size, plural, split_repo
 
 @click.command(name="pull", short_help="Bring results from a repo here.")
 @click.argument("words", nargs=-1, metavar="[REPO] [ID ...]")
+@click.option("--metadata-only", is_flag=True, help="Leave values beyond 64 KiB there; runs fetch them when they need them.")
 @transfer_options
-def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: float | None, form: str) -> None:
+def command(
+    words: tuple[str, ...], metadata_only: bool, dry_run: bool, jobs: int | None, bandwidth: float | None, form: str
+) -> None:
     """Bring executions with their jobs, values, tasks and tags from a repo here. What is here already is not fetched again.
 
     REPO is a name of 'redun repo list', a URL, or a folder; it may be left out if there is only one. ID is the beginning of the id of an
@@ -28,6 +31,7 @@ def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: 
     Examples:
       redun pull                     everything from the one repo there is
       redun pull team -              the execution that was started last
+      redun pull --metadata-only     without large values, which runs fetch when they need them
       redun pull /mnt/lab/redun 3f1a8bc5
     """
     from redun.config import make_folder
@@ -46,7 +50,9 @@ def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: 
     progress = TransferProgress("pulling", lambda: meter.total)
     with closing(session.open_store(folder, config, create=True, write=not dry_run, local=True)) as store:
         try:
-            done = pull_from(store, repo, ids, dry_run=dry_run, jobs=jobs, meter=meter, progress=progress)
+            done = pull_from(
+                store, repo, ids, dry_run=dry_run, metadata_only=metadata_only, jobs=jobs, meter=meter, progress=progress
+            )
         finally:
             progress.clear()
     for ref in done.kept:
@@ -62,6 +68,8 @@ def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: 
                     "objects": done.objects,
                     "bytes": done.raw_bytes,
                     "received_bytes": done.received_bytes,
+                    "left": done.left,
+                    "left_bytes": done.left_bytes,
                     "kept": done.kept,
                     "untrusted_executions": done.untrusted,
                     "seconds": round(progress.seconds, 3),
@@ -73,7 +81,7 @@ def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: 
         click.echo(
             f"would pull {plural(done.objects, 'object')} ({format_size(done.raw_bytes)}) and {plural(done.refs, 'ref')}"
         )
-    elif not done.refs:
+    elif not done.refs and not done.objects:
         click.echo(f"everything of {repo.name} is here")
     else:
         rate = (
@@ -83,6 +91,8 @@ def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: 
             f"pulled {plural(done.objects, 'object')} and {plural(done.refs, 'ref')} from {repo.name} "
             f"({format_size(done.received_bytes)} received{rate})"
         )
+    if done.left:
+        click.echo(f"left {plural(done.left, 'large value')} there ({format_size(done.left_bytes)}): fetched when needed")
     if done.untrusted and not dry_run:
         warn(
             f"results of {plural(done.untrusted, 'execution')} can be looked at, but no run uses them, as nobody signed them who is trusted in "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from redun.cli import completion
-from redun.cli.errors import is_users
+from redun.cli.errors import is_users, warn
 from redun.cli.session import Session, colour_option, current_session
 from redun.cli.tags import context_pairs, nested, tag_pairs, task_options
 from redun.cli.values import Selection
@@ -248,6 +248,7 @@ def _run(
         click.echo(arguments.help(), nl=False)
         return 0
     from redun.config import make_folder
+    from redun.fetching import fetch_when_needed
 
     if options["output_file"] is not None:
         check_output(options["output_file"])
@@ -255,7 +256,10 @@ def _run(
         make_folder(folder)
     config = session.load_config(folder)
     context = _context(options["context_file"], options["context_pairs"])
-    with session.open_store(folder, config, create=True, write=not options["dryrun"]) as store:
+    with (
+        session.open_store(folder, config, create=True, write=not options["dryrun"]) as store,
+        fetch_when_needed(store, config, warn),
+    ):
         scheduler = session.make_scheduler(config, store)
         expression = task(*args, **kwargs)
         if session.screen is not None and "job_status_interval" not in (config.get("scheduler") or ()):

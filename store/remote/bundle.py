@@ -50,6 +50,7 @@ class Bundle:
         store: id of the store that wrote it, 16 bytes. by: who, in words.
         objects: how many it has. new: how many of them were not here. size: bytes of the new ones.
         ids: of the new ones.
+        away: id -> size of objects that it does not have, as they were not there where it was written.
     """
 
     refs: dict[str, bytes] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Bundle:
     new: int = 0
     size: int = 0
     ids: set[bytes] = field(default_factory=set)
+    away: dict[bytes, int] = field(default_factory=dict)
 
 
 class _Hashing:
@@ -102,6 +104,9 @@ def write_bundle(
     made = Bundle(dict(heads), store=writer.store, by=writer.by, time_us=time.time_ns() // 1000)
     order = []
     for oid in in_order(source, heads.values()):
+        if source.links(oid) is None and (size := source.away(oid)) is not None:
+            made.away[oid] = size
+            continue
         order.append(oid)
         data = _get(source, oid)
         if data[0] == Kind.SEGMENT:
@@ -110,6 +115,7 @@ def write_bundle(
     for key, call in memo():
         made.memo.setdefault(key, call)
     pairs = sorted(made.memo.items())
+    away = sorted(made.away.items())
     manifest = msgpack.packb(
         {
             "f": BUNDLE_FORMAT,
@@ -120,8 +126,8 @@ def write_bundle(
             "R": [[name, oid] for name, oid in sorted(made.refs.items())],
             "m": b"".join([key for key, _ in pairs]),
             "c": b"".join([call for _, call in pairs]),
-            "a": b"",
-            "b": b"",
+            "a": b"".join([oid for oid, _ in away]),
+            "b": b"".join([size.to_bytes(8, "big") for _, size in away]),
         }
     )
     out: Any = _Hashing(stream)
@@ -184,7 +190,7 @@ def read_bundle(
             made.new += 1
             made.size += len(data)
             made.ids.add(oid)
-            writer.add(oid, data, links)
+            writer.add(oid, data, links, {link: made.away[link] for link in links if link in made.away} if made.away else {})
         writer.write()
     except MissingLinks as error:
         raise RemoteDamaged(
@@ -213,7 +219,9 @@ def _manifest(data: bytes, where: str) -> Bundle:
         if type(body["n"]) is not int or type(body["t"]) is not int or len(body["y"]) != 16:
             raise ValueError("its numbers are none")
         memo = dict(zip(_ids(body["m"]), _ids(body["c"]), strict=True))
-        return Bundle(refs, memo, body["y"], str(body["u"])[:200], body["t"], body["n"])
+        sizes = _sizes(body["b"])
+        away = dict(zip(_ids(body["a"]), sizes, strict=True))
+        return Bundle(refs, memo, body["y"], str(body["u"])[:200], body["t"], body["n"], away=away)
     except (KeyError, TypeError, ValueError, msgpack.UnpackException) as error:
         raise RemoteDamaged(f"{where}: its manifest cannot be read: {error}") from error
 
@@ -222,6 +230,12 @@ def _id(found: Any) -> bytes:
     if type(found) is not bytes or len(found) != ID_BYTES:
         raise ValueError(f"expected an id, found {str(found)[:40]!r}")
     return found
+
+
+def _sizes(found: Any) -> list[int]:
+    if type(found) is not bytes or len(found) % 8:
+        raise ValueError("a column of sizes has the wrong length")
+    return [int.from_bytes(found[at : at + 8], "big") for at in range(0, len(found), 8)]
 
 
 def _ids(found: Any) -> list[bytes]:

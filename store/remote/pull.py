@@ -56,6 +56,7 @@ class Pulled:
         refs, objects: how many were new here.
         raw_bytes: of those objects, as they are stored. received_bytes: what was fetched.
         kept: refs that are here in another state, and stay as they are.
+        left, left_bytes: values that stay in the remote.
         untrusted: how many results were not taken into the cache, as nobody is trusted who could vouch for them.
     """
 
@@ -65,6 +66,8 @@ class Pulled:
     received_bytes: int = 0
     kept: list[str] = field(default_factory=list)
     untrusted: int = 0
+    left: int = 0
+    left_bytes: int = 0
 
 
 Memo = Callable[[Sequence[PulledRef]], Mapping[bytes, bytes]]
@@ -80,6 +83,7 @@ def pull(
     foreign: Callable[[Iterable[bytes]], None] | None = None,
     believed: Callable[[bytes], bool] = lambda signer: False,
     everything: bool = False,
+    leave_above: int | None = None,
     dry_run: bool = False,
     progress: Progress = silent,
     folder: Path | None = None,
@@ -91,6 +95,7 @@ def pull(
         memo: see `Memo`.
         foreign: is told of the ids of new objects before they are stored.
         believed: tells which signers are trusted, so that what checkpoints of others say of them is looked up.
+        leave_above: values of more bytes are left there, which the store notes; None for none.
         everything: most of the remote is wanted; packs are then fetched whole.
         dry_run: only find out what would be fetched; the call graph is read for that.
         folder: where temporary files go.
@@ -110,6 +115,7 @@ def pull(
             return done
         work = _Pull(source, remote, fetcher, progress, done)
         roots = [ref.new for ref in refs]
+        work.leave_above = leave_above
         if dry_run:
             work.find(roots)
             done.refs = len(refs)
@@ -123,6 +129,27 @@ def pull(
     finally:
         done.received_bytes = fetcher.received_bytes
         fetcher.close()
+
+
+def fetch(
+    source: Source, remote: Remote, ids: Sequence[bytes], progress: Progress = silent, folder: Path | None = None
+) -> Pulled:
+    """Bring objects here that something here links already, so that no ref has to name them.
+
+    Raises:
+        RemoteError, RemoteDamaged, StoreError: see `pull`.
+    """
+    done = Pulled()
+    if ids:
+        fetcher = Fetcher(remote, folder)
+        try:
+            work = _Pull(source, remote, fetcher, progress, done)
+            work.folder = folder
+            work.take(ids)
+        finally:
+            done.received_bytes = fetcher.received_bytes
+            fetcher.close()
+    return done
 
 
 def _wanted_refs(
@@ -181,6 +208,9 @@ class _Pull:
         self._progress = progress
         self._done = done
         self.folder: Path | None = None
+        self.leave_above: int | None = None
+        self._away: dict[bytes, int] = {}
+        self._roots: frozenset[bytes] = frozenset()
         self.taken: set[bytes] = set()
         self.foreign: Callable[[Iterable[bytes]], None] | None = None
 
@@ -210,6 +240,8 @@ class _Pull:
             Of what is not here: values that link nothing, and everything else; each with its place in the remote.
         """
         self._done.objects = self._done.raw_bytes = 0
+        self._roots = frozenset(roots)
+        self._away.clear()
         leaves: dict[bytes, Place] = {}
         graph: dict[bytes, Place] = {}
         contains = self._source.contains
@@ -220,6 +252,8 @@ class _Pull:
             later: list[bytes] = []
             fetch: list[Place] = []
             for oid, place in places.items():
+                if self._is_left(oid, place):
+                    continue
                 if self._is_leaf(place):
                     leaves[oid] = place
                 else:
@@ -242,6 +276,8 @@ class _Pull:
                     found = self._remote.has(link)
                     if found is None or not found.pack:
                         below.append(link)
+                    elif self._is_left(link, found):
+                        continue
                     elif self._is_leaf(found):
                         leaves[link] = found
                     elif self._fetcher.has(found):
@@ -250,10 +286,24 @@ class _Pull:
                     else:
                         below.append(link)
             frontier = below
+        self._done.left = len(self._away)
+        self._done.left_bytes = sum(self._away.values())
         for place in (*leaves.values(), *graph.values()):
             self._done.objects += 1
             self._done.raw_bytes += place.size
         return leaves, graph
+
+    def _is_left(self, oid: bytes, place: Place) -> bool:
+        """Tell whether a value stays in the remote; what was asked for itself never does."""
+        if not place.pack:
+            # Its writer does not have it itself.
+            self._away[oid] = place.size
+            return True
+        limit = self.leave_above
+        if limit is None or place.size <= limit or oid in self._roots or not self._is_leaf(place):
+            return False
+        self._away[oid] = place.size
+        return True
 
     def _check_room(self) -> None:
         """Refuse what would fill the disk, before any of it is fetched."""
@@ -284,9 +334,9 @@ class _Pull:
                 raise RemoteDamaged(
                     f"{self._remote.where} lacks object {oid.hex()}, which others there link: whoever has it can push it again"
                 )
-            if not place.pack:
+            if not place.pack and oid in self._roots:
                 raise StoreError(
-                    f"{self._remote.where} does not have value {oid.hex()}: a gc had dropped it where it was pushed from: "
+                    f"{self._remote.where} does not have value {oid.hex()}: it was not there either where it was pushed from: "
                     "run its job again there and push"
                 )
         return places
@@ -335,7 +385,10 @@ class _Pull:
             oid, data = stack.pop()
             if data is not None:
                 data = data or self._fetcher.read(oid, graph[oid])
-                batch.add(oid, data, links_of(data))
+                below = links_of(data)
+                batch.add(
+                    oid, data, below, {link: self._away[link] for link in below if link in self._away} if self._away else {}
+                )
                 continue
             if oid in done:
                 continue

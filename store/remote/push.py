@@ -180,6 +180,7 @@ class _Push:
         self._noted: dict[bytes, Place] = {}
         self._noted_packs: dict[str, tuple[int, Pack]] = {}
         self._waiting_bytes = 0
+        self._sealed_bytes = 0
         self._entry_nonce = uuid.uuid4().bytes
 
     def run(self, moves: list[RefMove], memo: Callable[[], Iterable[tuple[bytes, bytes]]]) -> None:
@@ -213,7 +214,11 @@ class _Push:
             if known is not None and known.kind != Kind.SEGMENT:
                 self._use(oid, known)
                 continue
-            data = self._get(oid)
+            try:
+                data = self._source.view(oid)
+            except ObjectNotFound as error:
+                self._is_absent(oid, error)
+                continue
             if data[0] == Kind.SEGMENT:
                 for key, call in decode_memo(bytes(data)):
                     self._index.memo[key] = call
@@ -229,14 +234,15 @@ class _Push:
         self._relied.add(place.pack)
         return True
 
-    def _get(self, oid: bytes) -> bytes | memoryview:
-        try:
-            return self._source.view(oid)
-        except ObjectNotFound as error:
+    def _is_absent(self, oid: bytes, error: ObjectNotFound) -> None:
+        """Note a value that is not here on purpose: the remote then knows of it, and that it has to come from elsewhere."""
+        size = self._source.away(oid)
+        if size is None:
             raise StoreError(
                 f"object {oid.hex()}, which is to be pushed, is not in this store: 'redun fsck' says what is touched, "
                 "and a pull from where it is whole brings it back"
             ) from error
+        self._index.absent[oid] = size
 
     # Packing.
 
@@ -263,7 +269,7 @@ class _Push:
         made.add(oid, data)
         if made.writer.written >= PACK_BYTES:
             self._seal(kind)
-            if self._waiting_bytes >= COMMIT_BYTES:
+            if self._sealed_bytes >= COMMIT_BYTES:
                 self._seal_all()
                 self._commit([])
                 checkpoint_if_due(self._remote)
@@ -282,6 +288,7 @@ class _Push:
     def _seal(self, kind: PackKind) -> None:
         made = self._packs.pop(kind)
         pack = made.writer.finish(kind, self._nonce)
+        self._sealed_bytes += pack.size
         index = Index({pack.name: pack}, {oid: Place(pack.name, offset, size, what) for oid, offset, size, what in made.rows})
         while len(self._sending) >= self._remote.jobs:
             self._collect()
@@ -366,6 +373,7 @@ class _Push:
         self._index = Index()
         self._since = None
         self._waiting_bytes = 0
+        self._sealed_bytes = 0
         self._entry_nonce = uuid.uuid4().bytes
 
     def _put_index(self, data: bytes) -> None:

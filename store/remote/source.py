@@ -74,6 +74,14 @@ class RemoteSource:
         place = self._remote.places([oid]).get(oid)
         return place is not None and bool(place.pack)
 
+    def away(self, oid: bytes) -> int | None:
+        """See `Source.away`."""
+        return None
+
+    def all_away(self) -> list[bytes]:
+        """See `Source.all_away`."""
+        return []
+
     def links(self, oid: bytes) -> list[bytes] | None:
         """See `Source.links`; the object is fetched for it."""
         try:

@@ -59,6 +59,9 @@ class Batch:
         links: ids that must exist once `objects` are put. The links of `objects` themselves are checked by the source only if
             they are listed here too, or if a gc has swept since the source was opened.
 
+        away: id -> size in bytes of values that `objects` link and that are left in a remote: links to them hold. That is noted
+            unless they are here.
+
     gc knows what is new by the refs that moved. A batch that moves none protects nothing: whoever makes its objects reachable
     lists all of them as `links` then, not only the topmost.
     """
@@ -68,6 +71,7 @@ class Batch:
     refs: list[RefUpdate] = field(default_factory=list)
     links: Collection[bytes] = ()
     forget: Collection[bytes] = ()
+    away: Mapping[bytes, int] = field(default_factory=dict)
 
 
 class Table(Protocol):
@@ -111,6 +115,15 @@ class Source(Protocol):
 
     def contains(self, oid: bytes) -> bool:
         """Tell whether an object is there, without reading it."""
+
+    def away(self, oid: bytes) -> int | None:
+        """Return the size in bytes of an object that is not here on purpose: left in a remote (`Batch.away`) or dropped by gc.
+
+        None if it is here, lost or unknown.
+        """
+
+    def all_away(self) -> list[bytes]:
+        """List the objects that were left in a remote and are not here."""
 
     def links(self, oid: bytes) -> list[bytes] | None:
         """Return the ids that an object refers to, None if it is not there. Neither decoded nor verified: cheap, for walks."""

@@ -33,9 +33,7 @@ from xxhash import xxh3_64_digest
 
 from redun.store.blobs import Blobs
 from redun.store.disk import unavailable
-from redun.store.errors import DamagedObject, MissingLinks, ObjectDropped, ObjectNotFound, StoreUnavailable
-from redun.store.gone import DROPPED, read_gone
-from redun.store.gone import TABLE as GONE
+from redun.store.errors import DamagedObject, MissingLinks, ObjectNotFound, StoreUnavailable
 from redun.store.ids import Pieces
 from redun.store.objects import HEADER_BYTES
 from redun.store.quarantine import Quarantine
@@ -49,9 +47,8 @@ from redun.store.rows import (
     Staged,
     blob_pointer,
     blob_row,
-    unguarded,
 )
-from redun.store.sources import lmdb_names
+from redun.store.sources import lmdb_away, lmdb_names
 from redun.store.sources.base import Batch, ReflogEntry
 from redun.store.sources.checks import check_batch, check_table_name, prefix_digits
 from redun.store.sources.environment import DAMAGE, MAP_BYTES, SWEEPS, Environment, acquire, release
@@ -97,6 +94,8 @@ class LmdbSource:
         self.blobs = Blobs(self._path / "blobs")
         self._quarantine = Quarantine(self._path)
         self._closed = False
+        # Fetches an object that is in a remote, and tells whether it could.
+        self.elsewhere: Callable[[bytes], bool] | None = None
         self._damaged: set[bytes] = set()
         # Ids that were there after the write transaction of this number.
         self._known: set[bytes] = set()
@@ -228,7 +227,7 @@ class LmdbSource:
         self.refresh()
         row = self._row(oid)
         if row is None:
-            raise self._not_there(oid)
+            return lmdb_away.fetched(self, oid)
         if len(row) > 8 and row[8] == HERE_BYTE and xxh3_64_digest(row[9:]) == row[:8]:
             return row[9:]
         pointer = blob_pointer(row)
@@ -242,25 +241,13 @@ class LmdbSource:
         except DamagedObject as error:
             raise self._bad_file(oid, error) from error
 
-    def _not_there(self, oid: bytes) -> ObjectNotFound:
-        size = self.dropped(oid)
-        return ObjectNotFound(oid) if size is None else ObjectDropped(oid, size)
-
     def _bad_file(self, oid: bytes, error: DamagedObject) -> DamagedObject | ObjectNotFound:
         """Return what a file that cannot be read means: decay, or that gc was here after the row was read."""
         self.refresh()
         if self._row(oid) is None:
-            return self._not_there(oid)
+            return lmdb_away.not_there(self, oid)
         self._damaged.add(oid)
         return error
-
-    def dropped(self, oid: bytes) -> int | None:
-        """Return how many bytes a value had that gc has dropped although something links it; None if that did not happen."""
-        handle = self.table_handle(GONE)
-        row = None if handle is None else self.snapshot().get(oid, None, handle)
-        content = None if row is None else unguarded(row, oid)
-        found = None if content is None else read_gone(oid, content)
-        return found.size if found is not None and found.why == DROPPED else None
 
     def _row(self, oid: bytes) -> bytes | None:
         self.snapshot()
@@ -304,6 +291,15 @@ class LmdbSource:
         if row[8:9] == HERE:
             return links_in(row[OBJECT_START:])
         return links_in(self.blobs.head(oid))
+
+    def away(self, oid: bytes) -> int | None:
+        """See `Source.away`."""
+        gone = lmdb_away.find_gone(self, oid)
+        return None if gone is None else gone.size
+
+    def all_away(self) -> list[bytes]:
+        """See `Source.all_away`."""
+        return lmdb_away.all_away(self)
 
     def memo_get(self, eval_hash: bytes) -> bytes | None:
         """See `Source.memo_get`. About 0.4 us."""
@@ -373,7 +369,7 @@ class LmdbSource:
             for oid, data in sorted(objects.items())
         ]
         memo = [(key, xxh3_64_digest(row) + row) for key, row in sorted(batch.memo.items())]
-        links = set(batch.links).difference(objects)
+        links = set(batch.links).difference(objects, batch.away)
 
         aside: dict[bytes, bytes] = {}
 
@@ -381,7 +377,7 @@ class LmdbSource:
             relied = links
             if txn.get(SWEEPS, db=environment.table("meta")) != self._sweeps:
                 # Whatever it was that somebody believed to be there for good.
-                relied = links.union(*map(_links_of, objects.values())).difference(objects)
+                relied = links.union(*map(_links_of, objects.values())).difference(objects, batch.away)
             self._check_links(txn, environment, relied)
             # Nothing can be swept any more, and pages that only we still show are free to be used again.
             self.drop()
@@ -392,7 +388,7 @@ class LmdbSource:
                     if isinstance(data, Staged):
                         raise MissingLinks(frozenset((oid,)))
                     self.blobs.write(oid, data)
-            changed = bool(memo or batch.refs or replaced)
+            changed = bool(memo or batch.refs or replaced or batch.away)
             if rows:
                 cursor = txn.cursor(environment.table("objects"))
                 changed = cursor.putmulti(rows, dupdata=False, overwrite=False)[1] > 0 or changed
@@ -406,6 +402,8 @@ class LmdbSource:
                 changed = txn.delete(key, db=environment.table("memo")) or changed
             if memo:
                 txn.cursor(environment.table("memo")).putmulti(memo, dupdata=False, overwrite=True)
+            if batch.away:
+                lmdb_away.note_away(txn, environment, batch.away)
             if batch.refs:
                 lmdb_names.move_refs(txn, environment, batch.refs)
             number: int = txn.id()

@@ -83,6 +83,7 @@ class MemorySource:
     def __init__(self) -> None:
         self._objects: dict[bytes, bytes] = {}
         self._memo: dict[bytes, bytes] = {}
+        self._away: dict[bytes, int] = {}
         self._refs: dict[str, bytes] = {}
         self._reflog: list[ReflogEntry] = []
         self._tables: dict[str, MemoryTable] = {}
@@ -107,6 +108,14 @@ class MemorySource:
         """See `Source.contains`."""
         return oid in self._objects
 
+    def away(self, oid: bytes) -> int | None:
+        """See `Source.away`."""
+        return None if oid in self._objects else self._away.get(oid)
+
+    def all_away(self) -> list[bytes]:
+        """See `Source.all_away`."""
+        return [oid for oid in self._away if oid not in self._objects]
+
     def links(self, oid: bytes) -> list[bytes] | None:
         """See `Source.links`."""
         data = self._objects.get(oid)
@@ -125,7 +134,9 @@ class MemorySource:
         """See `Source.commit`."""
         check_batch(batch)
         objects = self._objects
-        missing = frozenset([oid for oid in batch.links if oid not in objects and oid not in batch.objects])
+        missing = frozenset(
+            [oid for oid in batch.links if oid not in objects and oid not in batch.objects and oid not in batch.away]
+        )
         if missing:
             raise MissingLinks(missing)
         moved: dict[str, bytes | None] = {}
@@ -139,6 +150,7 @@ class MemorySource:
         for key in batch.forget:
             self._memo.pop(key, None)
         self._memo.update(batch.memo)
+        self._away.update(batch.away)
         now = time.time_ns() // 1000
         for name, new in moved.items():
             if new is None:

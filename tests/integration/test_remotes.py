@@ -182,3 +182,81 @@ def test_a_folder_that_cannot_be_written(cli: Cli, b: Path, refused) -> None:  #
     (b.parent / "remote").mkdir()
     (b.parent / "remote").chmod(0o500)
     refused(cli("push"), "permission")
+
+
+LARGE = """
+from redun import task
+redun_namespace = "ex"
+
+@task()
+def make(size: int):
+    return bytes(size)
+
+@task()
+def length(data: bytes, more: int):
+    return len(data) + more
+
+@task()
+def main(more: int = 0):
+    return length(make(3_000_000), more)
+"""
+
+
+def test_large_values_stay_there_until_they_are_needed(cli: Cli, b: Path) -> None:
+    both_add(cli, b, "--trust", "all")
+    for folder in (b.parent, b):
+        (folder / "large.py").write_text(LARGE)
+    cli("run", "large.py", "main")
+    cli("push")
+    pulled = cli("pull", "--metadata-only", cwd=b)
+    assert "left 1 large value there (3.0 MB): fetched when needed" in pulled.stdout, pulled
+    blobs = [path for path in (b / ".redun/store/blobs").rglob("*") if path.is_file()]
+    assert blobs == []
+    # The call graph is whole, and fsck tells what was left from what is lost.
+    checked = cli("fsck", cwd=b)
+    assert checked.status == 0, checked
+    assert "left in repos, and fetched when needed: 1" in checked.stdout
+    assert "3,000,000" in cli("log", "-", cwd=b).stdout or cli("log", "-", cwd=b).status == 0
+    # What needs no large value fetches none; what needs it does.
+    again = cli("run", "large.py", "main", "--more", "1", cwd=b)
+    assert again.jobs("Run") == ["length", "main"]
+    assert again.stdout.strip() == "3000001"
+    assert [path for path in (b / ".redun/store/blobs").rglob("*") if path.is_file()] != []
+    assert "left in repos" not in cli("fsck", cwd=b).stdout
+
+
+def test_what_was_left_comes_with_a_full_pull_or_is_computed_again(cli: Cli, b: Path) -> None:
+    both_add(cli, b, "--trust", "all")
+    (b.parent / "c").mkdir()
+    for folder in (b.parent, b, b.parent / "c"):
+        (folder / "large.py").write_text(LARGE)
+    cli("run", "large.py", "main")
+    cli("push")
+    cli("pull", "--metadata-only", cwd=b)
+    assert "everything of team" not in cli("pull", cwd=b).stdout
+    assert [path for path in (b / ".redun/store/blobs").rglob("*") if path.is_file()] != []
+    c = b.parent / "c"
+    cli("init", cwd=c)
+    cli("repo", "add", "team", str(b.parent / "remote"), "--trust", "all", cwd=c)
+    cli("pull", "--metadata-only", cwd=c)
+    for pack in (b.parent / "remote" / "packs").iterdir():
+        pack.unlink()
+    ended = cli("run", "large.py", "main", "--more", "1", cwd=c)
+    assert ended.status == 0, ended
+    assert ended.jobs("Run") == ["length", "main", "make"]
+    assert "cannot be fetched from repo 'team'" in ended.stderr
+
+
+def test_a_repair_takes_lost_objects_from_repos(cli: Cli, b: Path) -> None:
+    both_add(cli, b)
+    (b.parent / "large.py").write_text(LARGE)
+    cli("run", "large.py", "main")
+    cli("push")
+    blob = next(path for path in (b.parent / ".redun/store/blobs").rglob("*") if path.is_file())
+    whole = blob.read_bytes()
+    blob.write_bytes(whole[:-1] + b"x")
+    assert cli("fsck", "--full").status == 1
+    repaired = cli("fsck", "--full", "--repair")
+    assert "from remotes" in repaired.stdout, repaired
+    assert blob.read_bytes() == whole
+    assert cli("fsck", "--full").status == 0
