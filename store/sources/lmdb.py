@@ -50,7 +50,7 @@ from redun.store.rows import (
 )
 from redun.store.sources import lmdb_away, lmdb_names
 from redun.store.sources.base import Batch, ReflogEntry
-from redun.store.sources.checks import check_batch, check_table_name, prefix_digits
+from redun.store.sources.checks import check_batch, check_table_name
 from redun.store.sources.environment import DAMAGE, MAP_BYTES, SWEEPS, Environment, acquire, release
 from redun.store.sources.lmdb_table import LmdbTable, scan
 
@@ -336,17 +336,7 @@ class LmdbSource:
 
     def find(self, hex_prefix: str, limit: int = 20) -> list[bytes]:
         """See `Source.find`."""
-        digits = prefix_digits(hex_prefix)
-        found: list[bytes] = []
-        if digits is None or limit <= 0:
-            return found
-        for key, _ in scan(self, "objects", start=bytes.fromhex(digits + "0" * (len(digits) % 2)), values=False):
-            if not key.hex().startswith(digits):
-                break
-            found.append(key)
-            if len(found) == limit:
-                break
-        return found
+        return lmdb_names.find_ids(self, hex_prefix, limit)
 
     def ids(self) -> Iterator[bytes]:
         """See `Source.ids`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from redun.store.errors import DamagedStore, RefConflict
 from redun.store.rows import ref_row, ref_target, reflog_entry, reflog_row, sequence_key
 from redun.store.sources.base import ReflogEntry, RefUpdate
+from redun.store.sources.checks import prefix_digits
 from redun.store.sources.environment import DAMAGE, Environment
 from redun.store.sources.lmdb_table import scan
 
@@ -84,3 +85,18 @@ def move_refs(txn: Any, environment: Environment, updates: Iterable[RefUpdate]) 
         seq += 1
         entry = ReflogEntry(seq, update.name, update.old, update.new, now, update.message)
         txn.put(sequence_key(seq), reflog_row(entry), db=reflog, append=True)
+
+
+def find_ids(source: LmdbSource, hex_prefix: str, limit: int) -> list[bytes]:
+    """List the ids of stored objects that begin with a hex prefix, at most `limit`."""
+    digits = prefix_digits(hex_prefix)
+    found: list[bytes] = []
+    if digits is None or limit <= 0:
+        return found
+    for key, _ in scan(source, "objects", start=bytes.fromhex(digits + "0" * (len(digits) % 2)), values=False):
+        if not key.hex().startswith(digits):
+            break
+        found.append(key)
+        if len(found) == limit:
+            break
+    return found
