@@ -28,11 +28,14 @@ def command(what: str | None, form: str) -> None:
     """
     from redun.config import INI
     from redun.config_origins import settings
+    from redun.store.remote.url import shown_option
 
     session = current_session()
     folder = session.find_folder()
     config = session.load_config(folder)
-    found = list(settings(config))
+    found = [
+        one if one.section == "limits" else one._replace(value=shown_option(one.option, one.value)) for one in settings(config)
+    ]
     if what is not None:
         exact = [one for one in found if f"{one.section}.{one.option}" == what]
         if exact and form == "text":

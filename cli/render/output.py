@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 
 _AT_ONCE = 200
+# Control characters, C1 ones too, except for tabs and line ends; the first alternative is a colour.
+_CONTROL = re.compile(r"(\x1b\[[0-9;]{0,40}m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def show(lines: Iterable[str], pager: bool = True, colours: bool = False) -> None:
@@ -20,6 +23,9 @@ def show(lines: Iterable[str], pager: bool = True, colours: bool = False) -> Non
         pager: use a pager if standard output is a terminal.
         colours: records are shown in colours.
     """
+    if sys.stdout.isatty():
+        # Text of whoever made a record, in other places too: a terminal must not take it for commands.
+        lines = map(harmless, lines)
     if colours:
         from redun.cli.render.colour import colour_record
 
@@ -43,6 +49,11 @@ def show(lines: Iterable[str], pager: bool = True, colours: bool = False) -> Non
         # The interpreter flushes once more when it ends: that must find an open file.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def harmless(line: str) -> str:
+    """Return a line without what a terminal would act on, but for colours; it is shown as Python writes it."""
+    return _CONTROL.sub(lambda found: found[0] if found[1] else repr(found[0])[1:-1], line)
 
 
 def terminal_width() -> int | None:

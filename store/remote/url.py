@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from redun.store.errors import StoreError
@@ -10,6 +12,9 @@ from redun.store.errors import StoreError
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://|::[A-Za-z])")
 _USER = re.compile(r"(://|::)([^/@\s:]*):([^/\s]*)@")
 _SECRET = re.compile(r"(?i)(sig|signature|token|secret|password|key|credential|account_key|sas)")
+_SECRET_OPTION = re.compile(
+    r"(?i)(^|[_.-])(sig|signature|token|secret|password|passwd|passphrase|(api|access|account)?key|credentials?|sas)($|[_.-])"
+)
 _HIDDEN = "***"
 
 
@@ -29,6 +34,29 @@ def shown(url: str) -> str:
         (name, _HIDDEN if _SECRET.search(name) else value) for name, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
     return urlunsplit(parts._replace(query=urlencode(pairs, safe="*/:")))
+
+
+def shown_option(name: str, value: str) -> str:
+    """Return the text of an option of a configuration without secrets: those of URLs, of JSON in it, or all of it if its name says so."""
+    if _SECRET_OPTION.search(name):
+        return _HIDDEN if value else value
+    if value.lstrip().startswith("{"):
+        try:
+            found = json.loads(value)
+        except ValueError:
+            return value
+        hidden = _without_secrets(found)
+        return value if hidden == found else json.dumps(hidden)
+    return shown(value) if "://" in value else value
+
+
+def _without_secrets(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {
+            name: _HIDDEN if isinstance(item, str) and _SECRET.search(name) else _without_secrets(item)
+            for name, item in found.items()
+        }
+    return [_without_secrets(item) for item in found] if isinstance(found, list) else found
 
 
 def secrets(url: str) -> list[str]:

@@ -87,3 +87,18 @@ def test_copying_uses_the_configuration(cli: Cli, ini: Path) -> None:
     ended = cli("fs", "cp", "s3://no-such-bucket/x", "-")
     assert ended.status == 1
     assert "option 'boto_config' in section [scheduler]" in ended.stderr
+
+
+def test_secrets_are_not_shown(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / ".redun").mkdir()
+    (tmp_path / ".redun" / "redun.ini").write_text(
+        "[repos.x]\nurl = https://user:topsecret@host/x?sig=topsecret\n"
+        'storage_options = {"account_name": "lab", "inner": {"password": "topsecret"}}\n'
+        "[executors.mine]\ntype = local\napi_token = topsecret\nmonkey = banana\n"
+    )
+    for words in ((), ("--format", "json"), ("repos.x.url",), ("repos.x.storage_options",), ("executors.mine",)):
+        done = cli("config", *words)
+        assert done.status == 0
+        assert "topsecret" not in done.stdout + done.stderr
+    assert "lab" in cli("config", "repos").stdout
+    assert "banana" in cli("config", "executors").stdout
