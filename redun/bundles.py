@@ -14,7 +14,7 @@ from redun.store.reach import reachable
 from redun.store.remote.bundle import Bundle, read_bundle, write_bundle
 from redun.store.remote.log import Writer
 from redun.store.sources.base import Batch
-from redun.travel import Selection, memo_elsewhere, movements, select, shared_refs, tags_about
+from redun.travel import Selection, check_vouched, doubtful_refs, memo_elsewhere, movements, select, shared_refs, tags_about
 
 if TYPE_CHECKING:
     from redun.store.repository import Store
@@ -40,7 +40,11 @@ def export_bundle(
     source = store.source
     selection = select(store, ids, _KINDS) if ids else Selection(shared_refs(source))
     heads = dict(selection.heads)
-    if ids:
+    if not ids:
+        for name in doubtful_refs(source):
+            heads.pop(name, None)
+    else:
+        check_vouched(source, heads)
         heads.update(tags_about(source, selection.heads, selection.executions, dict(source.refs("tags/"))))
 
     def memo() -> Iterable[tuple[bytes, bytes]]:

@@ -32,7 +32,7 @@ from redun.store.reach import in_order
 from redun.store.remote.heads import leads_to
 from redun.store.repository import Store
 from redun.store.sources.base import Batch, RefUpdate, Source
-from redun.travel import memo_elsewhere
+from redun.travel import check_vouched, doubtful_refs, memo_elsewhere
 
 FORMAT = 1
 _BATCH_BYTES = 8 << 20
@@ -68,6 +68,11 @@ def export_lines(store: Store, executions: Collection[str] | None = None) -> Ite
     """
     source = store.source
     refs = [(name, head) for name, head in source.refs() if _is_wanted(name, executions)]
+    if executions is None:
+        doubtful = doubtful_refs(source)
+        refs = [(name, head) for name, head in refs if name not in doubtful]
+    else:
+        check_vouched(source, [name for name, _ in refs])
     count = 1
     yield json.dumps({"redun": "export", "format": FORMAT})
     seen: set[bytes] = set()

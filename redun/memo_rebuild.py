@@ -16,6 +16,7 @@ from redun.records import CallRecord
 from redun.store.ids import ID_BYTES, LINK_MARK
 from redun.store.journal import Segment, decode_segment
 from redun.store.sources.base import Batch, Source
+from redun.travel import doubtful_refs
 
 _EXECUTIONS = "executions/"
 _AT_ONCE = 5000
@@ -33,10 +34,12 @@ def memo_links(row: bytes) -> list[bytes]:
 def segments_in_order(source: Source) -> Iterator[Segment]:
     """Yield all segments that refs lead to, or led to, in the order in which they were committed; what cannot be read is left out."""
     seen: set[bytes] = set()
+    # What strangers said of results was never taken in.
+    doubtful = doubtful_refs(source)
     movements = ((entry.name, entry.new) for entry in source.reflog())
     for heads in (movements, source.refs(_EXECUTIONS)):
         for name, head in heads:
-            if head is None or not name.startswith(_EXECUTIONS):
+            if head is None or not name.startswith(_EXECUTIONS) or name in doubtful:
                 continue
             fresh: list[Segment] = []
             at: bytes | None = head

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from redun.journal_memo import journal_memo
 from redun.provenance.strangers import FOREIGN
-from redun.sharing import UNTRUSTED
 from redun.store.errors import StoreError
 from redun.store.keys import fingerprint
 from redun.store.reach import reachable
 from redun.store.sources.base import Batch
-from redun.travel import EXECUTIONS
+from redun.travel import EXECUTIONS, UNTRUSTED
 
 if TYPE_CHECKING:
     from redun.store.repository import Store

@@ -21,7 +21,18 @@ from redun.store.remote.pull import Pulled, PulledRef
 from redun.store.remote.push import Progress, Pushed, silent
 from redun.store.rows import BLOB_ABOVE
 from redun.store.sources.base import Source
-from redun.travel import EXECUTIONS, Selection, memo_elsewhere, movements, select, shared_refs, tags_about
+from redun.travel import (
+    EXECUTIONS,
+    UNTRUSTED,
+    Selection,
+    check_vouched,
+    doubtful_refs,
+    memo_elsewhere,
+    movements,
+    select,
+    shared_refs,
+    tags_about,
+)
 from redun.trust import Trust
 
 if TYPE_CHECKING:
@@ -29,7 +40,6 @@ if TYPE_CHECKING:
     from redun.store.remote.remote import Remote
     from redun.store.repository import Store
 
-UNTRUSTED = "untrusted"
 _PUSHED_KINDS = ("execution", "job", "call", "task", "value")
 # Jobs would have to be looked for in every journal of the remote.
 _PULLED_KINDS = ("execution", "call", "task", "value")
@@ -64,7 +74,12 @@ def push_to(
     source = store.source
     selection = select(store, ids, _PUSHED_KINDS) if ids else Selection(shared_refs(source))
     heads = dict(selection.heads)
-    if ids:
+    if not ids:
+        # Whoever trusts us would believe what we push.
+        for name in doubtful_refs(source):
+            heads.pop(name, None)
+    else:
+        check_vouched(source, heads)
         tags = dict(source.refs("tags/"))
         heads.update(tags_about(source, selection.heads, selection.executions, tags))
 

@@ -19,6 +19,9 @@ from redun.store.sources.base import RefUpdate, Source
 if TYPE_CHECKING:
     from redun.store.repository import Store
 
+UNTRUSTED = "untrusted"
+"""Table: refs of executions that came from signers whom nobody here trusts -> name of the repo; empty: they are trusted by now."""
+
 EXECUTIONS, TAGS, PINS = "executions/", "tags/", "pins/"
 
 
@@ -33,6 +36,29 @@ class Selection:
 
     heads: dict[str, bytes] = field(default_factory=dict)
     executions: set[str] = field(default_factory=set)
+
+
+def doubtful_refs(source: Source) -> set[str]:
+    """Return the refs of executions that came from signers whom nobody here trusts.
+
+    What they say of results is used by no run here, and handed on to nobody: whoever trusts us would believe it.
+    """
+    return {key.decode() for key, row in source.table(UNTRUSTED).scan() if row}
+
+
+def check_vouched(source: Source, heads: Iterable[str]) -> None:
+    """Refuse to hand on what strangers said.
+
+    Raises:
+        RedunError: names an execution that came from a signer whom nobody here trusts.
+    """
+    doubtful = doubtful_refs(source)
+    found = next((name for name in heads if name in doubtful), None)
+    if found is not None:
+        raise RedunError(
+            f"execution {found.split('/')[1]} came from a signer whom nobody here trusts: handing it on would vouch for it, "
+            "'redun keys trust' says that you do"
+        )
 
 
 def shared_refs(source: Source, pins: bool = False) -> dict[str, bytes]:
@@ -128,8 +154,9 @@ def tags_about(
 def memo_elsewhere(source: Source, executions: Collection[str], calls: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """Yield what the journals of other executions say of eval hashes that led to some calls: (eval hash, call), sorted."""
     found: dict[bytes, bytes] = {}
+    doubtful = doubtful_refs(source)
     for name, head in source.refs(EXECUTIONS):
-        if name.split("/")[1] in executions:
+        if name.split("/")[1] in executions or name in doubtful:
             continue
         for segment in chain(source.get, head):
             for key, call in segment.memo:

@@ -68,13 +68,20 @@ def test_results_travel_through_a_folder(cli: Cli, b: Path) -> None:
     assert back["refs"] == 1
 
 
-def test_without_trust_nothing_that_came_is_used(cli: Cli, b: Path) -> None:
+def test_without_trust_nothing_that_came_is_used(cli: Cli, b: Path, refused) -> None:  # type: ignore[no-untyped-def]
     both_add(cli, b)
     cli("push")
     pulled = cli("pull", cwd=b)
     assert "results of 2 executions can be looked at, but no run uses them" in "\n".join(pulled.errors)
     assert "Exec" in cli("log", cwd=b).stdout
     assert cli("run", "flow.py", "main", "--n", "3", cwd=b).jobs("Run") == ["inner", "inner", "inner", "main"]
+    # Neither does a memo that is made again take it in, nor is it handed on in our name.
+    assert cli("fsck", "--rebuild", cwd=b).status == 0
+    assert cli("run", "flow.py", "main", "--n", "4", cwd=b).jobs("Run") == ["inner", "main"]
+    stranger = json.loads(cli("-r", "team", "log", "--exec", "--format", "json", cwd=b).stdout.splitlines()[0])["id"]
+    refused(cli("push", str(b / "other"), stranger, cwd=b), "nobody here trusts")
+    refused(cli("export", "-o", "x.bundle", stranger, cwd=b), "nobody here trusts")
+    assert json.loads(cli("push", str(b / "other"), "--format", "json", cwd=b).stdout)["refs"] == 2
     # What one has run oneself is used, of course.
     assert cli("run", "flow.py", "main", "--n", "3", cwd=b).jobs("Run") == []
     ini = b / ".redun/redun.ini"
