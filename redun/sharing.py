@@ -311,10 +311,14 @@ class _Puller:
             name = self._repo.name.encode()
             self._source.table(UNTRUSTED).put_many([(ref.name.encode(), name) for ref in doubtful])
         pairs: Iterable[tuple[bytes, bytes]] = ()
-        if self._pairs and self._trust.everybody:
+        if self._pairs and trusted:
             # Results that these executions used stand in the journals of others, but also in the indexes of the remote.
             below = reachable(self._source, [ref.new for ref in trusted])
-            pairs = [(key, call) for key, call in self._remote.mirror.calls() if call in below]
+            pairs = [
+                (key, claim.call)
+                for key, claim in self._remote.mirror.all_claims()
+                if claim.call in below and all(map(self._believes, (claim.signer, *claim.vouchers)))
+            ]
         return new_memo(self._source, [ref[:3] for ref in trusted], pairs)
 
     def _believe(self) -> None:

@@ -13,7 +13,16 @@ from collections.abc import Callable
 from redun.store.errors import RemoteError, StoreError
 from redun.store.remote.backends.base import patiently
 from redun.store.remote.index import Index, decode_index, encode_index, index_name
-from redun.store.remote.log import CHECKPOINT_EVERY, ENTRY_LIMIT, Checkpoint, IndexFact, PackFact, Shard, decode_checkpoint
+from redun.store.remote.log import (
+    CHECKPOINT_EVERY,
+    ENTRY_LIMIT,
+    Checkpoint,
+    IndexFact,
+    PackFact,
+    Shard,
+    decode_checkpoint,
+    verified,
+)
 from redun.store.remote.names import checkpoint_name, seq_of
 from redun.store.remote.remote import Remote
 
@@ -58,23 +67,27 @@ def write_checkpoint(remote: Remote) -> bool:
         before = seq_of(names[-1], remote.backend.url)
         if before >= known.seq:
             return False
-        last = decode_checkpoint(remote.file(checkpoint_name(before), ENTRY_LIMIT), f"{remote.where}: checkpoint {before}")
+        where = f"{remote.where}: checkpoint {before}"
+        last = decode_checkpoint(remote.file(checkpoint_name(before), ENTRY_LIMIT), where)
+        signer = verified(last, where, remote.secret)
+        last.runs = [[shard.said_by(signer) for shard in run] for run in last.runs]
     facts, fresh = _since(remote, before, known.seq)
     packs = {
         pack.name: pack for pack in (*(last.packs if last is not None else ()), *facts) if remote.mirror.is_alive(pack.name)
     }
-    runs = [list(run) for run in last.runs] if last is not None else []
+    runs = [list(run) for run in last.runs if run] if last is not None else []
+    vouchers: dict[bytes, None] = {}
     while runs and _rows(runs[-1]) <= min(_GROWTH * len(fresh), _MOST_MERGED):
         older = Index()
         for shard, data in zip(runs[-1], remote.each(remote.index_bytes, [shard.part for shard in runs[-1]]), strict=True):
             older.update(decode_index(data, f"{remote.where}: {shard.part.name}"))
         older.update(fresh)
         fresh = older
-        runs.pop()
+        vouchers.update(dict.fromkeys(runs.pop()[0].vouchers))
     # Rows of packs that are gone may stay in runs that are not merged: readers know which packs there are.
     fresh = fresh.without([name for name in fresh.packs if name not in packs])
     if len(fresh):
-        runs.append(_write_run(remote, fresh))
+        runs.append(_write_run(remote, fresh, tuple(vouchers)))
     made = Checkpoint(
         known.remote,
         known.seq,
@@ -87,14 +100,14 @@ def write_checkpoint(remote: Remote) -> bool:
     return patiently(lambda: remote.backend.put_new(checkpoint_name(known.seq), data))
 
 
-def _write_run(remote: Remote, index: Index) -> list[Shard]:
+def _write_run(remote: Remote, index: Index, vouchers: tuple[bytes, ...]) -> list[Shard]:
     parts = list(index.split())
     encoded = remote.each(encode_index, parts)
     remote.each(lambda data: patiently(lambda: remote.backend.put_new(index_name(data), data)), encoded)
-    firsts = [min([*part.places, *part.absent, *part.memo]) for part in parts]
+    firsts = [min([*part.places, *part.absent, *[key for key, _ in part.claims]], default=b"") for part in parts]
     # What comes before the first id belongs to the first part.
     firsts[0] = b""
-    return [Shard(first, IndexFact(index_name(data), len(data))) for first, data in zip(firsts, encoded, strict=True)]
+    return [Shard(first, IndexFact(index_name(data), len(data)), vouchers) for first, data in zip(firsts, encoded, strict=True)]
 
 
 def _rows(run: list[Shard]) -> int:
@@ -110,8 +123,10 @@ def _since(remote: Remote, before: int, seq: int) -> tuple[list[PackFact], Index
         recent = remote.mirror.recent(number)
         if recent is None:
             entry = remote.entry(number)
-            recent = entry.packs, [entry.inline] if entry.inline else remote.each(remote.index_bytes, entry.indexes)
-        facts += recent[0]
-        for data in recent[1]:
-            found.update(decode_index(data, f"{remote.where}: index of entry {number}"))
+            indexes = [entry.inline] if entry.inline else remote.each(remote.index_bytes, entry.indexes)
+            recent = entry.writer, entry.packs, indexes
+        signer, packs, indexes = recent
+        facts += packs
+        for data in indexes:
+            found.update(decode_index(data, f"{remote.where}: index of entry {number}").said_by(signer, number))
     return facts, found

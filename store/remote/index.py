@@ -7,6 +7,8 @@
     s  size of the object (8 each)             k  kind of the object (1 each)
     a  ids that the writer does not have itself, and did not send (values that its gc dropped); b  their sizes (8 each)
     m  eval hashes, 20 bytes each, sorted      c  their calls (20 each)
+    M  in merged indexes in place of m: eval hashes, sorted, each once per signer      C  their calls
+    S  signers (32 bytes, or empty)            W  number of the one who said so (4 each)      E  number of the entry (8 each)
 
 Columns are big-endian. A push writes one index (in its log entry if it is small); checkpoints merge those of many pushes into larger
 ones, cut by id so that a reader of a huge remote fetches only those that it needs.
@@ -26,6 +28,7 @@ import msgpack
 
 from redun.store.errors import RemoteDamaged
 from redun.store.ids import ID_BYTES
+from redun.store.keys import KEY_BYTES
 from redun.store.objects import Kind
 from redun.store.remote.frames import read_exactly, read_frames, write_frames
 from redun.store.remote.names import check_pack_name
@@ -53,6 +56,13 @@ class Place(NamedTuple):
     kind: int
 
 
+class Claim(NamedTuple):
+    """What somebody says of an eval hash: the call that it leads to, and the number of the log entry that says so."""
+
+    call: bytes
+    seq: int
+
+
 @dataclass(slots=True)
 class Index:
     """An index, decoded.
@@ -61,16 +71,23 @@ class Index:
         packs: name -> pack.
         places: id -> where the object is.
         absent: id -> size of objects that the writer does not have.
-        memo: eval hash -> id of the call.
+        memo: eval hash -> id of the call, as the writer of the index says.
+        claims: (eval hash, signer) -> the same with who said so, in merged indexes: no hash can verify it.
     """
 
     packs: dict[str, Pack] = field(default_factory=dict)
     places: dict[bytes, Place] = field(default_factory=dict)
     absent: dict[bytes, int] = field(default_factory=dict)
     memo: dict[bytes, bytes] = field(default_factory=dict)
+    claims: dict[tuple[bytes, bytes], Claim] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.places) + len(self.absent) + len(self.memo)
+        return len(self.places) + len(self.absent) + len(self.memo) + len(self.claims)
+
+    def said_by(self, signer: bytes, seq: int) -> Index:
+        """Return the index of a log entry as a merged one has it; what it says in the name of others is left out."""
+        claims = {(key, signer): Claim(call, seq) for key, call in self.memo.items()}
+        return Index(self.packs, self.places, self.absent, {}, claims)
 
     def update(self, other: Index) -> None:
         """Take over what a later index says."""
@@ -80,6 +97,7 @@ class Index:
             self.absent.pop(oid, None)
         self.absent.update({oid: size for oid, size in other.absent.items() if oid not in self.places})
         self.memo.update(other.memo)
+        self.claims.update(other.claims)
 
     def without(self, dropped: Iterable[str]) -> Index:
         """Return what is left when some packs are gone."""
@@ -89,15 +107,16 @@ class Index:
             {oid: place for oid, place in self.places.items() if place.pack not in gone},
             self.absent,
             self.memo,
+            self.claims,
         )
 
     def split(self, rows: int = ROWS_IN_INDEX) -> Iterator[Index]:
         """Cut into indexes of at most so many objects each, by id; each with the packs that it names."""
         ids = sorted([*self.places, *self.absent])
-        if len(ids) <= rows and len(self.memo) <= rows:
+        if len(ids) <= rows and len(self.memo) + len(self.claims) <= rows:
             yield self
             return
-        keys = sorted(self.memo)
+        keys = sorted([*self.memo, *[key for key, _ in self.claims]])
         count = -(-max(len(ids), len(keys)) // rows)
         step = -(-len(ids) // count) or 1
         cuts = [ids[at] for at in range(step, len(ids), step)] or keys[rows::rows]
@@ -107,7 +126,8 @@ class Index:
                 {},
                 {oid: self.places[oid] for oid in mine if oid in self.places},
                 {oid: self.absent[oid] for oid in mine if oid in self.absent},
-                {key: self.memo[key] for key in keys if key >= low and (high is None or key < high)},
+                {key: call for key, call in self.memo.items() if key >= low and (high is None or key < high)},
+                {pair: claim for pair, claim in self.claims.items() if pair[0] >= low and (high is None or pair[0] < high)},
             )
             part.packs = {name: self.packs[name] for name in {place.pack for place in part.places.values()}}
             yield part
@@ -136,20 +156,30 @@ def encode_index(index: Index) -> bytes:
     numbers = {pack.name: number for number, pack in enumerate(packs)}
     absent = sorted(index.absent.items())
     memo = sorted(index.memo.items())
-    body: bytes = msgpack.packb(
-        {
-            "p": [[pack.name, pack.size, int(pack.kind), pack.packed, pack.raw] for pack in packs],
-            "i": b"".join(ids),
-            "n": _column("I", [numbers[place.pack] for place in places]),
-            "o": _column("Q", [place.offset for place in places]),
-            "s": _column("Q", [place.size for place in places]),
-            "k": bytes([place.kind for place in places]),
-            "a": b"".join([oid for oid, _ in absent]),
-            "b": _column("Q", [size for _, size in absent]),
-            "m": b"".join([key for key, _ in memo]),
-            "c": b"".join([call for _, call in memo]),
+    found = {
+        "p": [[pack.name, pack.size, int(pack.kind), pack.packed, pack.raw] for pack in packs],
+        "i": b"".join(ids),
+        "n": _column("I", [numbers[place.pack] for place in places]),
+        "o": _column("Q", [place.offset for place in places]),
+        "s": _column("Q", [place.size for place in places]),
+        "k": bytes([place.kind for place in places]),
+        "a": b"".join([oid for oid, _ in absent]),
+        "b": _column("Q", [size for _, size in absent]),
+        "m": b"".join([key for key, _ in memo]),
+        "c": b"".join([call for _, call in memo]),
+    }
+    if index.claims:
+        claims = sorted(index.claims.items())
+        signers = sorted({signer for (_, signer), _ in claims})
+        places_of = {signer: number for number, signer in enumerate(signers)}
+        found |= {
+            "M": b"".join([key for (key, _), _ in claims]),
+            "C": b"".join([claim.call for _, claim in claims]),
+            "S": signers,
+            "W": _column("I", [places_of[signer] for (_, signer), _ in claims]),
+            "E": _column("Q", [claim.seq for _, claim in claims]),
         }
-    )
+    body: bytes = msgpack.packb(found)
     return MAGIC + write_frames(body)
 
 
@@ -210,7 +240,19 @@ def _index_from(body: dict[str, Any], where: str) -> Index:
         places[oid] = Place(names[number], offset, size, kind)
     absent = dict(zip(_ids(body["a"]), _numbers("Q", body["b"]), strict=True))
     memo = dict(zip(_ids(body["m"]), _ids(body["c"]), strict=True))
-    return Index(dict(zip(names, packs, strict=True)), places, absent, memo)
+    return Index(dict(zip(names, packs, strict=True)), places, absent, memo, _claims(body))
 
 
-__all__ = ["INDEX_LIMIT", "Index", "Place", "decode_index", "encode_index", "index_name"]
+def _claims(body: dict[str, Any]) -> dict[tuple[bytes, bytes], Claim]:
+    if "M" not in body:
+        return {}
+    signers = body["S"]
+    if type(signers) is not list or any(type(one) is not bytes or len(one) not in (0, KEY_BYTES) for one in signers):
+        raise ValueError("its signers are no public keys")
+    rows = zip(_ids(body["M"]), _ids(body["C"]), _numbers("I", body["W"]), _numbers("Q", body["E"]), strict=True)
+    if any(number >= len(signers) for number in _numbers("I", body["W"])):
+        raise ValueError("it names a signer that it does not list")
+    return {(key, signers[number]): Claim(call, seq) for key, call, number, seq in rows}
+
+
+__all__ = ["INDEX_LIMIT", "Claim", "Index", "Place", "decode_index", "encode_index", "index_name"]

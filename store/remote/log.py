@@ -15,6 +15,7 @@ nonce (16), which tells a writer whose answer got lost that the entry is its own
                 P  packs alive: [[name, size, kind]]
                 R  refs: [[name, id, number of the entry that set it, its signer, [signers of the checkpoints that said so]]]
                 I  runs of merged indexes, oldest first: [[[first id, index, size]]]
+                V  for each run the signers of earlier checkpoints that parts of it were taken from: [[signer]]
 """
 
 from __future__ import annotations
@@ -67,10 +68,18 @@ class IndexFact(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """A part of a merged index: of the ids from `first` on, up to the `first` of the next one."""
+    """A part of a merged index: of the ids from `first` on, up to the `first` of the next one.
+
+    `vouchers` are the signers of the checkpoints that it came through: as good as these is what it says of eval hashes.
+    """
 
     first: bytes
     part: IndexFact
+    vouchers: tuple[bytes, ...] = ()
+
+    def said_by(self, signer: bytes) -> Shard:
+        """Return what is known of it if a checkpoint of that signer (empty: of nobody) names it."""
+        return self._replace(vouchers=tuple(dict.fromkeys((*self.vouchers, signer))))
 
 
 class RefFact(NamedTuple):
@@ -180,6 +189,7 @@ class Checkpoint:
                 "P": [[pack.name, pack.size, int(pack.kind)] for pack in self.packs],
                 "R": [[*ref[:4], list(ref.vouchers)] for ref in self.refs],
                 "I": [[[shard.first, *shard.part] for shard in run] for run in self.runs],
+                "V": [list(run[0].vouchers) if run else [] for run in self.runs],
             }
         )
         return _sealed(self, signer)
@@ -339,8 +349,11 @@ def decode_checkpoint(data: bytes, where: str) -> Checkpoint:
                 for name, target, seq, writer, vouchers in found["R"]
             ],
             runs=[
-                [Shard(_first(first), IndexFact(check_index_name(name), _count(size))) for first, name, size in run]
-                for run in found["I"]
+                [
+                    Shard(_first(first), IndexFact(check_index_name(name), _count(size)), tuple(map(_binary, vouchers)))
+                    for first, name, size in run
+                ]
+                for run, vouchers in zip(found["I"], found["V"], strict=True)
             ],
             signature=_binary(signature),
             body=body,

@@ -5,14 +5,15 @@ It holds the remote's refs (with a reflog of when we learned of them), objects t
     place    id (20)              -> number of the pack (4) | offset (8) | size (8) | kind (1): where an object is
     pack     number (4)           -> msgpack [name, size, kind, [packed sizes], [raw sizes]], of packs that are gone []
     name     digits of the name   -> number of the pack (4)
-    state    "remote" id, "log" [sequence number, digest] of the last entry taken in, "shards" of merged indexes not read yet
-    call     eval hash (20)       -> id of the call that it leads to
+    state    "remote" id, "log" [sequence number, digest] of the last entry taken in, "shards" of merged indexes not read yet,
+             "said" | number (4): msgpack [signer, [signers of the checkpoints that say that this one said so]]
+    claim    eval hash (20) | number of who says so (4) -> id of the call that it leads to (20) | number of the entry that says it (8)
     writer   name of a ref        -> msgpack [id, number of the entry that set it, its signer, [signers of checkpoints that say so]]; or
                                      empty: it is gone
     signer   name of a signer     -> msgpack [who in words, entries read, microseconds of the newest by the signer's clock]
     alive    name of a pack       -> msgpack [size, kind], as the log states it; empty: it is gone
-    recent   number of the entry (8) | place (2) -> at 0 msgpack [[name, size, kind]] of packs that it added, then bytes of its
-             indexes: for the next checkpoint
+    recent   number of the entry (8) | place (2) -> at 0 msgpack [signer, [[name, size, kind]] of packs that it added], then bytes
+             of its indexes: for the next checkpoint
     upload   digits of the name   -> msgpack [microseconds, index]: packs sent whose entry is not written yet; empty: it is
 
 All of it can be had again from the remote, but for "remote" and "log": they are how a remote that was replaced, or set back, is noticed.
@@ -35,6 +36,8 @@ from redun.store.sources.base import Batch, RefUpdate, Source
 
 _PLACE = struct.Struct(">IQQB")
 _NUMBER = struct.Struct(">I")
+_CLAIM = struct.Struct(">20sQ")
+_SAID = b"said"
 _RECENT = struct.Struct(">QH")
 _RECENT_MOST = 400
 
@@ -51,6 +54,22 @@ class Known:
     remote: bytes
     seq: int
     digest: bytes
+
+
+class KnownClaim(NamedTuple):
+    """What somebody says of an eval hash.
+
+    Attributes:
+        call: the call that it leads to.
+        seq: number of the log entry that says so.
+        signer: of that entry, empty if nobody signed it.
+        vouchers: empty if that entry was read here; else the signers of the checkpoints that say what it says.
+    """
+
+    call: bytes
+    seq: int
+    signer: bytes
+    vouchers: tuple[bytes, ...]
 
 
 class SignerFact(NamedTuple):
@@ -85,12 +104,13 @@ class Mirror:
         self._writers = source.table("writer")
         self._signers = source.table("signer")
         self._recent = source.table("recent")
-        self._calls = source.table("call")
+        self._claims = source.table("claim")
         self._alive = source.table("alive")
         self._open: dict[int, Pack | None] = {}
         self._numbers: dict[str, int] = {}
         self._shards: list[list[Shard]] | None = None
         self._next: int | None = None
+        self._said: dict[int, tuple[bytes, tuple[bytes, ...]]] | None = None
 
     # What was seen.
 
@@ -198,11 +218,12 @@ class Mirror:
 
     # Objects.
 
-    def add_index(self, index: Index, older: bool = False) -> None:
+    def add_index(self, index: Index, older: bool = False, vouchers: tuple[bytes, ...] = ()) -> None:
         """Take in where objects are, and which calls eval hashes lead to.
 
         Args:
             older: what is known already is newer, and stays.
+            vouchers: signers of the checkpoints that it came through; none of an index of an entry that was read here.
         """
         self.add_packs(index.packs.values())
         number = {name: self._number(name) for name in index.packs}
@@ -217,9 +238,30 @@ class Mirror:
         rows += [(oid, pack(0, 0, size, 0)) for oid, size in index.absent.items() if get(oid) is None]
         if rows:
             self._places.put_many(rows)
-        calls = [(key, call) for key, call in index.memo.items() if not older or self._calls.get(key) is None]
-        if calls:
-            self._calls.put_many(calls)
+        said = {signer: _NUMBER.pack(self._number_of(signer, vouchers)) for signer in {pair[1] for pair in index.claims}}
+        claims = [(key + said[signer], _CLAIM.pack(*claim)) for (key, signer), claim in index.claims.items()]
+        if older:
+            claims = [row for row in claims if self._claims.get(row[0]) is None]
+        if claims:
+            self._claims.put_many(claims)
+
+    def _sayings(self) -> dict[int, tuple[bytes, tuple[bytes, ...]]]:
+        if self._said is None:
+            self._said = {}
+            for key, row in self._state.scan(_SAID):
+                signer, vouchers = msgpack.unpackb(row)
+                self._said[_NUMBER.unpack(key[len(_SAID) :])[0]] = (signer, tuple(vouchers))
+        return self._said
+
+    def _number_of(self, signer: bytes, vouchers: tuple[bytes, ...]) -> int:
+        said = self._sayings()
+        for number, known in said.items():
+            if known == (signer, vouchers):
+                return number
+        number = max(said, default=0) + 1
+        said[number] = (signer, vouchers)
+        self._state.put_many([(_SAID + _NUMBER.pack(number), msgpack.packb([signer, list(vouchers)]))])
+        return number
 
     def place(self, oid: bytes) -> Place | None:
         """Return where an object is, as far as the indexes read so far tell; None if it is not known to be in the remote.
@@ -242,13 +284,18 @@ class Mirror:
             if place is not None and place.pack:
                 yield oid
 
-    def call(self, eval_hash: bytes) -> bytes | None:
-        """Return the call that an eval hash leads to in the remote, as far as the indexes read so far tell."""
-        return self._calls.get(eval_hash)
+    def claims(self, eval_hash: bytes) -> list[KnownClaim]:
+        """List what is said of an eval hash, as far as the indexes read so far tell, the newest first."""
+        found = [self._claim(key, row) for key, row in self._claims.scan(eval_hash)]
+        return sorted(found, key=lambda claim: -claim.seq) if len(found) > 1 else found
 
-    def calls(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield eval hash and call of all that is known."""
-        return self._calls.scan()
+    def all_claims(self) -> Iterator[tuple[bytes, KnownClaim]]:
+        """Yield eval hash and claim of all that is known."""
+        for key, row in self._claims.scan():
+            yield key[:-4], self._claim(key, row)
+
+    def _claim(self, key: bytes, row: bytes) -> KnownClaim:
+        return KnownClaim(*_CLAIM.unpack(row), *self._sayings()[_NUMBER.unpack(key[-4:])[0]])
 
     # Refs.
 
@@ -309,20 +356,21 @@ class Mirror:
 
     # Indexes since the last checkpoint.
 
-    def add_recent(self, seq: int, packs: Iterable[PackFact], indexes: list[bytes]) -> None:
+    def add_recent(self, seq: int, signer: bytes, packs: Iterable[PackFact], indexes: list[bytes]) -> None:
         """Keep what an entry added for whoever writes the next checkpoint; once there is too much, none of it is kept."""
         first = next(iter(self._recent.scan()), None)
         if first is not None and _RECENT.unpack(first[0])[0] < seq - _RECENT_MOST:
             self._recent.clear()
-        head: bytes = msgpack.packb([list(pack) for pack in packs])
+        head: bytes = msgpack.packb([signer, [list(pack) for pack in packs]])
         self._recent.put_many([(_RECENT.pack(seq, place), data) for place, data in enumerate([head, *indexes])])
 
-    def recent(self, seq: int) -> tuple[list[PackFact], list[bytes]] | None:
-        """Return the packs and indexes that an entry added, None if they are not kept here."""
+    def recent(self, seq: int) -> tuple[bytes, list[PackFact], list[bytes]] | None:
+        """Return who signed an entry, and the packs and indexes that it added; None if they are not kept here."""
         rows = [row for _, row in self._recent.scan(_RECENT.pack(seq, 0)[:8])]
         if not rows:
             return None
-        return [PackFact(name, size, PackKind(kind)) for name, size, kind in msgpack.unpackb(rows[0])], rows[1:]
+        signer, packs = msgpack.unpackb(rows[0])
+        return signer, [PackFact(name, size, PackKind(kind)) for name, size, kind in packs], rows[1:]
 
     # Merged indexes that are not read yet.
 
@@ -332,13 +380,16 @@ class Mirror:
         if self._shards is None:
             row = self._state.get(b"shards")
             runs = [] if row is None else msgpack.unpackb(row)
-            self._shards = [[Shard(first, IndexFact(name, size)) for first, name, size in run] for run in runs]
+            self._shards = [
+                [Shard(first, IndexFact(name, size), tuple(vouchers)) for first, name, size, vouchers in run] for run in runs
+            ]
         return self._shards
 
     def set_shards(self, runs: list[list[Shard]]) -> None:
         """Note which merged indexes are yet to be read."""
         self._shards = runs
-        self._state.put_many([(b"shards", msgpack.packb([[[shard.first, *shard.part] for shard in run] for run in runs]))])
+        rows = [[[shard.first, *shard.part, list(shard.vouchers)] for shard in run] for run in runs]
+        self._state.put_many([(b"shards", msgpack.packb(rows))])
 
     # Packs that were sent, and whose entry is not written yet.
 
@@ -371,4 +422,4 @@ def _ref_fact(name: str, row: bytes) -> RefFact:
     return RefFact(name, target, seq, writer, tuple(vouchers))
 
 
-__all__ = ["Known", "Mirror"]
+__all__ = ["Known", "KnownClaim", "Mirror"]

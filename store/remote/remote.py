@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -48,7 +48,7 @@ from redun.store.remote.log import (
     decode_entry,
     verified,
 )
-from redun.store.remote.mirror import Known, Mirror
+from redun.store.remote.mirror import Known, KnownClaim, Mirror
 from redun.store.remote.names import checkpoint_name, log_name, seq_of
 
 A = TypeVar("A")
@@ -155,6 +155,7 @@ class Remote:
         self.where = f"remote {name!r}" if name == backend.url else f"remote {name!r} ({backend.url})"
         self._known: Known | None = None
         self._pool: ThreadPoolExecutor | None = None
+        self._confirmable: dict[int, Mapping[bytes, bytes]] = {}
 
     @property
     def seq(self) -> int:
@@ -234,7 +235,7 @@ class Remote:
             raise RemoteDamaged(f"{where} belongs to another place: it was moved there")
         signer = verified(checkpoint, where, self.secret)
         self.mirror.add_facts(checkpoint.packs)
-        self.mirror.set_shards(checkpoint.runs)
+        self.mirror.set_shards([[shard.said_by(signer) for shard in run] for run in checkpoint.runs])
         self.mirror.set_refs([ref.said_by(signer) for ref in checkpoint.refs], (), f"checkpoint {seq}")
         self.mirror.note(seq, checkpoint.at)
         return Known(known.remote, seq, checkpoint.at)
@@ -315,6 +316,40 @@ class Remote:
         self.mirror.confirm(facts)
         return entry.writer
 
+    def claimed(self, eval_hash: bytes, believed: Callable[[bytes], bool]) -> bytes | None:
+        """Return the call that an eval hash leads to, as somebody says who is believed; None if nobody does.
+
+        What a checkpoint of somebody who is not believed says in the name of others is looked up in the log.
+        """
+        if self.mirror.shards:
+            self.load_shards([eval_hash])
+        for claim in self.mirror.claims(eval_hash):
+            if not believed(claim.signer):
+                continue
+            if all(map(believed, claim.vouchers)) or self._confirmed(eval_hash, claim):
+                return claim.call
+        return None
+
+    def _confirmed(self, eval_hash: bytes, claim: KnownClaim) -> bool:
+        """Look a claim up in the log entry that it is said to come from."""
+        if claim.seq not in self._confirmable:
+            self._confirmable[claim.seq] = self._memo_of(claim.seq, claim.signer)
+        return self._confirmable[claim.seq].get(eval_hash) == claim.call
+
+    def _memo_of(self, seq: int, signer: bytes) -> Mapping[bytes, bytes]:
+        try:
+            entry = self.entry(seq)
+            if not signer or entry.writer != signer:
+                return {}
+            parts = [entry.inline] if entry.inline else self.each(self.index_bytes, entry.indexes)
+            memo: dict[bytes, bytes] = {}
+            for part in parts:
+                memo.update(decode_index(part, f"{self.where}: index of entry {seq}").memo)
+            return memo
+        except RemoteDamaged:
+            # The log may have been cut there; nobody vouches for it then.
+            return {}
+
     def _take_in(self, entries: Sequence[Entry], indexes: dict[bytes, list[bytes]] | None = None) -> None:
         """Check that entries follow, and take them into the mirror.
 
@@ -339,13 +374,14 @@ class Remote:
                 data = [fetched[fact] for fact in entry.indexes] + ([entry.inline] if entry.inline else [])
             self.mirror.add_facts(entry.packs)
             for one in data:
-                waiting.update(self._checked(decode_index(one, f"{self.where}: index of entry {entry.seq}")))
+                index = self._checked(decode_index(one, f"{self.where}: index of entry {entry.seq}"))
+                waiting.update(index.said_by(entry.writer, entry.seq))
             if entry.dropped:
                 waiting = waiting.without(entry.dropped)
                 self.mirror.drop_packs(entry.dropped)
             for move in entry.refs:
                 refs[move.name] = None if move.new is None else RefFact(move.name, move.new, entry.seq, entry.writer)
-            self.mirror.add_recent(entry.seq, entry.packs, data)
+            self.mirror.add_recent(entry.seq, entry.writer, entry.packs, data)
             self.mirror.note_signer(entry)
             if len(waiting) > _ROWS_AT_ONCE:
                 self.mirror.add_index(waiting)
@@ -415,7 +451,7 @@ class Remote:
             part = wanted[start : start + self.jobs]
             for shard, data in zip(part, self.each(self.index_bytes, [shard.part for shard in part]), strict=True):
                 index = self._checked(decode_index(data, f"{self.where}: {shard.part.name}"))
-                self.mirror.add_index(index, older=True)
+                self.mirror.add_index(index, older=True, vouchers=shard.vouchers)
         self.mirror.set_shards([run for run in left if run])
         return True
 

@@ -35,7 +35,7 @@ def learned(site: Site) -> tuple[object, ...]:
             remote.seq,
             remote.refs(),
             {oid: mirror.place(oid) for oid in ids},
-            sorted(mirror.calls()),
+            sorted((key, claim[:3]) for key, claim in mirror.all_claims()),
             sorted(mirror.facts()),
             {fact.name: fact[:4] for fact in mirror.ref_facts()},
         )
