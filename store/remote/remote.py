@@ -16,7 +16,6 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from types import TracebackType
@@ -50,6 +49,7 @@ from redun.store.remote.log import (
 )
 from redun.store.remote.mirror import Known, KnownClaim, Mirror
 from redun.store.remote.names import checkpoint_name, log_name, seq_of
+from redun.store.remote.threads import RequestThreads
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -154,7 +154,7 @@ class Remote:
         self.config: RemoteConfig | None = None
         self.where = f"remote {name!r}" if name == backend.url else f"remote {name!r} ({backend.url})"
         self._known: Known | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: RequestThreads | None = None
         self._confirmable: dict[int, Mapping[bytes, bytes]] = {}
 
     @property
@@ -176,10 +176,10 @@ class Remote:
         return list(self.pool.map(work, items))
 
     @property
-    def pool(self) -> ThreadPoolExecutor:
+    def pool(self) -> RequestThreads:
         """Threads for requests."""
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="redun-remote")
+            self._pool = RequestThreads(self.jobs)
         return self._pool
 
     # Opening.
@@ -581,7 +581,7 @@ class Remote:
     def close(self) -> None:
         """Release threads, connections and the mirror."""
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.close()
             self._pool = None
         self.backend.close()
         self.mirror.close()
