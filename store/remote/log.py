@@ -15,7 +15,7 @@ nonce (16), which tells a writer whose answer got lost that the entry is its own
                 P  packs alive: [[name, size, kind]]
                 R  refs: [[name, id, number of the entry that set it, its signer, [signers of the checkpoints that said so]]]
                 I  runs of merged indexes, oldest first: [[[first id, index, size]]]
-                V  for each run the signers of earlier checkpoints that parts of it were taken from: [[signer]]
+                V  for each run the signers of earlier checkpoints that parts of it were taken from: [[signer]]; absent if there are none
 """
 
 from __future__ import annotations
@@ -182,6 +182,7 @@ class Checkpoint:
     def encode(self, writer: Writer) -> bytes:
         """Return the bytes of the file, signed by its writer."""
         signer = _stamp(self, writer)
+        vouchers = [list(run[0].vouchers) if run else [] for run in self.runs]
         self.body = msgpack.packb(
             {
                 **_heading(self),
@@ -189,7 +190,7 @@ class Checkpoint:
                 "P": [[pack.name, pack.size, int(pack.kind)] for pack in self.packs],
                 "R": [[*ref[:4], list(ref.vouchers)] for ref in self.refs],
                 "I": [[[shard.first, *shard.part] for shard in run] for run in self.runs],
-                "V": [list(run[0].vouchers) if run else [] for run in self.runs],
+                **({"V": vouchers} if any(vouchers) else {}),
             }
         )
         return _sealed(self, signer)
@@ -353,7 +354,7 @@ def decode_checkpoint(data: bytes, where: str) -> Checkpoint:
                     Shard(_first(first), IndexFact(check_index_name(name), _count(size)), tuple(map(_binary, vouchers)))
                     for first, name, size in run
                 ]
-                for run, vouchers in zip(found["I"], found["V"], strict=True)
+                for run, vouchers in zip(found["I"], found.get("V") or [()] * len(found["I"]), strict=True)
             ],
             signature=_binary(signature),
             body=body,

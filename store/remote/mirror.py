@@ -295,7 +295,8 @@ class Mirror:
             yield key[:-4], self._claim(key, row)
 
     def _claim(self, key: bytes, row: bytes) -> KnownClaim:
-        return KnownClaim(*_CLAIM.unpack(row), *self._sayings()[_NUMBER.unpack(key[-4:])[0]])
+        call, seq = _CLAIM.unpack(row)
+        return KnownClaim(call, seq, *self._sayings()[_NUMBER.unpack(key[-4:])[0]])
 
     # Refs.
 

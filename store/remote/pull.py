@@ -132,23 +132,38 @@ def pull(
 
 
 def fetch(
-    source: Source, remote: Remote, ids: Sequence[bytes], progress: Progress = silent, folder: Path | None = None
+    source: Source,
+    remote: Remote,
+    ids: Sequence[bytes],
+    progress: Progress = silent,
+    folder: Path | None = None,
+    *,
+    fetcher: Fetcher | None = None,
+    leave_above: int | None = None,
 ) -> Pulled:
-    """Bring objects here that something here links already, so that no ref has to name them.
+    """Bring objects here, with all that they lead to, that something here links already, or will: no ref is set that names them.
+
+    Args:
+        fetcher: what was fetched before; it stays open.
+        leave_above: see `pull`.
 
     Raises:
         RemoteError, RemoteDamaged, StoreError: see `pull`.
     """
     done = Pulled()
     if ids:
-        fetcher = Fetcher(remote, folder)
+        own = fetcher is None
+        fetcher = fetcher or Fetcher(remote, folder)
+        before = fetcher.received_bytes
         try:
             work = _Pull(source, remote, fetcher, progress, done)
             work.folder = folder
+            work.leave_above = leave_above
             work.take(ids)
         finally:
-            done.received_bytes = fetcher.received_bytes
-            fetcher.close()
+            done.received_bytes = fetcher.received_bytes - before
+            if own:
+                fetcher.close()
     return done
 
 
