@@ -28,7 +28,7 @@ from redun.store.objects import links as links_of
 from redun.store.reach import in_order
 from redun.store.remote.frames import read_exactly, read_frames, write_frames
 from redun.store.remote.log import Writer
-from redun.store.remote.names import check_shared_ref
+from redun.store.remote.names import check_head, check_shared_ref
 from redun.store.remote.pack import LargeObject, PackKind, PackWriter, read_objects
 from redun.store.sources.base import Source
 
@@ -203,6 +203,11 @@ def read_bundle(
         raise RemoteDamaged(f"{where}: it does not match its digest: it was damaged on its way, get it again")
     if stream.read(1):
         raise RemoteDamaged(f"{where}: expected nothing after its end, found more")
+    source.refresh()
+    for name, oid in made.refs.items():
+        if not source.contains(oid):
+            raise RemoteDamaged(f"{where}: it lacks object {oid.hex()}, which {name!r} names: it was changed, export it again")
+        check_head(name, source.get(oid), where)
     return made
 
 

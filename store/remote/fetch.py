@@ -25,6 +25,8 @@ _WHOLE_SHARE = 0.5
 _MOST_PARTS = 3
 _GAP_BYTES = 128 << 10
 _REQUEST_BYTES = 16 << 20
+_IN_MEMORY_BYTES = 256 << 10
+"""There may be hundreds of packs of the call graph at once."""
 
 
 class _Part(NamedTuple):
@@ -112,7 +114,7 @@ class Fetcher:
 
     def _get(self, part: _Part) -> BinaryIO:
         remote = self._remote
-        file = spool(self._folder)
+        file = spool(self._folder, _IN_MEMORY_BYTES)
         try:
             if part.whole:
 

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from redun.store.errors import RemoteDamaged, StoreError
+from redun.store.objects import Kind
 from redun.store.refs import check_ref_name
 
 _PACK = re.compile(r"[0-9a-f]{64}-[0-9a-f]{8,32}\Z")
@@ -53,6 +54,20 @@ def check_shared_ref(name: Any) -> str:
     except StoreError as error:
         raise ValueError(str(error)) from None
     return name
+
+
+_HEADS = {"executions": Kind.SEGMENT, "tags": Kind.TAG}
+
+
+def check_head(name: str, data: bytes, where: str) -> None:
+    """Refuse a ref that names another kind of object than refs of its kind do.
+
+    Raises:
+        RemoteDamaged: says so.
+    """
+    wanted = _HEADS.get(name.partition("/")[0])
+    if wanted is not None and data[:1] != bytes((wanted,)):
+        raise RemoteDamaged(f"{where}: {name!r} does not name a {wanted.name.lower()}: it is damaged or made to harm")
 
 
 def log_name(seq: int) -> str:

@@ -24,6 +24,7 @@ from redun.store.objects import links as links_of
 from redun.store.remote.fetch import Fetcher
 from redun.store.remote.heads import Relation, relation
 from redun.store.remote.index import Place
+from redun.store.remote.names import check_head
 from redun.store.remote.pack import LARGE_OBJECT_BYTES, PackKind
 from redun.store.remote.push import Progress, silent
 from redun.store.remote.remote import Remote
@@ -200,6 +201,8 @@ def _wanted_refs(
 
 def _set_refs(source: Source, remote: Remote, refs: Sequence[PulledRef], memo: Memo, work: _Pull) -> None:
     source.refresh()
+    for ref in refs:
+        check_head(ref.name, source.get(ref.new), remote.where)
     rows = dict(memo(refs))
     updates = [RefUpdate(ref.name, ref.old, ref.new, f"pull {remote.name} {ref.writer.hex() or 'unsigned'}") for ref in refs]
     for _ in range(_TRIES):
