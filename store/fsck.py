@@ -83,6 +83,15 @@ class Findings:
     stray: list[Path] = field(default_factory=list)
     quarantined: int = 0
 
+    def confirm(self, before: Findings) -> None:
+        """Leave out what was not found before."""
+        self.missing &= before.lost
+        known = before.lost
+        self.damaged = {oid: why for oid, why in self.damaged.items() if oid in known}
+        self.bad_refs = {name: why for name, why in self.bad_refs.items() if name in before.bad_refs}
+        self.bad_memo = {key: why for key, why in self.bad_memo.items() if key in before.bad_memo}
+        self.bad_movements = {key: why for key, why in self.bad_movements.items() if key in before.bad_movements}
+
     @property
     def lost(self) -> set[bytes]:
         """Ids of objects that should be there and cannot be read."""
@@ -223,8 +232,17 @@ def inspect(
     Raises:
         StoreError: there is no store, it is newer than this redun, or in use by somebody alone.
     """
-    with opened(folder) as (snapshot, problems):
-        return Inspection(folder, snapshot, full, memo_links, decodes or {}).run(problems)
+    def look() -> Findings:
+        with opened(folder) as (snapshot, problems):
+            return Inspection(folder, snapshot, full, memo_links, decodes or {}).run(problems)
+
+    found = look()
+    if found.sound or found.pages:
+        return found
+    # Files have no snapshots: gc may have removed one that the snapshot still named. Damage is there the second time, too.
+    again = look()
+    again.confirm(found)
+    return again
 
 
 class Inspection:

@@ -450,3 +450,33 @@ def test_no_store(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "there is no store" in done.stderr
     assert not (tmp_path / ".redun" / "store").exists()
+
+
+def test_looking_beside_runs_and_collections_finds_nothing(tmp_path: Path, fork) -> None:
+    """While others write and delete there is never anything wrong."""
+    from redun import Scheduler, task
+    from redun.store.gc import Plan
+
+    @task(namespace="beside")
+    def make(i: int) -> list:
+        return [b"%08d" % i * 9_000, f"text {i} " * 100]
+
+    @task(namespace="beside")
+    def main(n: int) -> list:
+        return [make(i) for i in range(n, n + 8)]
+
+    def write(child) -> None:
+        with Store.open(tmp_path / "store") as store:
+            for n in range(10_000):
+                Scheduler(store=store, logger=False).run(main(n * 5))
+                if n % 3 == 2:
+                    names = [name for name, _ in store.source.refs("executions/")]
+                    Plan(store, names[: len(names) // 2]).carry_out(readers_wait_s=0.0, stray_after_s=0.0)
+                child.report(n)
+
+    child = fork(write)
+    for number in range(ROUNDS):
+        assert child.read() == number
+        report = check(tmp_path / "store", full=True)
+        assert report.verdict == "sound", report.found
+    child.kill()
