@@ -232,6 +232,7 @@ def inspect(
     Raises:
         StoreError: there is no store, it is newer than this redun, or in use by somebody alone.
     """
+
     def look() -> Findings:
         with opened(folder) as (snapshot, problems):
             return Inspection(folder, snapshot, full, memo_links, decodes or {}).run(problems)

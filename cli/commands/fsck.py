@@ -164,7 +164,7 @@ def _notes(found: Findings) -> list[str]:
             lines.append(f"  left in repos, and fetched when needed: {away:,}")
     if found.stray:
         lines.append(
-            f"  {_count(found.stray, 'file')} among the large values that nothing names: of runs that go on, or left by killed ones and harmless"
+            f"  {_count(found.stray, 'file')} among the large values that nothing names: of runs that go on, or left by killed ones"
         )
     if found.quarantined:
         lines.append(

@@ -43,7 +43,10 @@ SWEEPS = b"sweeps"
 """Row of `meta`: how often gc began to delete objects, in decimal digits; absent: never."""
 _SMALLER_MAPS = (1 << 36, 1 << 33, 1 << 31, 1 << 29, 1 << 27)
 _MAX_READERS = 1024
-DAMAGE = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.BadTxnError, lmdb.CursorFullError, lmdb.BadDbiError)
+DAMAGE = (
+    *(lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.BadTxnError),
+    *(lmdb.CursorFullError, lmdb.PageFullError, lmdb.BadDbiError),
+)
 """What LMDB reports when its pages contradict one another; a transaction that met it once is of no more use."""
 
 
