@@ -23,11 +23,11 @@ def test_results_of_an_older_format_are_replayed(cli: Cli, tmp_path: Path, numbe
     shutil.copy(GOLDEN / f"store{number}" / "flow.py", tmp_path)
     assert "sound" in cli("fsck", "--full").stdout
     done = cli("run", "flow.py", "main")
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.stderr
     assert "Run    Job" not in done.stderr
     assert "row 1" in done.stdout.replace("', '", "")
     log = cli("log")
     assert log.stdout.count("Exec ") == 3
     assert "note=kept" in log.stdout
     done = cli("fsck", "--full")
-    assert (done.returncode, "sound" in done.stdout) == (0, True)
+    assert (done.status, "sound" in done.stdout) == (0, True)
