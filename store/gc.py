@@ -380,7 +380,7 @@ class Plan:
             )
         report = self.report()
         self._drop_refs(between)
-        sweeper = Sweeper(self.source, self.graph, self.live, self.seen, self._progress, between)
+        sweeper = Sweeper(self.source, self.graph, self.live, self.seen, self._progress, self._resident, between)
         gone = self.live.translate(_INVERSE)
         for number in self.dropped:
             gone[number] = 0
@@ -392,6 +392,7 @@ class Plan:
             report.waited_for = None if waited is None else waited[1]
             sweeper.drop_values(self.dropped, time.time_ns() // 1000)
             sweeper.delete(self.graph.in_waves(gone))
+            sweeper.announce(ends=True)
         self._delete_rows(sweeper)
         self._delete_strays(sweeper, stray_after_s)
         self._store.clear_leases()
@@ -424,7 +425,11 @@ class Plan:
     def _delete_rows(self, sweeper: Sweeper) -> None:
         source = self.source
         refs = source.table_handle("refs")
-        sweeper.delete_rows(GONE, self._stale_dropped(), "tidying", lambda txn, key: self._is_missed(key))
+        objects = source.table_handle("objects")
+        dropped = {self.graph.id(number) for number in self.dropped}
+        # One that had come back may have been dropped once more just now.
+        stale = [oid for oid in self._stale_dropped() if oid not in dropped]
+        sweeper.delete_rows(GONE, stale, "tidying", lambda txn, key: txn.get(key, db=objects) is None and self._is_missed(key))
         source.refresh()
         there = {name for name, _ in source.refs()}
         old: list[bytes] = []

@@ -11,7 +11,7 @@ looks only whether the objects that it links directly are there, so that is what
 - a file goes after the row that names it, in a transaction that sees that there is none; a commit that has written the file
   again looks, in its transaction, whether it is still there. It is renamed there and unlinked later, which may take long.
 
-A transaction works for about 10 ms, and others get their turn after it (`redun.store.locks`).
+A transaction works for about 6 ms, and others get their turn after it (`redun.store.locks`).
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ from redun.store.ids import ID_BYTES
 from redun.store.object_graph import ObjectGraph, Progress
 from redun.store.objects import Kind
 from redun.store.reach import links_in
+from redun.store.resident import Resident
 from redun.store.rows import HERE_BYTE, OBJECT_START, reflog_entry
 from redun.store.sources.environment import SWEEPS, Environment
 
 if TYPE_CHECKING:
     from redun.store.sources.lmdb import LmdbSource
 
-WORK_S = 0.010
+WORK_S = 0.006
 """Seconds that one transaction works, before its commit."""
 
 _BETWEEN_LOOKS = 32
@@ -53,6 +54,7 @@ class Sweeper:
         live: a byte for each object of the graph, not 0 where it stays; grows as refs move.
         seen: number of the last movement that `live` accounts for.
         progress: is told how far it is.
+        resident: gives pages of the map back.
         between: called after each transaction, for tests that want something to happen there.
     """
 
@@ -63,6 +65,7 @@ class Sweeper:
         live: bytearray,
         seen: int,
         progress: Progress,
+        resident: Resident,
         between: Callable[[str], None] | None = None,
     ) -> None:
         self._source = source
@@ -71,6 +74,7 @@ class Sweeper:
         self._live = live
         self._seen = seen
         self._progress = progress
+        self._resident = resident
         self._between = between
         self._new: set[bytes] = set()
         # Memo rows that were deleted, one after the other: length, key, row. And those to be put back.
@@ -132,6 +136,11 @@ class Sweeper:
                 self._back.append((key, row))
             at = end
 
+    def _catch_up(self, txn: Any) -> None:
+        self._follow(txn)
+        for key, row in self._back:
+            txn.put(key, row, db=self._environment.table("memo"), overwrite=False)
+
     # Transactions.
 
     def _in_steps(self, doing: str, total: int, step: Callable[[Any, int, int], int]) -> None:
@@ -141,14 +150,11 @@ class Sweeper:
         room for the next one.
         """
         at, most = 0, total
-        memo = self._environment.table("memo")
         while at < total:
             end = min(total, at + most)
 
             def work(txn: Any, start: int = at, end: int = end) -> int:
-                self._follow(txn)
-                for key, row in self._back:
-                    txn.put(key, row, db=memo, overwrite=False)
+                self._catch_up(txn)
                 return step(txn, start, end)
 
             try:
@@ -161,6 +167,7 @@ class Sweeper:
             self._back.clear()
             most = min(total, most * 2)
             self._progress(doing, min(at, total), total)
+            self._resident.trim()
             if self._between is not None:
                 self._between(doing)
             self._delete_files()
@@ -198,13 +205,19 @@ class Sweeper:
 
         self._in_steps("forgetting results", total, step)
 
-    def announce(self) -> None:
-        """Have every commit from now on check all that it links."""
+    def announce(self, ends: bool = False) -> None:
+        """Have commits check all that they link: those of now and, of processes that have the store open now, all to come.
+
+        Args:
+            ends: nothing more is deleted; who opens the store from now on need not.
+        """
         meta = self._environment.table("meta")
 
         def work(txn: Any) -> None:
             row = txn.get(SWEEPS, db=meta)
-            txn.put(SWEEPS, b"%d" % (int(row) + 1 if row is not None and row.isdigit() else 1), db=meta)
+            number = int(row) if row is not None and row.isdigit() else 0
+            # Odd as long as somebody deletes. One that died leaves it odd, which costs the next commits some microseconds.
+            txn.put(SWEEPS, b"%d" % (number + 1 if number % 2 == ends else number + 2), db=meta)
 
         self._environment.write(work)
 
@@ -221,6 +234,10 @@ class Sweeper:
             oldest = self._environment.oldest_reader()
             # The number of a transaction that changed nothing is the next one's too.
             if oldest is None or oldest[0] >= now - 1:
+                self._environment.write(self._catch_up)
+                # What is reached from here on was made anew, with memo rows of its own.
+                self._back.clear()
+                self._removed.clear()
                 return None
             left_s = deadline - time.monotonic()
             if left_s <= 0:

@@ -228,6 +228,8 @@ class Calls:
             return True
         if hit.ref[0] == LINK_MARK and hit.flags & Flag.EXPRESSION:
             job.recorder.needs_object(hit.ref[1:], hit.data)
+        if hit.call is not None and hit.call_data is not None and hit.flags & Flag.EXPRESSION:
+            job.recorder.needs_object(hit.call, hit.call_data)
         self._reduce(job, hit.value, hit.ref, hit.flags)
         return True
 

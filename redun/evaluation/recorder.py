@@ -394,6 +394,9 @@ class Recorder:
             for ref in (*job.arg_refs, *job.kwarg_refs.values(), job.reduction_ref or _NO_REF):
                 if ref[0] == LINK_MARK:
                     kept[ref[1:]] = None
+            if job.known_call is not None:
+                # Most likely it makes that call again.
+                kept[job.known_call] = None
         return list(kept)
 
     def _put_again(self, missing: Iterable[bytes]) -> None:

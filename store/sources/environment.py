@@ -40,7 +40,7 @@ from redun.store.upgrades import STORE_FORMAT, read_format, upgrade, write_forma
 BASE_TABLES = ("meta", "objects", "memo", "refs", "reflog", "dropped")
 MAP_BYTES = 1 << 40
 SWEEPS = b"sweeps"
-"""Row of `meta`: how often gc began to delete objects, in decimal digits; absent: never."""
+"""Row of `meta`: a number that grows when gc begins to delete objects and when it ends, odd in between; decimal digits."""
 _SMALLER_MAPS = (1 << 36, 1 << 33, 1 << 31, 1 << 29, 1 << 27)
 _MAX_READERS = 1024
 DAMAGE = (

@@ -365,7 +365,8 @@ class LmdbSource:
 
         def work(txn: Any) -> int:
             relied = links
-            if txn.get(SWEEPS, db=environment.table("meta")) != self._sweeps:
+            sweeps = txn.get(SWEEPS, db=environment.table("meta"))
+            if sweeps != self._sweeps or (sweeps is not None and sweeps[-1] & 1):
                 # Whatever it was that somebody believed to be there for good.
                 relied = links.union(*map(_links_of, objects.values())).difference(objects, batch.away)
             self._check_links(txn, environment, relied)
