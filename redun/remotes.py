@@ -243,7 +243,7 @@ def open_remote(
     return Remote(
         repo.name,
         backend,
-        Mirror(store.mirror_source(repo.mirror)),
+        Mirror(store.mirror_source(repo.mirror), store.mirror_lock(repo.mirror)),
         Writer(store.identity(), user_at_host(), lambda: signer_of(store)),
         secret=shared_secret(),
         jobs=jobs or repo.jobs,

@@ -94,7 +94,10 @@ def push_to(
             return _copy_out(source, other.source, heads, memo, dry_run, progress)
     from redun.store.remote.push import push
 
-    with open_remote(store, repo, jobs=jobs, meter=meter) as remote:
+    def waiting() -> None:
+        said(f"another push from this store to {repo.name!r} goes on: waiting for it")
+
+    with open_remote(store, repo, jobs=jobs, meter=meter) as remote, remote.mirror.pushing.held(waiting):
         return push(source, remote, heads, memo=memo, dry_run=dry_run, progress=progress, said=said)
 
 

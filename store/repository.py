@@ -139,6 +139,10 @@ class Store:
             return _source(Path(self._index_folder, "remotes", name), False, False)
         return _source(self.folder / "remotes" / name, False, self.exclusive)
 
+    def mirror_lock(self, name: str) -> Path | None:
+        """Return the file by which processes take turns at what is known of a remote; None if nobody else can be at it."""
+        return None if self.folder is None or self.readonly else self.folder / "remotes" / f"{name}.lock"
+
     def lease(self, execution_id: str) -> Lease:
         """Return the lease of an execution, to be held (`with`) while it runs.
 

@@ -24,13 +24,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import msgpack
 
 from redun.store.remote.index import Index, Place
 from redun.store.remote.log import Entry, IndexFact, PackFact, RefFact, Shard
+from redun.store.remote.only_one import OnlyOne
 from redun.store.remote.pack import Pack, PackKind
 from redun.store.sources.base import Batch, RefUpdate, Source
 
@@ -92,10 +95,16 @@ class Mirror:
 
     Args:
         source: where it is; used by nobody else in this process.
+        lock: a file beside it, by which processes of this machine take turns; None if there is only this one.
+
+    Attributes:
+        pushing: held by whoever pushes to the remote.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, lock: Path | None = None) -> None:
         self.source = source
+        self._lock = OnlyOne(lock)
+        self.pushing = OnlyOne(None if lock is None else lock.with_suffix(".push"))
         self._places = source.table("place")
         self._packs = source.table("pack")
         self._names = source.table("name")
@@ -111,6 +120,16 @@ class Mirror:
         self._shards: list[list[Shard]] | None = None
         self._next: int | None = None
         self._said: dict[int, tuple[bytes, tuple[bytes, ...]]] | None = None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from taking things in as long as this lasts; what they took in before is seen."""
+        with self._lock.held() as begun:
+            if begun:
+                self.source.refresh()
+                self._shards = self._next = self._said = None
+                self._open.clear()
+            yield
 
     # What was seen.
 

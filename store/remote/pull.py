@@ -211,8 +211,10 @@ def _set_refs(source: Source, remote: Remote, refs: Sequence[PulledRef], memo: M
             return
         except MissingLinks as error:
             work.take(sorted(error.missing))
-        except RefConflict as error:
-            raise StoreError(f"{error}; what was pulled is here: pull again to set the refs") from error
+        except RefConflict:
+            # Another pull here was quicker, or what was pulled runs on here: that stays.
+            source.refresh()
+            updates = [update for update in updates if source.read_ref(update.name) == update.old]
     raise StoreError("what was pulled is swept at once by a gc that runs beside: pull again when it has ended")
 
 

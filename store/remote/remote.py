@@ -195,7 +195,12 @@ class Remote:
             RemoteRolledBack: it holds less than it did.
             RemoteDamaged: what it holds cannot be used.
         """
-        known = self._known if self._known is not None else self.mirror.known()
+        with self.mirror.alone():
+            return self._refresh()
+
+    def _refresh(self) -> bool:
+        # Another process of this machine may have read on.
+        known = self.mirror.known()
         try:
             # Not for long: the first request finds out whether there is a network at all.
             data = patiently(lambda: self.backend.get("config", CONFIG_LIMIT), tries=2)
@@ -356,8 +361,13 @@ class Remote:
         Args:
             indexes: digest of an entry -> bytes of its indexes, where the caller has them.
         """
-        known = self._known
-        assert known is not None
+        with self.mirror.alone():
+            known = self._known = self.mirror.known() or self.known
+            self._take_in_alone(known, [entry for entry in entries if entry.seq > known.seq], indexes)
+
+    def _take_in_alone(self, known: Known, entries: Sequence[Entry], indexes: dict[bytes, list[bytes]] | None) -> None:
+        if not entries:
+            return
         seq, digest = known.seq, known.digest
         for entry in entries:
             if entry.before != digest:
@@ -431,6 +441,12 @@ class Remote:
         Returns:
             True if any was read.
         """
+        if not self.mirror.shards:
+            return False
+        with self.mirror.alone():
+            return self._load_shards(ids)
+
+    def _load_shards(self, ids: Collection[bytes] | None) -> bool:
         wanted: list[Shard] = []
         left: list[list[Shard]] = []
         for run in self.mirror.shards:
@@ -570,10 +586,10 @@ class Remote:
                 return entry
             self._take_in([theirs])
             known = self._known
-            if not set(relied).isdisjoint(theirs.dropped):
+            # What is known by now, as another process of this machine may have taken in more than that entry.
+            if any(name and not self.mirror.is_alive(name) for name in relied):
                 raise Moved(f"{self.where}: packs that were relied on are gone")
-            mine = {move.name for move in entry.refs}
-            if any(move.name in mine for move in theirs.refs):
+            if any(self.mirror.source.read_ref(move.name) != move.old for move in entry.refs):
                 raise Moved(f"{self.where}: a ref was moved meanwhile")
             backoff(min(attempt, 3))
         raise RemoteError(f"{self.where} is written by many others at once, {_COMMIT_TRIES} entries were quicker: push again")
