@@ -1,8 +1,8 @@
 """What a scheduler tells its user, and whom it tells it through.
 
 By default lines are written to standard error without going through `logging`, which costs more per line than many a job. They go
-through a logger as soon as somebody takes part in logging: gives the scheduler a logger, asks it for its logger, or has a handler that
-would get records of the logger `redun`.
+through a logger as soon as somebody takes part in logging: gives the scheduler a logger, asks it for its logger, has a handler that
+would get records of the logger `redun`, or has changed that logger (its level, say).
 """
 
 from __future__ import annotations
@@ -113,6 +113,19 @@ class Reports:
 
 
 def _logging_in_use() -> bool:
-    """True if some handler would get the records of the logger `redun`."""
+    """True if lines that go through the logger `redun` would end otherwise than by being written to standard error."""
     logging = sys.modules.get("logging")
-    return logging is not None and logging.getLogger("redun").hasHandlers()
+    if logging is None:
+        return False
+    redun_logging = sys.modules.get("redun.logging")
+    return not redun_logging.is_untouched() if redun_logging is not None else bool(_touched_before(logging))
+
+
+def _touched_before(logging: Any) -> Any:
+    """True if somebody has set up logging, or the logger `redun`, though `redun.logging` has not done so yet."""
+    logger = logging.getLogger("redun")
+    return logger.hasHandlers() or logger.level or logger.filters or logger.disabled or logger.manager.disable >= _INFO
+
+
+if "logging" in sys.modules:
+    import redun.logging  # now, so that what a program changes of it afterwards is heeded

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from typing import Any
 from unittest.mock import Mock
 
@@ -58,6 +60,46 @@ def test_lines_look_the_same_with_and_without_a_logger(capsys: pytest.CaptureFix
     assert lines[0] == "[redun] before"
     assert lines[-2:] == ["[redun]   a 1 ", "[redun]   b"]
     assert all(line.startswith("[redun] ") for line in lines)
+
+
+SILENT = {
+    "level": "logging.getLogger('redun').setLevel(logging.WARNING)",
+    "disabled": "logging.disable(logging.CRITICAL)",
+    "no handlers": "logging.getLogger('redun').handlers.clear()",
+    "a filter": "logging.getLogger('redun').addFilter(lambda record: False)",
+    "a handler's level": "logging.getLogger('redun').handlers[0].setLevel(logging.ERROR)",
+}
+
+
+@pytest.mark.parametrize("how", [*SILENT.values(), ""], ids=[*SILENT, "untouched"])
+def test_what_a_program_does_to_the_logger_is_heeded(how: str) -> None:
+    program = f"""import logging
+from redun import Scheduler, task
+{how}
+@task(namespace="sched")
+def one():
+    return 1
+print(Scheduler().run(one()))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "1\n"
+    assert ("Run " in done.stderr) == (how == "")
+    assert (done.stderr == "") == (how != "")
+
+
+def test_handlers_of_a_program_take_the_place_of_redun_s() -> None:
+    program = """import logging, sys
+from redun import Scheduler, task
+logging.getLogger("redun").handlers = [logging.StreamHandler(sys.stdout)]
+@task(namespace="sched")
+def one():
+    return 1
+Scheduler().run(one())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+    assert done.stdout.count("Run ") == 1
+    assert "[redun]" not in done.stdout
 
 
 def test_false_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
