@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 from redun.evaluation.events import EventLog
@@ -128,4 +129,4 @@ def _touched_before(logging: Any) -> Any:
 
 
 if "logging" in sys.modules:
-    import redun.logging  # now, so that what a program changes of it afterwards is heeded
+    import_module("redun.logging")  # now, so that what a program changes of it afterwards is heeded
