@@ -26,6 +26,7 @@ from redun.journal_memo import journal_memo
 from redun.records import CallRecord
 from redun.store.errors import StoreError
 from redun.store.ids import ID_BYTES, object_id
+from redun.store.incoming import Incoming
 from redun.store.journal import decode_segment
 from redun.store.objects import Kind, split
 from redun.store.reach import in_order
@@ -126,12 +127,15 @@ def import_lines(store: Store, lines: Iterable[str], said: Callable[[str], None]
         ExchangeError: a line is damaged, or the last ones are missing; what came before stays, but nothing names it.
         StoreError: the store cannot be written.
     """
-    return _Import(store.source, said).run(lines)
+    with Incoming(store) as incoming:
+        return _Import(store.source, incoming, said).run(lines)
 
 
 class _Import:
-    def __init__(self, source: Source, said: Callable[[str], None]) -> None:
+    def __init__(self, source: Source, incoming: Incoming, said: Callable[[str], None]) -> None:
         self._source = source
+        self._incoming = incoming
+        self._known: dict[bytes, bytes] = {}
         self._said = said
         self._done = Exchanged()
         self._objects: dict[bytes, bytes] = {}
@@ -198,12 +202,13 @@ class _Import:
             raise ExchangeError(f"line {number}: object {oid.hex()} is damaged: its bytes have the id {object_id(data).hex()}")
         if self._source.contains(oid):
             self._done.known += 1
-            return
-        self._objects[oid] = data
+            self._known[oid] = data
+        else:
+            self._objects[oid] = data
+            self._done.objects += 1
         self._links.update(links)
         self._bytes += len(data)
-        self._done.objects += 1
-        if self._bytes > _BATCH_BYTES or len(self._objects) >= _BATCH_OBJECTS:
+        if self._bytes > _BATCH_BYTES or len(self._objects) + len(self._known) >= _BATCH_OBJECTS:
             self._flush()
 
     def _memo_line(self, number: int, record: dict[str, Any]) -> None:
@@ -225,10 +230,10 @@ class _Import:
         self._refs[name] = head
 
     def _flush(self) -> None:
-        if self._objects:
-            self._source.commit(Batch(self._objects, {}, [], self._links))
+        if self._objects or self._known:
+            self._incoming.commit(self._objects, self._known, self._links)
             self._source.refresh()
-        self._objects, self._links, self._bytes = {}, set(), 0
+        self._objects, self._known, self._links, self._bytes = {}, {}, set(), 0
 
     def _move_refs(self) -> None:
         """Name what came, with the memo of its journals, in one commit."""
@@ -246,9 +251,11 @@ class _Import:
         for key, call in self._memo:
             if self._source.contains(call):
                 self._note(batch.memo, key, memo_row(call, CallRecord.decode(self._source.get(call)).reduction))
+        self._done.refs = len(batch.refs)
+        batch.refs += self._incoming.ends()
         if batch.refs or batch.memo:
             self._source.commit(batch)
-        self._done.refs = len(batch.refs)
+            self._incoming.ended()
 
     def _leads_to(self, head: bytes, other: bytes) -> bool:
         return leads_to(self._source.get, head, other)
