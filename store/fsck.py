@@ -185,7 +185,18 @@ def opened(folder: Path) -> Iterator[tuple[Snapshot, list[Problem]]]:
         except OSError as error:
             raise unavailable("read store", folder, error) from error
         with snapshot:
+            check_ours(snapshot, folder)
             yield snapshot, [] if wrong is None else [Problem("(head pages)", 0, wrong)]
+
+
+def check_ours(snapshot: Snapshot, folder: Path) -> None:
+    """Refuse the database of another program, which must not be repaired to death.
+
+    Raises:
+        StoreError: none of the tables of a store is in it.
+    """
+    if not {"objects", "refs", "reflog", "memo"}.intersection(snapshot.tables):
+        raise unreadable(folder, ValueError("it has none of the tables of a store"))
 
 
 def unreadable(folder: Path, error: Exception) -> StoreError:

@@ -23,7 +23,7 @@ import lmdb
 
 from redun.store.disk import sync_folder, unavailable
 from redun.store.errors import DamagedObject
-from redun.store.fsck import best_head, opened, unreadable
+from redun.store.fsck import best_head, check_ours, opened, unreadable
 from redun.store.gone import TABLE as GONE_TABLE
 from redun.store.ids import ID_BYTES, checksum, object_id
 from redun.store.locks import FolderLock
@@ -81,6 +81,7 @@ def _salvage(folder: Path) -> Salvaged:
     try:
         # Not through LMDB's table of readers: this process has the lock, and must not open its file twice.
         with Snapshot(path, best_head(path)) as snapshot, _Fresh(fresh) as target:
+            check_ours(snapshot, folder)
             done = _Salvage(snapshot, target).run()
         os.chmod(fresh / "data.mdb", path.stat().st_mode & 0o777)
         Quarantine(folder).link("data.mdb", path)

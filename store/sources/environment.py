@@ -173,7 +173,8 @@ class Environment:
 
     def _foreign(self, why: str) -> StoreError:
         return StoreError(
-            f"{str(self.folder / 'data.mdb')!r} is not a redun store, or is damaged ({why}): move it away, or restore a copy"
+            f"{str(self.folder / 'data.mdb')!r} is not a redun store, or is damaged ({why}): move it away if it is another program's; else "
+            "'redun fsck --repair' saves what can be read"
         )
 
     def _open_tables(self) -> None:
