@@ -80,12 +80,11 @@ def write_checkpoint(remote: Remote) -> bool:
     while runs and _rows(runs[-1]) <= min(_GROWTH * len(fresh), _MOST_MERGED):
         older = Index()
         for shard, data in zip(runs[-1], remote.each(remote.index_bytes, [shard.part for shard in runs[-1]]), strict=True):
-            older.update(decode_index(data, f"{remote.where}: {shard.part.name}"))
+            older.update(_alive(remote, decode_index(data, f"{remote.where}: {shard.part.name}")))
         older.update(fresh)
         fresh = older
         vouchers.update(dict.fromkeys(runs.pop()[0].vouchers))
     # Rows of packs that are gone may stay in runs that are not merged: readers know which packs there are.
-    fresh = fresh.without([name for name in fresh.packs if name not in packs])
     if len(fresh):
         runs.append(_write_run(remote, fresh, tuple(vouchers)))
     made = Checkpoint(
@@ -128,5 +127,11 @@ def _since(remote: Remote, before: int, seq: int) -> tuple[list[PackFact], Index
         signer, packs, indexes = recent
         facts += packs
         for data in indexes:
-            found.update(decode_index(data, f"{remote.where}: index of entry {number}").said_by(signer, number))
+            index = _alive(remote, decode_index(data, f"{remote.where}: index of entry {number}"))
+            found.update(index.said_by(signer, number))
     return facts, found
+
+
+def _alive(remote: Remote, index: Index) -> Index:
+    """Return an index without what lies in packs that are gone, so that it does not stand before what is known otherwise."""
+    return index.without([name for name in index.packs if not remote.mirror.is_alive(name)])

@@ -6,12 +6,14 @@ It holds the remote's refs (with a reflog of when we learned of them), objects t
     pack     number (4)           -> msgpack [name, size, kind, [packed sizes], [raw sizes]], of packs that are gone []
     name     digits of the name   -> number of the pack (4)
     state    "remote" id, "log" [sequence number, digest] of the last entry taken in, "shards" of merged indexes not read yet,
+             "began" number of the checkpoint that was read first,
              "said" | number (4): msgpack [signer, [signers of the checkpoints that say that this one said so]]
     claim    eval hash (20) | number of who says so (4) -> id of the call that it leads to (20) | number of the entry that says it (8)
     writer   name of a ref        -> msgpack [id, number of the entry that set it, its signer, [signers of checkpoints that say so]]; or
                                      empty: it is gone
     signer   name of a signer     -> msgpack [who in words, entries read, microseconds of the newest by the signer's clock]
     alive    name of a pack       -> msgpack [size, kind], as the log states it; empty: it is gone
+    gone     "p" name of a pack   -> number of the entry that dropped it (8); "r" name of a ref -> id that it had when it was dropped (20)
     recent   number of the entry (8) | place (2) -> at 0 msgpack [signer, [[name, size, kind]] of packs that it added], then bytes
              of its indexes: for the next checkpoint
     upload   digits of the name   -> msgpack [microseconds, index]: packs sent whose entry is not written yet; empty: it is
@@ -42,6 +44,7 @@ _NUMBER = struct.Struct(">I")
 _CLAIM = struct.Struct(">20sQ")
 _SAID = b"said"
 _RECENT = struct.Struct(">QH")
+_SEQ = struct.Struct(">Q")
 _RECENT_MOST = 400
 
 
@@ -115,6 +118,7 @@ class Mirror:
         self._recent = source.table("recent")
         self._claims = source.table("claim")
         self._alive = source.table("alive")
+        self._gone = source.table("gone")
         self._open: dict[int, Pack | None] = {}
         self._numbers: dict[str, int] = {}
         self._shards: list[list[Shard]] | None = None
@@ -184,12 +188,36 @@ class Mirror:
         """Note packs that an index describes; what is gone stays gone."""
         self._add_rows([(pack.name, pack) for pack in packs if self._number(pack.name) is None])
 
-    def drop_packs(self, names: Iterable[str]) -> None:
-        """Note that packs are gone: what was in them is not in the remote, unless an index says where else."""
+    def drop_packs(self, names: Iterable[str], seq: int) -> None:
+        """Note that packs are gone: what was in them is not in the remote, unless an index says where else.
+
+        Args:
+            seq: number of the entry that says so.
+        """
         names = list(names)
         self._add_rows([(name, None) for name in names])
         if names:
             self._alive.put_many([(name.encode(), b"") for name in names])
+            self._gone.put_many([(b"p" + name.encode(), _SEQ.pack(seq)) for name in names])
+
+    def dropped_at(self, name: str) -> int | None:
+        """Return the number of the entry that dropped a pack, as far as we followed the log; None if none did."""
+        row = self._gone.get(b"p" + name.encode())
+        return None if row is None else _SEQ.unpack(row)[0]
+
+    def began(self) -> int:
+        """Return the number of the checkpoint that was read first; 0 if the log was followed from its start."""
+        row = self._state.get(b"began")
+        return 0 if row is None else _SEQ.unpack(row)[0]
+
+    def begin(self, seq: int) -> None:
+        """Note which checkpoint was read first. Packs that were sent before are of no use: what became of them nobody tells us."""
+        self._state.put_many([(b"began", _SEQ.pack(seq))])
+        self.forget_uploads(self.uploads())
+
+    def was_dropped(self, ref: str, target: bytes) -> bool:
+        """Tell whether somebody dropped a ref from the remote when it named this."""
+        return self._gone.get(b"r" + ref.encode()) == target
 
     def add_facts(self, facts: Iterable[PackFact]) -> None:
         """Note which packs the log says there are."""
@@ -251,10 +279,14 @@ class Mirror:
         rows = [
             (oid, pack(number[place.pack], place.offset, place.size, place.kind))
             for oid, place in index.places.items()
-            if not older or get(oid) is None
+            if not older or (row := get(oid)) is None or self._leads_nowhere(row)
         ]
         # Number 0: the remote knows of it, and does not have it.
-        rows += [(oid, pack(0, 0, size, 0)) for oid, size in index.absent.items() if get(oid) is None]
+        rows += [
+            (oid, pack(0, 0, size, 0))
+            for oid, size in index.absent.items()
+            if (row := get(oid)) is None or self._leads_nowhere(row)
+        ]
         if rows:
             self._places.put_many(rows)
         said = {signer: _NUMBER.pack(self._number_of(signer, vouchers)) for signer in {pair[1] for pair in index.claims}}
@@ -281,6 +313,11 @@ class Mirror:
         said[number] = (signer, vouchers)
         self._state.put_many([(_SAID + _NUMBER.pack(number), msgpack.packb([signer, list(vouchers)]))])
         return number
+
+    def _leads_nowhere(self, row: bytes) -> bool:
+        """Tell whether the pack that a row names is gone."""
+        number = _PLACE.unpack(row)[0]
+        return number != 0 and self._pack(number) is None
 
     def place(self, oid: bytes) -> Place | None:
         """Return where an object is, as far as the indexes read so far tell; None if it is not known to be in the remote.
@@ -328,11 +365,15 @@ class Mirror:
             rows.append((fact.name.encode(), msgpack.packb(list(fact[1:]))))
         if rows:
             self._writers.put_many(rows)
-        updates = []
+        updates, lost = [], []
         for name, target in wanted.items():
             here = self.source.read_ref(name)
             if here != target:
                 updates.append(RefUpdate(name, here, target, message))
+                if target is None and here is not None:
+                    lost.append((b"r" + name.encode(), here))
+        if lost:
+            self._gone.put_many(lost)
         if updates:
             self.source.commit(Batch(refs=updates))
 

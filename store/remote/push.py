@@ -4,7 +4,7 @@ The walk goes from each ref to what it links, children first, and stops at what 
 closure there. So packs can be sent while the walk goes on, and whatever an entry names is whole.
 
 Each pack that was sent is noted here with its index until its entry is written: a push that was interrupted sends nothing twice. Of a
-long push the entries in between are written as it goes, without refs, so that none comes too late (`DEADLINE_US`).
+long push the entries in between are written as it goes, without refs, so that none comes too late (`redun.store.remote.rules`).
 """
 
 from __future__ import annotations
@@ -26,14 +26,11 @@ from redun.store.remote.index import Index, Place, decode_index, encode_index, i
 from redun.store.remote.log import Entry, IndexFact, PackFact, RefMove
 from redun.store.remote.pack import PACK_BYTES, Pack, PackKind, PackWriter
 from redun.store.remote.remote import Moved, Remote
+from redun.store.remote.rules import in_time, may_resume
 from redun.store.remote.spool import spool
 from redun.store.rows import BLOB_ABOVE
 from redun.store.sources.base import Source
 
-GRACE_US = 24 * 3600 * 1_000_000
-"""A remote gc deletes what no entry names only after so long."""
-DEADLINE_US = GRACE_US // 2 - 3600 * 1_000_000
-"""So an entry is written within half of it after the first of its packs was sent, an hour less for slow clocks."""
 COMMIT_BYTES = 1 << 30
 """After so many bytes an entry is written in between."""
 INLINE_INDEX_BYTES = 128 << 10
@@ -295,12 +292,16 @@ class _Push:
         self._sending[self._remote.pool.submit(self._send, pack, made.file)] = (pack, index, made.file)
 
     def _send(self, pack: Pack, file: BinaryIO) -> int:
+        backend = self._remote.backend
+        before = backend.now_us()
+
         def once() -> None:
             file.seek(0)
-            self._remote.backend.put(pack.file, file, pack.size, self._remote.meter)
+            backend.put(pack.file, file, pack.size, self._remote.meter)
 
         patiently(once)
-        return self._remote.backend.now_us() or 0
+        # A file that took hours may be as old as its beginning says.
+        return before or backend.now_us() or 0
 
     def _collect(self) -> None:
         """Wait for a pack that is being sent, and note it."""
@@ -333,7 +334,7 @@ class _Push:
             return
         now = remote.backend.now_us()
         names = list(uploads)
-        fresh = [name for name in names if now is None or now - uploads[name][0] < DEADLINE_US // 2]
+        fresh = [name for name in names if may_resume(uploads[name][0], now) and remote.mirror.dropped_at(name) is None]
         sizes = remote.each(lambda name: patiently(lambda: remote.backend.size(f"packs/{name}")), fresh)
         useless = set(names)
         for name, size in zip(fresh, sizes, strict=True):
@@ -367,6 +368,7 @@ class _Push:
             entry.indexes = [IndexFact(index_name(part), len(part)) for part in parts]
             remote.each(lambda part: patiently(lambda: self._put_index(part)), parts)
         remote.commit(entry, parts, self._relied, self._in_time)
+        self._check_late(entry)
         remote.mirror.forget_uploads(index.packs)
         # Later entries of this push rely on what this one named.
         self._relied.update(index.packs)
@@ -380,11 +382,26 @@ class _Push:
         self._remote.backend.put_new(index_name(data), data)
 
     def _in_time(self) -> None:
-        now = self._remote.backend.now_us()
-        if self._since is not None and now is not None and now - self._since > DEADLINE_US:
+        mirror = self._remote.mirror
+        late = not in_time(self._since, self._remote.backend.now_us())
+        if late or any(mirror.dropped_at(name) is not None for name in self._index.packs):
             # A remote gc may be about to delete what was sent first: it is sent again.
-            self._remote.mirror.forget_uploads(self._index.packs)
+            mirror.forget_uploads(self._index.packs)
             raise Moved(f"{self._remote.where}: the push took too long")
+
+    def _check_late(self, entry: Entry) -> None:
+        """Take back an entry that was on its way for hours (this machine slept) if its packs did not outlast that."""
+        remote = self._remote
+        if in_time(self._since, remote.backend.now_us()):
+            return
+        names = [pack.name for pack in entry.packs]
+        sizes = remote.each(lambda name: patiently(lambda: remote.backend.size(f"packs/{name}")), names)
+        missing = [name for name, size in zip(names, sizes, strict=True) if size is None]
+        if missing:
+            remote.mirror.forget_uploads(names)
+            back = [RefMove(move.name, move.new, move.old) for move in entry.refs]
+            remote.commit(Entry(b"", 0, b"", dropped=missing, refs=back), [])
+            raise Moved(f"{remote.where}: the push took too long")
 
     def close(self) -> None:
         """Wait for what is being sent; what has arrived is noted, for the next push to find."""

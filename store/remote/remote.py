@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -49,6 +50,7 @@ from redun.store.remote.log import (
 )
 from redun.store.remote.mirror import Known, KnownClaim, Mirror
 from redun.store.remote.names import checkpoint_name, log_name, seq_of
+from redun.store.remote.rules import clash
 from redun.store.remote.threads import RequestThreads
 
 A = TypeVar("A")
@@ -242,6 +244,7 @@ class Remote:
         self.mirror.add_facts(checkpoint.packs)
         self.mirror.set_shards([[shard.said_by(signer) for shard in run] for run in checkpoint.runs])
         self.mirror.set_refs([ref.said_by(signer) for ref in checkpoint.refs], (), f"checkpoint {seq}")
+        self.mirror.begin(seq)
         self.mirror.note(seq, checkpoint.at)
         return Known(known.remote, seq, checkpoint.at)
 
@@ -383,12 +386,12 @@ class Remote:
             if data is None:
                 data = [fetched[fact] for fact in entry.indexes] + ([entry.inline] if entry.inline else [])
             self.mirror.add_facts(entry.packs)
+            if entry.dropped:
+                waiting = waiting.without(entry.dropped)
+                self.mirror.drop_packs(entry.dropped, entry.seq)
             for one in data:
                 index = self._checked(decode_index(one, f"{self.where}: index of entry {entry.seq}"))
                 waiting.update(index.said_by(entry.writer, entry.seq))
-            if entry.dropped:
-                waiting = waiting.without(entry.dropped)
-                self.mirror.drop_packs(entry.dropped)
             for move in entry.refs:
                 refs[move.name] = None if move.new is None else RefFact(move.name, move.new, entry.seq, entry.writer)
             self.mirror.add_recent(entry.seq, entry.writer, entry.packs, data)
@@ -449,14 +452,12 @@ class Remote:
     def _load_shards(self, ids: Collection[bytes] | None) -> bool:
         wanted: list[Shard] = []
         left: list[list[Shard]] = []
+        # Whatever is read of an older run, what newer runs say of the same ids is read with it: the newest counts.
+        points = None if ids is None else [(oid, oid) for oid in ids]
         for run in self.mirror.shards:
-            if ids is None:
-                mine = set(run)
-            else:
-                firsts = [shard.first for shard in run]
-                from bisect import bisect_right
-
-                mine = {run[max(bisect_right(firsts, oid) - 1, 0)] for oid in ids} if run else set()
+            mine = set(run) if points is None else _covering(run, points)
+            if points is not None:
+                points += [(shard.first, _before_next(run, place)) for place, shard in enumerate(run) if shard in mine]
             wanted.extend(mine)
             left.append([shard for shard in run if shard not in mine])
         if not wanted:
@@ -555,7 +556,12 @@ class Remote:
         self._known = Known(config.id, 0, START)
 
     def commit(
-        self, entry: Entry, indexes: list[bytes], relied: Collection[str] = (), check: Callable[[], None] = lambda: None
+        self,
+        entry: Entry,
+        indexes: list[bytes],
+        relied: Collection[str] = (),
+        check: Callable[[], None] = lambda: None,
+        seen: Callable[[Entry], None] = lambda theirs: None,
     ) -> Entry:
         """Add an entry to the log, under the first free number.
 
@@ -564,6 +570,7 @@ class Remote:
             indexes: bytes of its indexes, which are in the remote (or in the entry) already.
             relied: names of packs that must still be there.
             check: raises if the entry came too late to be written.
+            seen: is told of each entry of others that was quicker, and may change what is to be written.
 
         Raises:
             Moved: somebody was quicker, and what was planned does not fit any more.
@@ -586,11 +593,13 @@ class Remote:
                 return entry
             self._take_in([theirs])
             known = self._known
-            # What is known by now, as another process of this machine may have taken in more than that entry.
-            if any(name and not self.mirror.is_alive(name) for name in relied):
-                raise Moved(f"{self.where}: packs that were relied on are gone")
-            if any(self.mirror.source.read_ref(move.name) != move.old for move in entry.refs):
-                raise Moved(f"{self.where}: a ref was moved meanwhile")
+            # Another process of this machine may have taken in more than that entry.
+            for seq in range(entry.seq, known.seq + 1):
+                one = theirs if seq == entry.seq else self.entry(seq)
+                seen(one)
+                why = clash(entry, relied, one)
+                if why:
+                    raise Moved(f"{self.where}: {why}")
             backoff(min(attempt, 3))
         raise RemoteError(f"{self.where} is written by many others at once, {_COMMIT_TRIES} entries were quicker: push again")
 
@@ -607,6 +616,20 @@ class Remote:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _covering(run: list[Shard], ranges: Iterable[tuple[bytes, bytes]]) -> set[Shard]:
+    """Return the parts of a run that may know of ids in some ranges, both ends included."""
+    firsts = [shard.first for shard in run]
+    found: set[Shard] = set()
+    for low, high in ranges:
+        found.update(run[max(bisect_right(firsts, low) - 1, 0) : bisect_right(firsts, high)])
+    return found
+
+
+def _before_next(run: list[Shard], place: int) -> bytes:
+    """Return an id that no id in a part of a run comes after."""
+    return run[place + 1].first if place + 1 < len(run) else b"\xff" * 21
 
 
 _ENTRIES_AT_ONCE = 64

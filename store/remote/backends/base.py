@@ -17,7 +17,7 @@ import random
 import re
 import time
 from collections.abc import Callable
-from typing import BinaryIO, Protocol, TypeVar
+from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
 from redun.store.errors import RemoteDamaged, RemoteError
 
@@ -32,6 +32,14 @@ class Meter(Protocol):
     """Is told of bytes before they are sent, and after they have come; may take its time, which limits the bandwidth."""
 
     def __call__(self, count: int) -> None: ...
+
+
+class FileFact(NamedTuple):
+    """A file of a remote: its name, size in bytes, and UTC microseconds of when it was written by the place's clock; None: not told."""
+
+    name: str
+    size: int
+    written_us: int | None
 
 
 class Backend(Protocol):
@@ -82,6 +90,12 @@ class Backend(Protocol):
     def names(self, folder: str, after: str = "") -> list[str]:
         """List the names that begin with `folder`, one of `FOLDERS`, and come behind the name `after`, in order."""
 
+    def files(self, folder: str) -> list[FileFact]:
+        """List the files whose names begin with `folder`, in order, and hear the place's clock."""
+
+    def remove_strays(self, before_us: int) -> int:
+        """Remove what is left of files that were being written when their writers died, if they began before that time; return how many."""
+
     def size(self, name: str) -> int | None:
         """Return a file's size in bytes, None if there is none."""
 
@@ -89,7 +103,10 @@ class Backend(Protocol):
         """Remove a file, if there is one."""
 
     def now_us(self) -> int | None:
-        """Return the time of the place's own clock in UTC microseconds as far as it is known from earlier answers, else None."""
+        """Return the time of the place's own clock in UTC microseconds as far as it is known from earlier answers, else None.
+
+        Time that passed here since then is counted (`redun.store.remote.clock`).
+        """
 
     def close(self) -> None:
         """Release connections; closing twice is fine."""

@@ -19,7 +19,8 @@ from typing import BinaryIO
 
 from redun.store.disk import unavailable
 from redun.store.errors import NotInRemote, RemoteBusy, RemoteDenied, RemoteError
-from redun.store.remote.backends.base import CHUNK_BYTES, Meter, check_name, too_long, wrong_size
+from redun.store.remote.backends.base import CHUNK_BYTES, FOLDERS, FileFact, Meter, check_name, too_long, wrong_size
+from redun.store.remote.clock import PlaceClock
 
 _WITHOUT_LINKS = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES))
 _FORBIDDEN = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
@@ -38,7 +39,7 @@ class FolderBackend:
     def __init__(self, path: Path) -> None:
         self._path = Path(path)
         self.url = str(path)
-        self._now: int | None = None
+        self._clock = PlaceClock()
 
     def _at(self, name: str) -> Path:
         return self._path / check_name(name)
@@ -153,7 +154,7 @@ class FolderBackend:
                     file.write(chunk)
                 file.flush()
                 os.fsync(file.fileno())
-                self._now = os.fstat(file.fileno()).st_mtime_ns // 1000
+                self._clock.hear(os.fstat(file.fileno()).st_mtime_ns // 1000)
         except BaseException:
             _remove(Path(temporary))
             raise
@@ -170,6 +171,35 @@ class FolderBackend:
             return []
         return sorted([name for name in found if name > after])
 
+    def files(self, folder: str) -> list[FileFact]:
+        """See `Backend.files`."""
+        found = []
+        try:
+            with self._told("list", folder):
+                for entry in os.scandir(self._path / folder.rstrip("/")):
+                    if not entry.name.startswith("tmp-"):
+                        with contextlib.suppress(FileNotFoundError):
+                            stat = entry.stat()
+                            found.append(FileFact(folder + entry.name, stat.st_size, stat.st_mtime_ns // 1000))
+                # A file of now tells what the time is there; where nothing can be written the last one heard of has to do.
+                with contextlib.suppress(OSError), tempfile.NamedTemporaryFile(prefix="tmp-", dir=self._path / folder) as file:
+                    self._clock.hear(os.fstat(file.fileno()).st_mtime_ns // 1000)
+        except NotInRemote:
+            return []
+        return sorted(found)
+
+    def remove_strays(self, before_us: int) -> int:
+        """See `Backend.remove_strays`."""
+        count = 0
+        for folder in FOLDERS:
+            path = self._path / folder
+            with contextlib.suppress(OSError):
+                for entry in os.scandir(path) if path.is_dir() else ():
+                    if entry.name.startswith("tmp-") and entry.stat().st_mtime_ns // 1000 < before_us:
+                        os.unlink(entry.path)
+                        count += 1
+        return count
+
     def size(self, name: str) -> int | None:
         """See `Backend.size`."""
         try:
@@ -185,7 +215,8 @@ class FolderBackend:
 
     def now_us(self) -> int | None:
         """See `Backend.now_us`: that of the file written last, by the clock of whoever serves the folder."""
-        return self._now if self._now is not None else time.time_ns() // 1000
+        now = self._clock.now_us()
+        return now if now is not None else time.time_ns() // 1000
 
     def close(self) -> None:
         """See `Backend.close`."""

@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import Any, BinaryIO
 
 from redun.store.errors import NotInRemote, RemoteBusy, RemoteDenied, RemoteError, StoreError
-from redun.store.remote.backends.base import CHUNK_BYTES, Meter, check_name, too_long, wrong_size
+from redun.store.remote.backends.base import CHUNK_BYTES, FileFact, Meter, check_name, too_long, wrong_size
 from redun.store.remote.url import hide, scheme, shown
 
 _CREATES = frozenset(("memory", "az", "abfs", "abfss", "adl", "gs", "gcs"))
@@ -184,6 +185,22 @@ class FsspecBackend:
         names = [folder + path.rstrip("/").rpartition("/")[2] for path in found]
         return sorted([name for name in names if name > after])
 
+    def files(self, folder: str) -> list[FileFact]:
+        """See `Backend.files`."""
+        try:
+            with self._told("list", folder):
+                self._fs.invalidate_cache()
+                found = self._fs.ls(f"{self._root}/{folder.rstrip('/')}", detail=True)
+        except NotInRemote:
+            return []
+        return sorted(
+            [FileFact(folder + row["name"].rstrip("/").rpartition("/")[2], int(row["size"] or 0), _written_us(row)) for row in found]
+        )
+
+    def remove_strays(self, before_us: int) -> int:
+        """See `Backend.remove_strays`: a file is written under its own name here, or not seen at all."""
+        return 0
+
     def size(self, name: str) -> int | None:
         """See `Backend.size`."""
         try:
@@ -207,3 +224,19 @@ class FsspecBackend:
 
     def close(self) -> None:
         """See `Backend.close`."""
+
+
+def _written_us(row: Mapping[str, Any]) -> int | None:
+    """Return when a file was written; every file system of fsspec has its own word for it."""
+    for name in ("mtime", "LastModified", "last_modified", "updated", "modified", "created"):
+        found = row.get(name)
+        if isinstance(found, str):
+            try:
+                found = datetime.fromisoformat(found.replace("Z", "+00:00"))
+            except ValueError:
+                continue
+        if isinstance(found, datetime):
+            found = found.replace(tzinfo=found.tzinfo or timezone.utc).timestamp()
+        if isinstance(found, int | float) and found > 0:
+            return int(found * 1_000_000)
+    return None

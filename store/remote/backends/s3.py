@@ -16,7 +16,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
 
 from redun.store.errors import NotInRemote, RemoteBusy, RemoteDamaged, RemoteDenied, RemoteError, StoreError
-from redun.store.remote.backends.base import CHUNK_BYTES, Meter, backoff, check_name, too_long, wrong_size
+from redun.store.remote.backends.base import CHUNK_BYTES, FileFact, Meter, backoff, check_name, too_long, wrong_size
+from redun.store.remote.clock import PlaceClock
 from redun.store.remote.url import hide, shown, split_s3
 
 PART_BYTES = 64 << 20
@@ -60,7 +61,7 @@ class S3Backend:
         self._lock = threading.Lock()
         self._client: Any = None
         self._pid = 0
-        self._now: int | None = None
+        self._clock = PlaceClock()
 
     @property
     def client(self) -> Any:
@@ -92,7 +93,7 @@ class S3Backend:
         text = getattr(http_response, "headers", {}).get("Date")
         if text:
             try:
-                self._now = int(parsedate_to_datetime(text).timestamp() * 1_000_000)
+                self._clock.hear(int(parsedate_to_datetime(text).timestamp() * 1_000_000))
             except (TypeError, ValueError):
                 return
 
@@ -275,15 +276,39 @@ class S3Backend:
 
     def names(self, folder: str, after: str = "") -> list[str]:
         """See `Backend.names`: one request for each 1,000 names."""
-        options = {"StartAfter": self._prefix + after} if after else {}
-        found: list[str] = []
+        rows = self._rows(folder, {"StartAfter": self._prefix + after} if after else {})
+        names = [row["Key"][len(self._prefix) :] for row in rows]
+        return sorted([name for name in names if name > after])
+
+    def _rows(self, folder: str, options: dict[str, str]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
         with self._told("list", folder):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix + folder, **options
             )
             for page in pages:
-                found += [row["Key"][len(self._prefix) :] for row in page.get("Contents", ())]
-        return sorted([name for name in found if name > after])
+                rows += page.get("Contents", ())
+        return rows
+
+    def files(self, folder: str) -> list[FileFact]:
+        """See `Backend.files`: one request for each 1,000 files."""
+        return sorted(
+            [
+                FileFact(row["Key"][len(self._prefix) :], row["Size"], int(row["LastModified"].timestamp() * 1_000_000))
+                for row in self._rows(folder, {})
+            ]
+        )
+
+    def remove_strays(self, before_us: int) -> int:
+        """See `Backend.remove_strays`: uploads in parts that were not ended."""
+        count = 0
+        with self._told("list", "uploads"):
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=self._prefix)
+            for row in [row for page in pages for row in page.get("Uploads", ())]:
+                if row["Initiated"].timestamp() * 1_000_000 < before_us:
+                    self.client.abort_multipart_upload(Bucket=self._bucket, Key=row["Key"], UploadId=row["UploadId"])
+                    count += 1
+        return count
 
     def size(self, name: str) -> int | None:
         """See `Backend.size`."""
@@ -300,7 +325,7 @@ class S3Backend:
 
     def now_us(self) -> int | None:
         """See `Backend.now_us`: the `Date` of the last answer."""
-        return self._now
+        return self._clock.now_us()
 
     def close(self) -> None:
         """See `Backend.close`."""
