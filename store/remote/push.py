@@ -17,24 +17,21 @@ from typing import BinaryIO, Protocol
 
 from redun.store.errors import ObjectNotFound, RemoteError, StoreError
 from redun.store.journal import decode_memo
-from redun.store.objects import Flag, Kind
+from redun.store.objects import Kind
 from redun.store.reach import in_order
 from redun.store.remote.backends.base import patiently
 from redun.store.remote.checkpoint import checkpoint_if_due
 from redun.store.remote.heads import Relation, relation
-from redun.store.remote.index import Index, Place, decode_index, encode_index, index_name
-from redun.store.remote.log import Entry, IndexFact, PackFact, RefMove
-from redun.store.remote.pack import PACK_BYTES, Pack, PackKind, PackWriter
+from redun.store.remote.index import Index, Place, decode_index, encode_index
+from redun.store.remote.log import Entry, RefMove
+from redun.store.remote.pack import PACK_BYTES, Pack, PackKind
+from redun.store.remote.packer import OpenPack, kind_for, name_in, send
 from redun.store.remote.remote import Moved, Remote
 from redun.store.remote.rules import in_time, may_resume
-from redun.store.remote.spool import spool
-from redun.store.rows import BLOB_ABOVE
 from redun.store.sources.base import Source
 
 COMMIT_BYTES = 1 << 30
 """After so many bytes an entry is written in between."""
-INLINE_INDEX_BYTES = 128 << 10
-"""An index up to this stands in the entry itself: one request less."""
 SMALL_BYTES = 1 << 20
 """Up to so many bytes all objects go into one pack."""
 _PLANS = 8
@@ -139,19 +136,6 @@ def _moves(source: Source, remote: Remote, heads: Mapping[str, bytes], done: Pus
     return moves
 
 
-class _Open:
-    """A pack that is being filled."""
-
-    def __init__(self, kind: PackKind) -> None:
-        self.kind = kind
-        self.file = spool()
-        self.writer = PackWriter(self.file)
-        self.rows: list[tuple[bytes, int, int, int]] = []
-
-    def add(self, oid: bytes, data: bytes | memoryview) -> None:
-        self.rows.append((oid, self.writer.add(data), len(data), data[0]))
-
-
 def _nothing_is_there(oid: bytes) -> bool:
     return False
 
@@ -169,7 +153,7 @@ class _Push:
         self._relied: set[str] = set()
         self._small: list[tuple[bytes, bytes | memoryview]] | None = []
         self._small_bytes = 0
-        self._packs: dict[PackKind, _Open] = {}
+        self._packs: dict[PackKind, OpenPack] = {}
         self._sending: dict[Future[int], tuple[Pack, Index, BinaryIO]] = {}
         # What the next entry names: packs, and where objects are in them.
         self._index = Index()
@@ -256,13 +240,10 @@ class _Push:
         self._pack(oid, data)
 
     def _pack(self, oid: bytes, data: bytes | memoryview) -> None:
-        if data[0] != Kind.VALUE or data[3] & Flag.LINKS:
-            kind = PackKind.GRAPH
-        else:
-            kind = PackKind.VALUES if len(data) <= BLOB_ABOVE else PackKind.LARGE
+        kind = kind_for(data)
         made = self._packs.get(kind)
         if made is None:
-            made = self._packs[kind] = _Open(kind)
+            made = self._packs[kind] = OpenPack(kind)
         made.add(oid, data)
         if made.writer.written >= PACK_BYTES:
             self._seal(kind)
@@ -273,7 +254,7 @@ class _Push:
 
     def _seal_all(self) -> None:
         if self._small:
-            made = self._packs[PackKind.MIXED] = _Open(PackKind.MIXED)
+            made = self._packs[PackKind.MIXED] = OpenPack(PackKind.MIXED)
             for oid, data in self._small:
                 made.add(oid, data)
             self._small = []
@@ -284,24 +265,11 @@ class _Push:
 
     def _seal(self, kind: PackKind) -> None:
         made = self._packs.pop(kind)
-        pack = made.writer.finish(kind, self._nonce)
+        pack, index = made.finish(self._nonce)
         self._sealed_bytes += pack.size
-        index = Index({pack.name: pack}, {oid: Place(pack.name, offset, size, what) for oid, offset, size, what in made.rows})
         while len(self._sending) >= self._remote.jobs:
             self._collect()
-        self._sending[self._remote.pool.submit(self._send, pack, made.file)] = (pack, index, made.file)
-
-    def _send(self, pack: Pack, file: BinaryIO) -> int:
-        backend = self._remote.backend
-        before = backend.now_us()
-
-        def once() -> None:
-            file.seek(0)
-            backend.put(pack.file, file, pack.size, self._remote.meter)
-
-        patiently(once)
-        # A file that took hours may be as old as its beginning says.
-        return before or backend.now_us() or 0
+        self._sending[self._remote.pool.submit(send, self._remote, pack, made.file)] = (pack, index, made.file)
 
     def _collect(self) -> None:
         """Wait for a pack that is being sent, and note it."""
@@ -360,13 +328,7 @@ class _Push:
         remote = self._remote
         index = self._index
         entry = Entry(b"", 0, b"", refs=moves, nonce=self._entry_nonce)
-        entry.packs = [PackFact(pack.name, pack.size, pack.kind) for pack in index.packs.values()]
-        parts = [encode_index(part) for part in index.split()] if len(index) else []
-        if len(parts) == 1 and len(parts[0]) <= INLINE_INDEX_BYTES:
-            entry.inline = parts[0]
-        else:
-            entry.indexes = [IndexFact(index_name(part), len(part)) for part in parts]
-            remote.each(lambda part: patiently(lambda: self._put_index(part)), parts)
+        parts = name_in(remote, entry, index)
         remote.commit(entry, parts, self._relied, self._in_time)
         self._check_late(entry)
         remote.mirror.forget_uploads(index.packs)
@@ -377,9 +339,6 @@ class _Push:
         self._waiting_bytes = 0
         self._sealed_bytes = 0
         self._entry_nonce = uuid.uuid4().bytes
-
-    def _put_index(self, data: bytes) -> None:
-        self._remote.backend.put_new(index_name(data), data)
 
     def _in_time(self) -> None:
         mirror = self._remote.mirror

@@ -184,3 +184,20 @@ def test_the_meter_is_told_what_is_sent(backend: Backend) -> None:
     assert sum(counts) == 3_000_000
     backend.close()
     backend.close()
+
+
+def test_files_are_listed_with_size_and_time(backend: Backend, opened: Callable[[], Backend]) -> None:
+    assert backend.files("packs/") == []
+    before = backend.now_us()
+    names = sorted(f"packs/{digits * 32}-0123456789abcdef" for digits in ("ab", "0c", "77"))
+    for name in names:
+        put(backend, name, b"x" * len(name))
+    found = opened().files("packs/")
+    assert [(file.name, file.size) for file in found] == [(name, len(name)) for name in names]
+    now = backend.now_us()
+    assert now is not None
+    for file in found:
+        assert file.written_us is not None
+        assert (before or now) - 120_000_000 < file.written_us < now + 120_000_000
+    assert backend.remove_strays(now - 1_000_000) == 0
+    assert len(backend.files("packs/")) == 3

@@ -194,7 +194,10 @@ class FsspecBackend:
         except NotInRemote:
             return []
         return sorted(
-            [FileFact(folder + row["name"].rstrip("/").rpartition("/")[2], int(row["size"] or 0), _written_us(row)) for row in found]
+            [
+                FileFact(folder + row["name"].rstrip("/").rpartition("/")[2], int(row["size"] or 0), _written_us(row))
+                for row in found
+            ]
         )
 
     def remove_strays(self, before_us: int) -> int:
