@@ -257,7 +257,7 @@ class _Collection:
             self._parts: list[bytes] = []
             self._fill()
             if entry.refs or entry.dropped:
-                remote.commit(entry, self._parts, index.packs, self._check, self._seen)
+                remote.commit(entry, self._parts, (), self._check, self._seen)
         done.refs = [move.name for move in entry.refs]
         done.dropped = _sum([self._facts[name].size for name in entry.dropped if name in self._facts])
         done.after = _sum([fact.size for fact in remote.mirror.facts()])
