@@ -253,7 +253,7 @@ class _Collection:
         with closing(Packer(remote)) as self._packer:
             if self._plan.drop:
                 self._write(self._packer)
-            index = self._packer.finish()
+            self._packer.finish()
             self._parts: list[bytes] = []
             self._fill()
             if entry.refs or entry.dropped:

@@ -592,7 +592,7 @@ class Remote:
                 self._take_in([entry], {entry.digest: indexes})
                 return entry
             self._take_in([theirs])
-            known = self._known
+            known = self.known
             # Another process of this machine may have taken in more than that entry.
             for seq in range(entry.seq, known.seq + 1):
                 one = theirs if seq == entry.seq else self.entry(seq)
