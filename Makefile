@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 TESTS ?= tests
 BENCH ?=
 
-.PHONY: setup demo test faults lint type bench bench-peer clean
+.PHONY: setup demo test test-real faults lint type bench bench-peer clean
 
 setup: $(STAMP)
 
@@ -33,6 +33,12 @@ ROUNDS ?= 300
 
 faults: setup
 	REDUN_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -n 1 tests/faults
+
+# Needs npm and an OpenSSH server (Debian: openssh-server).
+test-real: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check adlfs sshfs || uv pip install --quiet --python $(BIN)/python adlfs sshfs
+	@test -x .real/node_modules/.bin/azurite-blob || npm install --silent --prefix .real azurite
+	REAL=1 $(BIN)/python -m pytest tests/real
 
 lint: setup type
 	$(BIN)/ruff check .

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# Tests of real servers: `make test-real` installs and starts them.
+collect_ignore = [] if os.environ.get("REAL") else ["real"]
 
 LAUNCHER = """#!{python}
 import sys

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any, BinaryIO
 
-from redun.store.errors import NotInRemote, RemoteBusy, RemoteDenied, RemoteError, StoreError
+from redun.store.errors import NotInRemote, RemoteBusy, RemoteDamaged, RemoteDenied, RemoteError, StoreError
 from redun.store.remote.backends.base import CHUNK_BYTES, FileFact, Meter, check_name, too_long, wrong_size
 from redun.store.remote.url import hide, scheme, shown
 
@@ -43,14 +43,14 @@ class FsspecBackend:
         self.shared = protocol in _CREATES or protocol in _EXCLUSIVE
         self._creates = protocol in _CREATES
         self._local = protocol == "memory"
+        # sshfs hands out whole files where parts are asked for.
+        self._by_opening = protocol in _EXCLUSIVE
         self._made: set[str] = set()
         try:
             import fsspec
 
-            # Listings are never remembered: others write there.
-            self._fs, root = fsspec.core.url_to_fs(
-                url, **{"use_listings_cache": False, "skip_instance_cache": True, **(options or {})}
-            )
+            # An instance of our own: what another one remembers of listings may be old.
+            self._fs, root = fsspec.core.url_to_fs(url, **{"skip_instance_cache": True, **(options or {})})
         except ImportError as error:
             raise StoreError(f"remote {self.url!r} needs a package that is not installed: {error}") from error
         except ValueError as error:
@@ -88,6 +88,10 @@ class FsspecBackend:
             if "container" in text.lower() or "bucket" in text.lower():
                 return RemoteError(f"{what}: {text}: make the container first, or check its name")
             return NotInRemote(f"remote {self.url!r} has no {name!r}")
+        if status == 416:
+            return RemoteDamaged(
+                f"{name!r} in remote {self.url!r} ends before the part that was asked for: it was cut short or replaced"
+            )
         if status in (401, 403) or type(error).__name__ in ("ClientAuthenticationError", "PermissionDenied", "HttpAuthError"):
             return RemoteDenied(f"{what}: {text}: check the credentials and what they allow")
         if isinstance(error, ConnectionError | TimeoutError) or (isinstance(status, int) and status >= 500):
@@ -96,20 +100,31 @@ class FsspecBackend:
 
     def get(self, name: str, limit: int) -> bytes:
         """See `Backend.get`."""
-        with self._told("read", name):
-            # One byte more than allowed tells a file that is too long; of a long one no more is read.
-            data = bytes(self._fs.cat_file(self._at(name), start=0, end=limit + 1))
+        # One byte more than allowed tells a file that is too long; of a long one no more is read.
+        data = self._read(name, 0, limit + 1)
         if len(data) > limit:
             raise too_long(self.url, name, limit)
         return data
 
     def get_range(self, name: str, start: int, size: int) -> bytes:
         """See `Backend.get_range`."""
-        with self._told("read", name):
-            data = bytes(self._fs.cat_file(self._at(name), start=start, end=start + size))
+        data = self._read(name, start, size)
         if len(data) != size:
             raise wrong_size(self.url, name, start + len(data), start + size)
         return data
+
+    def _read(self, name: str, start: int, size: int) -> bytes:
+        """Return the bytes of a part of a file, fewer if it ends before."""
+        with self._told("read", name):
+            if not self._by_opening:
+                data = bytes(self._fs.cat_file(self._at(name), start=start, end=start + size))
+                if len(data) <= size:
+                    return data
+                # It does not know of parts, and has read all.
+                self._by_opening = True
+            with self._fs.open(self._at(name), "rb") as file:
+                file.seek(start)
+                return bytes(file.read(size))
 
     def fetch(self, name: str, target: BinaryIO, size: int, meter: Meter) -> None:
         """See `Backend.fetch`."""
