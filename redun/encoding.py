@@ -26,7 +26,7 @@ from redun.graph import LINK_ABOVE, GraphWriter, LinkTo
 from redun.large_values import LARGE_BYTES, LOOKS, LargeValues
 from redun.nested import iter_leaves
 from redun.store.codec import PIECE_MAX, Encoder, Form
-from redun.store.ids import INLINE_MAX, Pieces, link_ref, object_id, ref_id
+from redun.store.ids import INLINE_MAX, Pieces, checksum, link_ref, object_id, ref_id
 from redun.store.objects import Codec, Flag, Kind, LinkTable, with_links
 from redun.user_types import REVIVE, value_form
 from redun.value import Function, Value, get_type_registry
@@ -39,6 +39,14 @@ Put = Callable[[bytes, Any], None]
 
 
 def _discard(oid: bytes, data: bytes | Pieces) -> None:
+    return None
+
+
+AHEAD_BYTES = 16 << 20
+"""Blocks from this size on are not copied while they are recorded."""
+
+
+def _discard_ahead(oid: bytes, data: Pieces, look: bytes) -> None:
     return None
 
 
@@ -55,6 +63,8 @@ class ValueEncoder:
             left out.
         beside: write what stands beside a value and does not count: the parts that `iter_subvalues` tells of, and which contents of
             files are kept.
+        ahead: called, in place of `put`, with id, bytes and checksum of blocks of `AHEAD_BYTES` and more, whose content is not copied and may
+            change once the encoder has returned: it has written it by then. Without it, and with `put`, they are copied.
 
     Attributes:
         flags: of the value encoded last (`Flag`).
@@ -70,8 +80,10 @@ class ValueEncoder:
         reused: Callable[[bytes, Any], None] | None = None,
         keeps: Callable[[Content], bool] | None = None,
         beside: bool = True,
+        ahead: Callable[[bytes, Pieces, bytes], None] | None = None,
     ) -> None:
         self._put = put
+        self._ahead = _discard_ahead if ahead is None and put is _discard else ahead
         self._keeps = keeps
         self._reused = reused
         self._large = None if reused is None else LargeValues()
@@ -294,9 +306,15 @@ class ValueEncoder:
 
     def _beside(self, content: bytes | bytearray | memoryview) -> bytes:
         """Make bytes an object of their own and return its id: places would follow the order in which a set is walked."""
-        data = b"".join((RAW, BUFFER_PADDING, content))
-        oid = object_id(data)
-        self._put(oid, data)
+        if self._ahead is not None and len(content) >= AHEAD_BYTES:
+            pieces = Pieces(RAW + BUFFER_PADDING, content)  # type: ignore[arg-type]
+            look = checksum(pieces)
+            oid = object_id(pieces)
+            self._ahead(oid, pieces, look)
+        else:
+            data = b"".join((RAW, BUFFER_PADDING, content))
+            oid = object_id(data)
+            self._put(oid, data)
         self._blocks.add(oid)
         return oid
 
@@ -321,7 +339,7 @@ class ValueEncoder:
             self._reused(found.ref, value)
             self.flags |= found.flags & (Flag.SUBVALUES | Flag.UNSTABLE)
             return LinkTo(self._links.place_id(ref_id(found.ref)))
-        encoder = ValueEncoder(self._put)
+        encoder = ValueEncoder(self._put, ahead=self._ahead)
         data = encoder.object(value)
         if len(data) <= LINK_ABOVE:
             return None

@@ -16,12 +16,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from redun.encoding import ValueEncoder
-from redun.errors import MissingLinks, StoreError
+from redun.errors import EncodeError, MissingLinks, StoreError
 from redun.evaluation.cache import memo_row
 from redun.evaluation.job import Column
 from redun.evaluation.undecoded import decoded
 from redun.records import CallRecord
-from redun.store.ids import LINK_MARK, Pieces, object_id
+from redun.store.ids import LINK_MARK, Pieces, checksum, object_id
 from redun.store.journal import (
     VALUE_KIND,
     HandleEvent,
@@ -105,7 +105,7 @@ class Recorder:
         self._needed_objects: dict[bytes, bytes | Pieces] = {}
         self._needed_values: dict[bytes, Any] = {}
         self._needed_contents: dict[bytes, Content] = {}
-        self.encoder = ValueEncoder(self.put, reused=self.needs_value, keeps=self.has_content)
+        self.encoder = ValueEncoder(self.put, reused=self.needs_value, keeps=self.has_content, ahead=self.put_ahead)
         self._since: float | None = None
         self._urgent = False
 
@@ -114,6 +114,26 @@ class Recorder:
     def put(self, oid: bytes, data: bytes | Pieces) -> None:
         """Have an object written."""
         self._objects[oid] = data
+
+    def put_ahead(self, oid: bytes, data: Pieces, look: bytes) -> None:
+        """Have a block of a large value written at once, as it lies in memory that may change later.
+
+        Args:
+            look: checksum of its bytes when `oid` was made of them.
+
+        Raises:
+            EncodeError: it is being changed right now.
+            StoreUnavailable: there is no room for it.
+        """
+        if oid in self._objects:
+            return
+        if not self._source.contains(oid):
+            staged = self._source.put_ahead(oid, data)
+            if checksum(data) != look or getattr(staged, "pointer", None) not in (None, (len(data), look)):
+                raise EncodeError("its content is being changed while it is recorded: return a copy")
+            self._objects[oid] = staged
+        # As long as it is what it was it can be put again.
+        self.needs_object(oid, data)
 
     def pending(self, oid: bytes) -> bytes | Pieces | None:
         """Return an object that waits to be written."""
@@ -404,7 +424,8 @@ class Recorder:
         for oid in missing:
             data = self._needed_objects.get(oid)
             if data is not None:
-                self.put(oid, data)
+                if type(data) is not Pieces or object_id(data) == oid:
+                    self.put(oid, data)
             elif oid in self._needed_contents:
                 self._put_content(self._needed_contents[oid])
             elif oid in self._needed_values:
@@ -452,6 +473,9 @@ class Recorder:
 
 class DryRecorder(Recorder):
     """The recorder of a dry run: collects, so that everything goes its usual way, and writes nothing."""
+
+    def put_ahead(self, oid: bytes, data: Pieces, look: bytes) -> None:
+        """Write nothing."""
 
     def commit(self) -> None:
         """Forget what was collected."""

@@ -217,7 +217,9 @@ def encode_result(
         return EncodedResult(link_ref(oid), 0, {}, (oid,), format_value(value))
     objects: dict[bytes, bytes] = {}
     keeps = None if contains is None else lambda content: content.oid in objects or contains(content.oid)
-    encoder = ValueEncoder(objects.__setitem__, keeps=keeps)
+    # They are written before anybody can change them.
+    ahead = None if put is None else lambda oid, data, look: objects.__setitem__(oid, data)
+    encoder = ValueEncoder(objects.__setitem__, keeps=keeps, ahead=ahead)
     try:
         data = encoder.object(value)
     except EncodeError:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from redun.store.errors import DamagedObject, ObjectNotFound, StoreUnavailable
+from redun.store.ids import Pieces
 from redun.store.reach import links_in
 from redun.store.remote.fetch import Fetcher
 from redun.store.remote.remote import Remote
@@ -91,6 +92,14 @@ class RemoteSource:
 
     def stage(self, pieces: Iterable[bytes]) -> tuple[bytes, Any]:
         """See `Source.stage`.
+
+        Raises:
+            StoreUnavailable: always.
+        """
+        raise self._only_read()
+
+    def put_ahead(self, oid: bytes, data: Pieces) -> Any:
+        """See `Source.put_ahead`.
 
         Raises:
             StoreUnavailable: always.

@@ -156,6 +156,13 @@ class Source(Protocol):
     def refresh(self) -> None:
         """Let later reads see what others have committed by now. Reads in between may keep one snapshot for speed."""
 
+    def put_ahead(self, oid: bytes, data: Pieces) -> Any:
+        """As `stage`, for an object whose id is known; what has its file already is left alone.
+
+        Returns:
+            what stands for its bytes in `Batch.objects`.
+        """
+
     def hold(self) -> None:
         """Have gc spare what is read from now on, until the next commit of this source or `let_go`. Twice is once.
 

@@ -443,6 +443,13 @@ class LmdbSource:
             raise unavailable("write a blob to", self._path, error, 0) from error
         return oid, Staged(pointer)
 
+    def put_ahead(self, oid: bytes, data: Pieces) -> Staged:
+        """See `Source.put_ahead`."""
+        try:
+            return Staged(self.blobs.write(oid, data, replace=oid in self._damaged))
+        except OSError as error:
+            raise unavailable("write a blob to", self._path, error, len(data)) from error
+
     def blob_path(self, oid: bytes) -> str | None:
         """Return the path of the file that an object is, None if it stands in its row or is not there."""
         pointer = self._pointer(oid)

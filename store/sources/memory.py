@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from redun.store.errors import MissingLinks, ObjectNotFound, RefConflict, StoreError
-from redun.store.ids import object_id
+from redun.store.ids import Pieces, object_id
 from redun.store.reach import links_in
 from redun.store.sources.base import Batch, ReflogEntry
 from redun.store.sources.checks import (
@@ -162,6 +162,10 @@ class MemorySource:
 
     def refresh(self) -> None:
         """See `Source.refresh`: nobody else can have written."""
+
+    def put_ahead(self, oid: bytes, data: Pieces) -> bytes:
+        """See `Source.put_ahead`."""
+        return bytes(data.head) + bytes(data.body)
 
     def hold(self) -> None:
         """See `Source.hold`: nothing is swept here."""
