@@ -7,14 +7,13 @@ the two files, whole; its copy is removed by the next one.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redun.store.disk import free_bytes, unavailable
+from redun.store.disk import free_bytes, sync_folder, unavailable
 from redun.store.errors import StoreError, StoreLocked, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -51,13 +50,16 @@ def compact(environment: Environment) -> tuple[int, int]:
                 f"cannot compact store {str(folder)!r}: its copy needs about {wanted / 1e6:.1f} MB, {free / 1e6:.1f} MB are free: "
                 "make room there first"
             )
-        temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+        try:
+            temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+        except OSError as error:
+            raise unavailable("compact store", folder, error, wanted) from error
         try:
             copy = temporary / "data.mdb"
             environment.copy(copy)
             os.chmod(copy, os.stat(folder / "data.mdb").st_mode & 0o777)
             os.rename(copy, folder / "data.mdb")
-            _sync(folder)
+            sync_folder(folder)
         except OSError as error:
             if isinstance(error, StoreError):
                 raise
@@ -65,10 +67,3 @@ def compact(environment: Environment) -> tuple[int, int]:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return before, os.stat(folder / "data.mdb").st_size
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    with contextlib.ExitStack() as stack:
-        stack.callback(os.close, handle)
-        os.fsync(handle)

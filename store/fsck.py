@@ -36,7 +36,7 @@ from redun.store.quarantine import FOLDER as QUARANTINE
 from redun.store.reach import links_in
 from redun.store.rows import HERE, OBJECT_START, BlobPointer, blob_pointer, ref_target, reflog_entry, unguarded
 from redun.store.sources.base import ReflogEntry
-from redun.store.upgrades import STORE_FORMAT
+from redun.store.upgrades import STORE_FORMAT, check_format
 
 _CHUNK = 1 << 20
 _TORN = 50
@@ -282,7 +282,7 @@ class Inspection:
         found, snapshot = self._found, self._snapshot
         for key, row in snapshot.rows("meta"):
             if key == b"format" and row.isdigit():
-                found.format = int(row)
+                found.format = check_format(int(row), found.folder)
         for oid, row in snapshot.rows("objects"):
             self._object(oid, row)
         self._tables()
@@ -391,7 +391,7 @@ class Inspection:
         found = self._found
         known = self._present.union(found.gone)
         for key, row in self._snapshot.rows("memo"):
-            content = unguarded(row)
+            content = unguarded(row, key if found.format != 1 else b"")
             if content is None or len(content) <= ID_BYTES:
                 found.bad_memo[key] = "its bytes are not what was written"
             elif any(oid not in known for oid in self._memo_links(content)):

@@ -114,7 +114,7 @@ class Repair:
     def memo(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield the sound rows of the memo."""
         for key, row in scan(self._source, "memo"):
-            content = unguarded(row)
+            content = unguarded(row, key)
             if content is not None:
                 yield key, content
 

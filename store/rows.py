@@ -2,11 +2,10 @@
 
     object row    xxh3 of the object (8) | 'o' | object bytes
                   xxh3, seeded, of the pointer (8) | 'b' | size (8, big-endian) | xxh3 of the file's bytes (8)
-    memo row      xxh3 of the content (8) | content
     other rows    xxh3 of key and content (8) | content
 
-A key counts in the last: a row of a ref, of the reflog or of a derived table that turned up under another key would be believed (an
-object is named by its bytes, and no memo row is asked for under a key that nobody computes). Format 1 left it out.
+The key counts, since a row that turned up under another one would be believed (an object is named by its bytes anyway). Format 1 left
+it out.
 
 The two kinds of object row are told apart by their marker *and* by the seed of their checksum, so no change of a marker can
 make a pointer pass for the object itself. An object of up to `BLOB_ABOVE` bytes stands in its row, a larger one in a file
@@ -80,12 +79,12 @@ def blob_pointer(row: bytes) -> BlobPointer | None:
 
 
 def guarded(content: bytes, key: bytes = b"") -> bytes:
-    """Return the row of anything but an object; `key` is given for all but the memo."""
+    """Return the row of anything but an object; without `key`, as format 1 had it."""
     return xxh3_64_digest(key + content) + content
 
 
 def unguarded(row: bytes, key: bytes = b"") -> bytes | None:
-    """Return a row's content, None if it is damaged."""
+    """Return a row's content, None if it is damaged; without `key`, as format 1 had it."""
     content = row[CHECKSUM_BYTES:]
     return content if xxh3_64_digest(key + content) == row[:CHECKSUM_BYTES] else None
 

@@ -30,7 +30,7 @@ from redun.store.locks import FolderLock
 from redun.store.pages import MAIN, Snapshot
 from redun.store.quarantine import Quarantine
 from redun.store.reach import links_in
-from redun.store.rows import HERE, OBJECT_START, blob_pointer, ref_row, ref_target, reflog_entry, reflog_row, unguarded
+from redun.store.rows import HERE, OBJECT_START, blob_pointer, guarded, ref_row, ref_target, reflog_entry, reflog_row, unguarded
 from redun.store.sources.checks import MAX_TABLES
 from redun.store.sources.environment import BASE_TABLES, MAP_BYTES
 from redun.store.upgrades import write_format
@@ -164,12 +164,12 @@ class _Salvage:
 
     def _memo(self) -> Iterator[tuple[bytes, bytes]]:
         for key, row in self._snapshot.rows("memo"):
-            content = unguarded(row)
+            content = unguarded(row, key if self._keyed else b"")
             if content is not None and len(key) == ID_BYTES:
                 self._done.memo += 1
                 if any(content[:ID_BYTES]):
                     self._wanted.add(content[:ID_BYTES])
-                yield key, row
+                yield key, guarded(content, key)
 
     def _names(self) -> None:
         """Copy refs and reflog; older copies of movements may lie about where the newer ones are lost."""

@@ -35,12 +35,20 @@ def read_format(txn: Any, meta: Any, folder: Path) -> int | None:
     row = None if meta is None else txn.get(_KEY, db=meta)
     if row is None or not row.isdigit() or int(row) < 1:
         return None
-    if int(row) > STORE_FORMAT:
+    return check_format(int(row), folder)
+
+
+def check_format(number: int, folder: Path) -> int:
+    """Return a format that this redun knows.
+
+    Raises:
+        FormatTooNew: it is newer.
+    """
+    if number > STORE_FORMAT:
         raise FormatTooNew(
-            f"store {str(folder)!r} has format {int(row)}, this redun reads up to {STORE_FORMAT}: "
-            "upgrade redun, or choose another folder"
+            f"store {str(folder)!r} has format {number}, this redun reads up to {STORE_FORMAT}: upgrade redun, or choose another folder"
         )
-    return int(row)
+    return number
 
 
 def write_format(txn: Any, meta: Any, number: int = STORE_FORMAT) -> None:
@@ -70,8 +78,8 @@ def upgrade(write: Callable[[Callable[[Any], Any]], Any], tables: dict[str, Any]
 
 
 def _keys_under_checksums(txn: Any, tables: dict[str, Any]) -> None:
-    """1 to 2: checksums of refs, reflog and derived tables take in the key. What is damaged stays so; derived rows are made again."""
-    for name in ("refs", "reflog"):
+    """1 to 2: checksums take in the key, those of objects aside. What is damaged stays so; derived rows are made again."""
+    for name in ("refs", "reflog", "memo"):
         for key, row in list(txn.cursor(tables[name])):
             content = unguarded(row)
             if content is not None:

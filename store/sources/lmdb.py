@@ -47,6 +47,7 @@ from redun.store.rows import (
     Staged,
     blob_pointer,
     blob_row,
+    unguarded,
 )
 from redun.store.sources import lmdb_away, lmdb_names
 from redun.store.sources.base import Batch, ReflogEntry
@@ -316,7 +317,10 @@ class LmdbSource:
         if row is None:
             return None
         content: bytes = row[8:]
-        return content if xxh3_64_digest(content) == row[:8] else None
+        if xxh3_64_digest(eval_hash + content) == row[:8]:
+            return content
+        # Checksums of format 1 leave the key out.
+        return unguarded(row) if self._environment.format == 1 else None
 
     def read_ref(self, name: str) -> bytes | None:
         """See `Source.read_ref`.
@@ -358,7 +362,7 @@ class LmdbSource:
             (oid, xxh3_64_digest(data) + b"o" + data if len(data) <= BLOB_ABOVE else blob_row(large[oid]))  # type: ignore
             for oid, data in sorted(objects.items())
         ]
-        memo = [(key, xxh3_64_digest(row) + row) for key, row in sorted(batch.memo.items())]
+        memo = [(key, xxh3_64_digest(key + row) + row) for key, row in sorted(batch.memo.items())]
         links = set(batch.links).difference(objects, batch.away)
 
         aside: dict[bytes, bytes] = {}

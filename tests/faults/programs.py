@@ -3,9 +3,8 @@
     programs.py record ROOT RUNS                 work, acknowledged in the file `acks`, for power cuts to be made of it
     programs.py faults ROOT WHAT SEED ROUNDS     WHAT: kill, enospc or eio, at a random change in each round; prints what happened
 
-The work, in a forked child, on the store of `ROOT/store`: runs of a workflow with small, middle and large values, handles and a failing
-task; taking in exported lines; garbage collection; and all that a run does at its end. After each round the store is checked in full,
-and what was acknowledged must be there.
+The work, in a forked child, on the store of `ROOT/store`: runs of a workflow with small, middle and large values; taking in exported
+lines; garbage collection; compaction. After each round the store is checked in full, and what was acknowledged must be there.
 """
 
 from __future__ import annotations
@@ -91,6 +90,13 @@ def collect(folder: Path, names: list[str]) -> None:
             Plan(store, names).carry_out(readers_wait_s=0.0, stray_after_s=0.0)
 
 
+def compact(folder: Path) -> None:
+    """Write the database anew."""
+    if (folder / "data.mdb").exists():
+        with Store.open(folder) as store:
+            store.compact()
+
+
 def names_in(lines: list[str]) -> list[str]:
     """The refs of the executions in exported lines."""
     return [record["ref"] for record in map(json.loads, lines) if record.get("ref", "").startswith("executions/")]
@@ -129,6 +135,7 @@ def record(root: Path, runs: int) -> None:
         if n == runs // 2:
             take_in(root / "store", lines)
             collect(root / "store", names_in(lines))
+            compact(root / "store")
 
 
 def forked(work: Callable[[Callable[[str], None]], None]) -> tuple[int, list[str], str]:
@@ -174,13 +181,15 @@ def faults(root: Path, what: str, seed: int, rounds: int) -> dict[str, int]:
             folders += 1
             folder, acknowledged = root / f"store{folders}", []
         number += 20
-        kind = dice.choices(("runs", "import", "gc", "two"), (6, 1, 1, 2))[0]
+        kind = dice.choices(("runs", "import", "gc", "compact", "two"), (5, 1, 1, 1, 2))[0]
 
         def work(said: Callable[[str], None], kind: str = kind, folder: Path = folder, number: int = number) -> None:
             if kind == "import":
                 take_in(folder, lines)
             elif kind == "gc":
                 collect(folder, names_in(lines))
+            elif kind == "compact":
+                compact(folder)
             run(folder, number, said)
             run(folder, number + 10, said)
 

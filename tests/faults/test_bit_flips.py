@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from redun.fsck import check, repair
+from redun.store.errors import FormatTooNew
 from redun.store.pages import Snapshot
 from redun.store.repository import Store
 
@@ -94,7 +95,13 @@ def test_a_bit_flips(original: Path, tmp_path: Path) -> None:
         bit = dice.randrange(8)
         flip(place, bit)
         where = f"{kind}, byte {offset} bit {bit}"
-        full = check(folder / ".redun" / "store", full=True)
+        try:
+            full = check(folder / ".redun" / "store", full=True)
+        except FormatTooNew:
+            # The digit that states the format: no other can be believed.
+            assert kind.startswith("meta leaf"), where
+            happened["another format"] += 1
+            continue
         if full.verdict == "sound":
             assert rows(folder) == sound, where
             happened["harmless"] += 1

@@ -26,7 +26,7 @@ redun_namespace = "rebuilt"
 
 
 def stored_memo(store: Store) -> dict[bytes, bytes | None]:
-    return {key: unguarded(row) for key, row in scan(store.source, "memo")}  # type: ignore[arg-type]
+    return {key: unguarded(row, key) for key, row in scan(store.source, "memo")}  # type: ignore[arg-type]
 
 
 def lose_memo(store: Store) -> None:

@@ -102,14 +102,15 @@ def used_bytes(path) -> list[int]:
     return found
 
 
-def changed(rows, sound) -> list[bytes]:
+def changed(rows, sound) -> list[tuple[bytes, bytes]]:
     assert {name: len(some) for name, some in rows.items()} == {name: len(some) for name, some in sound.items()}
-    return [row for name in rows for (key, row), before in zip(rows[name], sound[name], strict=True) if (key, row) != before]
+    return [both for name in rows for both, before in zip(rows[name], sound[name], strict=True) if both != before]
 
 
-def is_damaged(row: bytes) -> bool:
+def is_damaged(both: tuple[bytes, bytes]) -> bool:
     """As every reader of rows does, by the checksum."""
-    return unguarded(row) is None and xxh3_64_digest(row[9:]) != row[:8]
+    key, row = both
+    return unguarded(row, key) is None and xxh3_64_digest(row[9:]) != row[:8]
 
 
 def test_every_flip_of_what_pages_say_of_themselves_is_found(store, tmp_path):

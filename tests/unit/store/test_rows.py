@@ -61,7 +61,7 @@ def test_golden_database(tmp_path):
     env.close()
     assert rows[b"meta"] == [(b"format", b"2")]
     assert rows[b"objects"] == [(A, object_row(b"small")), (B, blob_row(BlobPointer(100_000, xxh3_64_digest(large))))]
-    assert rows[b"memo"] == [(B, guarded(b"row"))]
+    assert rows[b"memo"] == [(B, guarded(b"row", B))]
     assert rows[b"refs"] == [(b"executions/x", guarded(A, b"executions/x"))]
     assert rows[b"reflog"] == [(bytes(7) + b"\x01", reflog_row(ReflogEntry(1, "executions/x", None, A, time_us, "made")))]
     assert rows[b"t_times"] == [(b"key", guarded(b"value", b"key"))]
