@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # Section -> its options; None: any.
 _OPTIONS: dict[str, frozenset[str] | None] = {
-    "backend": frozenset(("capture_files", "config_dir", "exclusive", "path")),
+    "backend": frozenset(("capture_files", "config_dir", "exclusive", "path", "push_on_success", "remote_timeout", "remotes")),
     "scheduler": frozenset(
         (
             "boto_config",
@@ -125,6 +125,10 @@ def check_values(sections: Iterable[Section]) -> None:
         elif section.name == "backend":
             section.getboolean("exclusive")
             section.getboolean("capture_files")
+            if "remote_timeout" in section:
+                from redun.readthrough import timeout_s
+
+                timeout_s(section)
         elif section.name == "scheduler":
             section.getfloat("job_status_interval")
             read_boto_config(section)

@@ -91,6 +91,16 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
     metavar="JOB|EXEC",
     help="Run that job's task with its arguments again; --arg beats them. - is the last run.",
 )
+@click.option(
+    "--remote",
+    "remotes",
+    multiple=True,
+    metavar="REPO",
+    help="Take results that are not here from this repo; may be given again. [backend] remotes names them for all runs.",
+)
+@click.option(
+    "--push", is_flag=True, help="Push the execution when it has ended well; [backend] push_on_success says where to."
+)
 @click.option("--setup", multiple=True, metavar="K=V", help="The same as redun --setup.")
 @click.option("--plain", is_flag=True, help="On a terminal, too: only lines, no display of what runs, no colours.")
 @colour_option
@@ -110,6 +120,7 @@ def command(script: str | None, task_name: str | None, words: tuple[str, ...], p
       redun run hello_world.py main info      its source and hash
       redun run --dryrun hello_world.py main  what would run, and why
       redun run --rerun 3f1a8bc5 hello_world.py --greet Hello
+      redun run --remote team --push hello_world.py main
     """
     from redun.cli.screen import screen
 
@@ -261,6 +272,8 @@ def _run(
         fetch_when_needed(store, config, warn),
     ):
         scheduler = session.make_scheduler(config, store)
+        scheduler.remotes = tuple(dict.fromkeys((*options["remotes"], *scheduler.remotes)))
+        scheduler.pushes = scheduler.pushes or options["push"]
         expression = task(*args, **kwargs)
         if session.screen is not None and "job_status_interval" not in (config.get("scheduler") or ()):
             # The display tells more; only who asks for the table gets both.

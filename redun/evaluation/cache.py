@@ -67,7 +67,8 @@ class Cache:
     def __init__(self, store: Store, log: EventLog) -> None:
         source = store.source
         self._store = store
-        self.source = self._source = source
+        self.source = source
+        self._source: Any = source
         self._history: dict[str, list[bytes]] = {}
         self._said: Job | None = None
         self._log = log
@@ -89,6 +90,22 @@ class Cache:
             return None
         row = self._source.memo_get(job.eval_key)
         return None if row is None else self._full(job, row)
+
+    def take(self, job: Job, row: bytes, source: Any, whole: bool) -> Hit | None:
+        """Return the result of somebody else, if a job may take it.
+
+        Args:
+            row: as the memo would have it.
+            source: has the objects of the reduction, or of the call and all that it leads to.
+            whole: a shallow check is to be made.
+        """
+        before = self._source, self._decoder
+        self._source, self._decoder = source, ValueDecoder(source.get, view=source.view)
+        try:
+            # The call is made here, from what its children give.
+            return self._shallow(job, row)[0] if whole else self._full(job, NO_CALL + row[ID_BYTES:])
+        finally:
+            self._source, self._decoder = before
 
     def _full(self, job: Job, row: bytes) -> Hit | None:
         call, ref = row[:ID_BYTES], row[ID_BYTES:]

@@ -33,11 +33,12 @@ from redun.task import CacheScope
 from redun.value import get_type_registry
 
 if TYPE_CHECKING:
-    from redun.evaluation.cache import Cache
+    from redun.evaluation.cache import Cache, Hit
     from redun.evaluation.evaluation import Evaluation
     from redun.evaluation.events import EventLog
     from redun.evaluation.handles import Handles
     from redun.evaluation.limits import Limits
+    from redun.evaluation.others import Others
     from redun.evaluation.outputs import Outputs
     from redun.evaluation.plans import Plans
     from redun.executors.collection import Executors
@@ -72,6 +73,7 @@ class Calls:
     Attributes:
         caught: ids of the errors that a form has recovered from.
         outputs: keeps what jobs write, None if nothing is to be kept.
+        others: knows results of others, None if nobody is to be asked.
         running: jobs that an executor has. in_flight: these and the ones that wait to be handed over or for limits.
     """
 
@@ -99,6 +101,7 @@ class Calls:
         self.attempts = Attempts(self)
         self.handles: Handles | None = None
         self.outputs: Outputs | None = None
+        self.others: Others | None = None
         self._arguments = Arguments(self.take_handles, lambda job: executors.require(job.plan.executor).takes_names(job))
         self.recoveries = Recoveries(self)
         self._equal: dict[bytes, Job | Outcome] = {}
@@ -171,8 +174,16 @@ class Calls:
                 self._join(job, known)
                 return
             self._equal[job.key] = job
-        if plan.scope is CacheScope.BACKEND and self.use_cache and job.recorder.records and self._replay(job):
-            return
+        if plan.scope is CacheScope.BACKEND and self.use_cache and job.recorder.records:
+            if self._replay(job):
+                return
+            if self.others is not None and self.others.ask(job):
+                return
+        self.begin(job)
+
+    def begin(self, job: Job) -> None:
+        """No result is known: have the job run."""
+        plan = job.plan
         if self.evaluation.dryrun:
             self.cache.explain_miss(job)
             job.count(Column.RUNNING)
@@ -221,17 +232,22 @@ class Calls:
         job.known_call, job.known_data = hit.call, hit.call_data
         self.log.cached(job)
         if hit.ultimate is not None:
-            call, job.result_ref = hit.ultimate, hit.ultimate.result
-            job.reduction_ref = call.reduction
-            self._settle(job, State.CACHED, hit.value, hit.call, frozenset(call.tasks))
-            self._remember(job, hit.value, frozenset(call.tasks))
+            self.take_whole(job, hit)
             return True
         if hit.ref[0] == LINK_MARK and hit.flags & Flag.EXPRESSION:
             job.recorder.needs_object(hit.ref[1:], hit.data)
         if hit.call is not None and hit.call_data is not None and hit.flags & Flag.EXPRESSION:
             job.recorder.needs_object(hit.call, hit.call_data)
-        self._reduce(job, hit.value, hit.ref, hit.flags)
+        self.reduce(job, hit.value, hit.ref, hit.flags)
         return True
+
+    def take_whole(self, job: Job, hit: Hit) -> None:
+        """Take a call as it is, with all below it."""
+        call = hit.ultimate
+        assert call is not None
+        job.reduction_ref, job.result_ref = call.reduction, call.result
+        self._settle(job, State.CACHED, hit.value, hit.call, frozenset(call.tasks))
+        self._remember(job, hit.value, frozenset(call.tasks))
 
     def _launch(self, job: Job) -> None:
         job.move(State.RUNNING)
@@ -242,7 +258,9 @@ class Calls:
         self._to_submit.append(job if job.plan.life is None else self.attempts.begin(job))
 
     def submit(self) -> None:
-        """Hand the jobs that have come up to their executors, in one go."""
+        """Hand the jobs that have come up to their executors, in one go; put what was not found in the store to others."""
+        if self.others is not None:
+            self.others.submit()
         jobs = self._to_submit
         if jobs:
             self._to_submit = []
@@ -263,6 +281,8 @@ class Calls:
         """Take back the jobs that no executor has begun: the run has failed."""
         self.attempts.close()
         self._to_submit.clear()
+        if self.others is not None:
+            self.others.drop()
         self.limits.drop_waiting()
         self.running -= len(self.executors.drop_waiting())
 
@@ -328,7 +348,7 @@ class Calls:
             named = Undecoded(result.ref, result.flags, result.text, read, job.recorder.encoder)
             for oid in result.stored:
                 job.recorder.needs_value(link_ref(oid), named)
-            self._reduce(job, named, result.ref, result.flags)
+            self.reduce(job, named, result.ref, result.flags)
             return
         try:
             value = result.decode(self.cache.source)
@@ -345,7 +365,7 @@ class Calls:
             job.recorder.put(oid, data)
         for oid in result.stored:
             job.recorder.needs_value(link_ref(oid), value)
-        self._reduce(job, value, result.ref, result.flags)
+        self.reduce(job, value, result.ref, result.flags)
 
     def _take_result(self, job: Job, result: Any) -> None:
         try:
@@ -366,7 +386,7 @@ class Calls:
             # Known from now on, whatever becomes of the subtree: a killed run goes on below it, not above.
             job.recorder.reduction(job, ref)
             result = self._only_canonical(job, result)
-        self._reduce(job, result, ref, flags)
+        self.reduce(job, result, ref, flags)
 
     def _postprocess(self, job: Job, result: Any) -> Any:
         if type(result) in ATOMS:
@@ -397,7 +417,7 @@ class Calls:
                 job.inner.aliases = aliases
         return result
 
-    def _reduce(self, job: Job, value: Any, ref: bytes, flags: int) -> None:
+    def reduce(self, job: Job, value: Any, ref: bytes, flags: int) -> None:
         """A call's reduction is known: evaluate the expressions in it, or finish."""
         job.reduction_ref = ref
         if not flags & Flag.EXPRESSION:

@@ -59,10 +59,14 @@ class EventLog:
         if self.enabled:
             self.job("Run", job, f" on {job.plan.executor}")
 
-    def cached(self, job: Job) -> None:
-        """A job takes a known result."""
+    def cached(self, job: Job, place: str = "") -> None:
+        """A job takes a known result.
+
+        Args:
+            place: name of where it is from, empty for the store.
+        """
         if self.enabled:
-            self.job("Cached", job, f" (eval_hash={job.eval_key[:4].hex()})")
+            self.job("Cached", job, f" (eval_hash={job.eval_key[:4].hex()}{f', from {place}' if place else ''})")
 
     def miss(self, job: Job, reason: str) -> None:
         """A stored result was not taken, for a reason worth telling."""

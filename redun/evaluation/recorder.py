@@ -33,6 +33,7 @@ from redun.store.journal import (
     Upstream,
     encode_segment,
 )
+from redun.store.rows import Staged
 from redun.store.sources.base import Batch, RefUpdate
 from redun.tag_records import EXECUTION, JOB, TASK, pack, unpack_pairs
 from redun.tags import check_tags
@@ -134,6 +135,12 @@ class Recorder:
             self._objects[oid] = staged
         # As long as it is what it was it can be put again.
         self.needs_object(oid, data)
+
+    def put_all(self, objects: Mapping[bytes, Any]) -> None:
+        """Have objects written that are bytes, or what `stage` gave; if any is the latter, now: only then can they be read."""
+        self._objects.update(objects)
+        if any(isinstance(data, Staged) for data in objects.values()):
+            self.commit()
 
     def pending(self, oid: bytes) -> bytes | Pieces | None:
         """Return an object that waits to be written."""
@@ -495,9 +502,9 @@ class NoRecorder:
     def _ignore(self, *facts: Any) -> None:
         return None
 
-    put = needs_object = needs_value = keep = after_wait = created = dropped = reduction = memo = recovery = finished = (
-        new_task
-    ) = _ignore
+    put = put_all = needs_object = needs_value = keep = after_wait = created = dropped = reduction = memo = recovery = (
+        finished
+    ) = new_task = _ignore
     tag = tag_value = tag_execution = note = handle = output = tick = commit = end = _ignore
 
     def before_wait(self) -> float | None:

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from redun.evaluation.job import Job
     from redun.evaluation.progress import Progress
     from redun.promise import Promise
+    from redun.remotes import Repo
     from redun.store.repository import Store
 
 
@@ -79,6 +80,8 @@ class Scheduler(Reports, TakesBack):
         limits: how much there is of each limited resource; one that is not listed has 1.
         limits_used: how much of each is taken now.
         ignore_warnings: names of warnings that are not given.
+        remotes: names of repos that are asked for what the store does not have, `[backend] remotes` by default.
+        pushes: what a run did is pushed if it ended well; by default if `[backend] push_on_success` names a repo.
         captures_files: `[backend] capture_files`: files of this machine count by content, and that of results is kept.
         task_registry, type_registry: all tasks and types that are known.
     """
@@ -113,7 +116,10 @@ class Scheduler(Reports, TakesBack):
         interval = {} if job_status_interval is None else {"job_status_interval": job_status_interval}
         self.job_status_interval = status_interval_s({**self._section("scheduler"), **interval})
         self._kept_characters = kept_characters(self._section("scheduler"))
-        self.captures_files = truth(self._section("backend"), "capture_files")
+        backend = self._section("backend")
+        self.captures_files = truth(backend, "capture_files")
+        self.remotes: tuple[str, ...] = tuple(str(backend.get("remotes") or "").replace(",", " ").split())
+        self.pushes = bool(backend.get("push_on_success"))
         self._running = False
         self._evaluation: Evaluation | None = None
         self._handle_states: HandleStates | None = None
@@ -149,9 +155,9 @@ class Scheduler(Reports, TakesBack):
         return limits
 
     def _configured_context(self) -> dict[str, Any]:
-        from redun.config import Config, read_context
+        from redun.config import read_context
 
-        return read_context(self.config if isinstance(self.config, Config) else Config(self.config))
+        return read_context(self._whole_config())
 
     def _executor_makers(self) -> dict[str, Any]:
         from redun.executors.registry import make_executor
@@ -262,6 +268,7 @@ class Scheduler(Reports, TakesBack):
             execution = self._execution(expr, exec_argv, tags, execution_id)
             root = as_root(expr)
             records = provenance and not dryrun and self._root_records(root, option_overrides or {})
+            target = self._push_target() if self.pushes and records else None
             recorder = self._recorder(execution, records, dryrun)
             evaluation = self._new_evaluation(recorder, dryrun, cache, context or {}, option_overrides or {})
             evaluation.keep_going = keep_going or max_failures is not None
@@ -269,6 +276,10 @@ class Scheduler(Reports, TakesBack):
             identity = str(uuid.UUID(bytes=execution.id))
             evaluation.calls.log.line(f"Start Execution {identity}:  redun {shlex.join(execution.argv[1:])}")
             done = self._run(evaluation, root, self.store.lease(identity) if records else nullcontext())
+        if target is not None and done.error is None:
+            from redun.writeback import push_execution
+
+            push_execution(self.store, target, identity, evaluation.calls.log)
         if done.error is not None:
             # Notebooks and pytest show tracebacks themselves: what lies between the caller and the task is of no use there.
             __tracebackhide__ = True
@@ -332,6 +343,16 @@ class Scheduler(Reports, TakesBack):
             return {"result": done.value, **facts}
         return {"dryrun": True, **facts} if isinstance(done.error, DryRunResult) else {"error": done.error, **facts}
 
+    def _whole_config(self) -> Config:
+        from redun.config import Config
+
+        return self.config if isinstance(self.config, Config) else Config(self.config)
+
+    def _push_target(self) -> Repo:
+        from redun.writeback import push_target
+
+        return push_target(self._whole_config(), self.remotes)
+
     def _must_not_be_running(self) -> None:
         if self._running:
             raise SchedulerError(
@@ -357,6 +378,11 @@ class Scheduler(Reports, TakesBack):
         if self._kept_characters and recorder.records and not dryrun:
             calls.outputs = Outputs(self._kept_characters)
         calls.cache.restores = not dryrun
+        if self.remotes and cache and recorder.records:
+            from redun.evaluation.others import Others
+            from redun.readthrough import opener
+
+            calls.others = Others(calls, opener(self.store, self._whole_config(), self.remotes, dryrun))
         if self.job_status_interval is not None and log.enabled:
             evaluation.status_clock = StatusClock(self.job_status_interval, self._show_status_now)
         return evaluation
@@ -413,6 +439,8 @@ class Scheduler(Reports, TakesBack):
                 self.last_call = calls.root_job.call.hex()
             return root
         finally:
+            if calls.others is not None:
+                calls.others.close()
             log.flush()
             self.store.source.let_go()
             if self._handle_states is not None:

@@ -16,7 +16,7 @@ import json
 import time
 import uuid
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from types import TracebackType
@@ -48,7 +48,7 @@ from redun.store.remote.log import (
     decode_entry,
     verified,
 )
-from redun.store.remote.mirror import Known, KnownClaim, Mirror
+from redun.store.remote.mirror import Known, Mirror
 from redun.store.remote.names import checkpoint_name, log_name, seq_of
 from redun.store.remote.rules import clash
 from redun.store.remote.threads import RequestThreads
@@ -157,7 +157,6 @@ class Remote:
         self.where = f"remote {name!r}" if name == backend.url else f"remote {name!r} ({backend.url})"
         self._known: Known | None = None
         self._pool: RequestThreads | None = None
-        self._confirmable: dict[int, Mapping[bytes, bytes]] = {}
 
     @property
     def seq(self) -> int:
@@ -323,40 +322,6 @@ class Remote:
         facts = [RefFact(move.name, move.new, entry.seq, entry.writer) for move in entry.refs if move.new is not None]
         self.mirror.confirm(facts)
         return entry.writer
-
-    def claimed(self, eval_hash: bytes, believed: Callable[[bytes], bool]) -> bytes | None:
-        """Return the call that an eval hash leads to, as somebody says who is believed; None if nobody does.
-
-        What a checkpoint of somebody who is not believed says in the name of others is looked up in the log.
-        """
-        if self.mirror.shards:
-            self.load_shards([eval_hash])
-        for claim in self.mirror.claims(eval_hash):
-            if not believed(claim.signer):
-                continue
-            if all(map(believed, claim.vouchers)) or self._confirmed(eval_hash, claim):
-                return claim.call
-        return None
-
-    def _confirmed(self, eval_hash: bytes, claim: KnownClaim) -> bool:
-        """Look a claim up in the log entry that it is said to come from."""
-        if claim.seq not in self._confirmable:
-            self._confirmable[claim.seq] = self._memo_of(claim.seq, claim.signer)
-        return self._confirmable[claim.seq].get(eval_hash) == claim.call
-
-    def _memo_of(self, seq: int, signer: bytes) -> Mapping[bytes, bytes]:
-        try:
-            entry = self.entry(seq)
-            if not signer or entry.writer != signer:
-                return {}
-            parts = [entry.inline] if entry.inline else self.each(self.index_bytes, entry.indexes)
-            memo: dict[bytes, bytes] = {}
-            for part in parts:
-                memo.update(decode_index(part, f"{self.where}: index of entry {seq}").memo)
-            return memo
-        except RemoteDamaged:
-            # The log may have been cut there; nobody vouches for it then.
-            return {}
 
     def _take_in(self, entries: Sequence[Entry], indexes: dict[bytes, list[bytes]] | None = None) -> None:
         """Check that entries follow, and take them into the mirror.

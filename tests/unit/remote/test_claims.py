@@ -9,6 +9,7 @@ import pytest
 
 from redun.store.keys import KeyPair
 from redun.store.remote import checkpoint, index
+from redun.store.remote.claims import Claims
 from redun.store.remote.index import Claim, Index, decode_index, encode_index
 from redun.store.remote.push import push
 
@@ -31,7 +32,7 @@ def say(site: Site, key: KeyPair | None, memo: dict[bytes, bytes]) -> None:
 def claimed(site: Site, eval_hash: bytes, *believed: KeyPair) -> bytes | None:
     with as_signer(site, None) as remote:
         remote.refresh()
-        return remote.claimed(eval_hash, believing(*believed))
+        return Claims(remote, believing(*believed)).call(eval_hash)
 
 
 def test_only_who_is_believed_counts(site: Sites) -> None:
