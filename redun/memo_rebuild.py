@@ -12,6 +12,7 @@ from itertools import islice
 
 from redun.errors import RedunError
 from redun.evaluation.cache import NO_CALL, memo_row
+from redun.evaluation.others import TAKEN
 from redun.records import CallRecord
 from redun.store.ids import ID_BYTES, LINK_MARK
 from redun.store.journal import Segment, decode_segment
@@ -20,6 +21,8 @@ from redun.travel import doubtful_refs
 
 _EXECUTIONS = "executions/"
 _AT_ONCE = 5000
+DISOWNED = "disowned"
+"""Table: signer, 32 bytes -> empty: what runs took from them is not taken in again."""
 
 
 def memo_links(row: bytes) -> list[bytes]:
@@ -29,6 +32,13 @@ def memo_links(row: bytes) -> list[bytes]:
     if ref[:1] == bytes((LINK_MARK,)):
         found.append(ref[1:])
     return found
+
+
+def taken_in(segment: Segment) -> Iterator[tuple[bytes, list[bytes]]]:
+    """Yield what a segment says of results that were taken from repos while the run went on: signer and keys of the memo."""
+    for name, fact in segment.extra:
+        if name == TAKEN and isinstance(fact, list) and len(fact) == 2 and all(type(part) is bytes for part in fact):
+            yield fact[0], [fact[1][at : at + ID_BYTES] for at in range(0, len(fact[1]), ID_BYTES)]
 
 
 def segments_in_order(source: Source) -> Iterator[Segment]:
@@ -57,6 +67,7 @@ def segments_in_order(source: Source) -> Iterator[Segment]:
 def memo_rows(source: Source) -> dict[bytes, bytes]:
     """Return the rows that the journals give. Time and memory grow with all jobs of the store that were not taken from the cache."""
     rows: dict[bytes, bytes] = {}
+    disowned = {signer for signer, _ in source.table(DISOWNED).scan()}
     for segment in segments_in_order(source):
         for key, ref in segment.reductions:
             rows[key] = memo_row(None, ref)
@@ -65,6 +76,11 @@ def memo_rows(source: Source) -> dict[bytes, bytes]:
                 rows[key] = memo_row(call, CallRecord.decode(source.get(call)).reduction)
             except RedunError:
                 continue
+        if disowned:
+            for signer, keys in taken_in(segment):
+                if signer in disowned:
+                    for key in keys:
+                        rows.pop(key, None)
     return {key: row for key, row in rows.items() if all(map(source.contains, memo_links(row)))}
 
 

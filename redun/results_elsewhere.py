@@ -38,11 +38,17 @@ GROUP_BYTES = 32 << 20
 
 
 class Named(NamedTuple):
-    """A call that a repo names for a result that is looked for; `whole` if by the key of the shallow check."""
+    """A call that a repo names for a result that is looked for.
+
+    Attributes:
+        whole: it is named by the key of the shallow check.
+        signer: who says so, empty if nobody signed it.
+    """
 
     ask: Ask
     call: bytes
     whole: bool
+    signer: bytes
 
 
 class Results(Protocol):
@@ -75,8 +81,12 @@ def _is_current(task_id: bytes, data: bytes) -> bool:
     return task is not None and task.id == task_id
 
 
-def look_up(asks: Iterable[Ask], call_of: Callable[[bytes], bytes | None]) -> tuple[list[Named], list[Ask]]:
-    """Sort results that are looked for by whether their call is known."""
+def look_up(asks: Iterable[Ask], call_of: Callable[[bytes], tuple[bytes, bytes] | None]) -> tuple[list[Named], list[Ask]]:
+    """Sort results that are looked for by whether their call is known.
+
+    Args:
+        call_of: returns the call for a key of the memo, and who says so.
+    """
     found: list[Named] = []
     missing: list[Ask] = []
     for ask in asks:
@@ -87,7 +97,7 @@ def look_up(asks: Iterable[Ask], call_of: Callable[[bytes], bytes | None]) -> tu
         if call is None:
             missing.append(ask)
         else:
-            found.append(Named(ask, call, whole))
+            found.append(Named(ask, call[0], whole, call[1]))
     return found, missing
 
 
@@ -150,7 +160,11 @@ class RemoteResults:
 
     def look_up(self, asks: Iterable[Ask]) -> tuple[list[Named], list[Ask]]:
         """See `Results.look_up`."""
-        return look_up(asks, self._claims.call) if self._refresh() else ([], list(asks))
+        return look_up(asks, self._call_of) if self._refresh() else ([], list(asks))
+
+    def _call_of(self, key: bytes) -> tuple[bytes, bytes] | None:
+        claim = self._claims.find(key)
+        return None if claim is None else (claim.call, claim.signer)
 
     def fetch(self, wanted: Sequence[Named]) -> Iterator[Answers]:
         """See `Results.fetch`."""
@@ -261,7 +275,7 @@ class RemoteResults:
                 objects[oid] = None if self._dryrun else self._stage(oid, place)
         for name in {place.pack for place in need.values() if self._is_leaf(place)}:
             self._fetcher.forget(name)
-        return [(want.named.ask, Found(self._remote.name, want.row, objects)) for want in wants]
+        return [(want.named.ask, Found(self._remote.name, want.row, objects, want.named.signer)) for want in wants]
 
     def _stage(self, oid: bytes, place: Place) -> Any:
         """Write a large object beside the store; it is not held in memory."""
@@ -287,7 +301,7 @@ class RemoteResults:
             fetch(self._source, self._remote, [call], folder=self._folder, fetcher=self._fetcher, leave_above=BLOB_ABOVE)
         except ObjectNotFound:
             return None
-        return Found(self._remote.name, want.row, {}, whole=True)
+        return Found(self._remote.name, want.row, {}, want.named.signer, whole=True)
 
     def close(self) -> None:
         """See `Results.close`."""
@@ -317,12 +331,12 @@ class StoreResults:
         self._there.refresh()
         return look_up(asks, self._call_of)
 
-    def _call_of(self, key: bytes) -> bytes | None:
+    def _call_of(self, key: bytes) -> tuple[bytes, bytes] | None:
         row = self._there.memo_get(key)
         if row is None or row[:ID_BYTES] == NO_CALL:
             return None
         self._rows[row[:ID_BYTES]] = row
-        return row[:ID_BYTES]
+        return row[:ID_BYTES], b""
 
     def fetch(self, wanted: Sequence[Named]) -> Iterator[Answers]:
         """See `Results.fetch`."""

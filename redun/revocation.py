@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redun.journal_memo import journal_memo
+from redun.memo_rebuild import DISOWNED, segments_in_order, taken_in
 from redun.provenance.strangers import FOREIGN
 from redun.store.errors import StoreError
 from redun.store.keys import fingerprint
@@ -17,22 +18,23 @@ if TYPE_CHECKING:
     from redun.store.sources.base import Source
 
 
-def disown(store: Store, mark: str) -> int:
-    """Take back what a signer's executions told the memo; they stay here to be looked at.
+def disown(store: Store, mark: str) -> tuple[int, int]:
+    """Take back what a signer's executions told the memo, and what runs took from them; the executions stay here to be looked at.
 
     Args:
         mark: fingerprint of the signer.
 
     Returns:
-        how many executions that were.
+        how many executions that were, and how many results of runs here.
 
     Raises:
         StoreError: the store cannot be read or written.
     """
     source = store.source
+    taken = _disown_taken(source, mark)
     theirs = pulled_from(source, mark)
     if not theirs:
-        return 0
+        return 0, taken
     forget: set[bytes] = set()
     for name in theirs:
         head = source.read_ref(name)
@@ -50,7 +52,21 @@ def disown(store: Store, mark: str) -> int:
     brought = reachable(source, [heads[name] for name in theirs if name in heads])
     repo = next(iter(theirs.values())).encode()
     source.table(FOREIGN).put_many([(oid, repo) for oid in brought if oid not in kept])
-    return len({name.split("/")[1] for name in theirs if name.startswith(EXECUTIONS)})
+    return len({name.split("/")[1] for name in theirs if name.startswith(EXECUTIONS)}), taken
+
+
+def _disown_taken(source: Source, mark: str) -> int:
+    """Forget results that runs here took from repos, as a signer had said so."""
+    forget: set[bytes] = set()
+    for segment in segments_in_order(source):
+        for signer, keys in taken_in(segment):
+            if fingerprint(signer) == mark:
+                forget.update(key for key in keys if source.memo_get(key) is not None)
+                source.table(DISOWNED).put_many([(signer, b"")])
+    if forget:
+        source.commit(Batch(forget=forget))
+        source.refresh()
+    return len(forget)
 
 
 def pulled_from(source: Source, mark: str) -> dict[str, str]:

@@ -182,9 +182,10 @@ def revoke_command(mark: str) -> None:
             if repo.trust != TRUST_ALL and mark in repo.fingerprints:
                 set_option(ini, f"{KIND}.{name}", "trust", " ".join(one for one in repo.fingerprints if one != mark))
         set_option(ini, KEYS_SECTION, "revoked", " ".join(sorted({*revoked(config), mark})))
-        count = disown(store, mark)
+        count, taken = disown(store, mark)
     click.echo(
         f"revoked: {mark}; {plural(count, 'execution')} that it signed {'is' if count == 1 else 'are'} not used any more"
+        + (f", nor {plural(taken, 'result')} that runs here took from it" if taken else "")
     )
 
 

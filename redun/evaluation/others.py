@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from redun.store.ids import Pieces
 
 
+TAKEN = "taken"
+"""Fact in the journal: [signer, keys of the memo, joined]: these rows are as good as that signer."""
+
+
 class Ask(NamedTuple):
     """A result that is looked for.
 
@@ -53,12 +57,14 @@ class Found(NamedTuple):
         row: as in the memo: the call, and the ref of its reduction.
         objects: id -> object bytes that came with it and are not in the store yet; of large ones what `Source.stage` gave, None in a
             dry run. Shared by those that came together.
+        signer: who says that it is the result, empty if nobody signed that.
         whole: the call and all that it leads to are in the store: it may be taken as it is.
     """
 
     place: str
     row: bytes
     objects: Mapping[bytes, bytes | Staged | None]
+    signer: bytes = b""
     whole: bool = False
 
 
@@ -180,7 +186,8 @@ class Others:
         if self._closed:
             return
         calls = self._calls
-        taken: set[int] = set()
+        put: set[int] = set()
+        taken: dict[bytes, list[bytes]] = {}
         for ask, found in answers:
             self._asked -= 1
             calls.running -= 1
@@ -189,11 +196,16 @@ class Others:
             if job.state is not State.READY:
                 continue
             job.start_us = time.time_ns() // 1000
-            if found is not None and id(found.objects) not in taken:
-                taken.add(id(found.objects))
+            if found is not None and id(found.objects) not in put:
+                put.add(id(found.objects))
                 job.recorder.put_all({oid: data for oid, data in found.objects.items() if data is not None})
             if found is None or not self._take(job, found):
                 calls.begin(job)
+            elif found.signer:
+                taken.setdefault(found.signer, []).extend({ask.full or ask.shallow, ask.shallow or ask.full})
+        for signer, keys in taken.items():
+            # Who stops believing them must be able to tell what came from them.
+            calls.recorder.note(TAKEN, [signer, b"".join(sorted(keys))])
 
     def _take(self, job: Job, found: Found) -> bool:
         calls = self._calls

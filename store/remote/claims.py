@@ -31,8 +31,8 @@ class Claims:
         self._entries: dict[int, Mapping[bytes, bytes]] = {}
         self.doubted = 0
 
-    def call(self, eval_hash: bytes) -> bytes | None:
-        """Return the call that an eval hash leads to, None if nobody who is believed says so.
+    def find(self, eval_hash: bytes) -> KnownClaim | None:
+        """Return who says what call an eval hash leads to, None if nobody who is believed says anything.
 
         Raises:
             RemoteError: the remote cannot be reached.
@@ -44,7 +44,7 @@ class Claims:
         claims = remote.mirror.claims(eval_hash)
         for claim in claims:
             if self._believed(claim.signer) and (all(map(self._believed, claim.vouchers)) or self._confirmed(eval_hash, claim)):
-                return claim.call
+                return claim
         self.doubted += bool(claims)
         return None
 
