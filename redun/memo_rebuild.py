@@ -67,6 +67,7 @@ def segments_in_order(source: Source) -> Iterator[Segment]:
 def memo_rows(source: Source) -> dict[bytes, bytes]:
     """Return the rows that the journals give. Time and memory grow with all jobs of the store that were not taken from the cache."""
     rows: dict[bytes, bytes] = {}
+    without: set[bytes] = set()
     disowned = {signer for signer, _ in source.table(DISOWNED).scan()}
     for segment in segments_in_order(source):
         for key, ref in segment.reductions:
@@ -77,11 +78,9 @@ def memo_rows(source: Source) -> dict[bytes, bytes]:
             except RedunError:
                 continue
         if disowned:
-            for signer, keys in taken_in(segment):
-                if signer in disowned:
-                    for key in keys:
-                        rows.pop(key, None)
-    return {key: row for key, row in rows.items() if all(map(source.contains, memo_links(row)))}
+            # Their calls may stand in a later segment.
+            without.update(key for signer, keys in taken_in(segment) if signer in disowned for key in keys)
+    return {key: row for key, row in rows.items() if key not in without and all(map(source.contains, memo_links(row)))}
 
 
 def rebuild_memo(source: Source) -> tuple[int, int]:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 GROUP_BYTES = 32 << 20
 """Results are handed over when so many bytes of them are here."""
+DRY_BYTES = 64 << 20
+"""In a dry run larger objects are not fetched: what has to be read of them counts as not found."""
 
 
 class Named(NamedTuple):
@@ -269,7 +271,7 @@ class RemoteResults:
         self._fetcher.fetch(small)
         objects: dict[bytes, Any] = {}
         for oid, place in need.items():
-            if place in small:
+            if place in small or (self._dryrun and place.size <= DRY_BYTES):
                 objects[oid] = self._fetcher.read(oid, place)
             else:
                 objects[oid] = None if self._dryrun else self._stage(oid, place)
@@ -362,7 +364,8 @@ class StoreResults:
         objects: dict[bytes, Any] = {}
         for oid in in_order(there, roots, stop=self._source.contains):
             data = there.get(oid)
-            objects[oid] = data if len(data) <= LARGE_OBJECT_BYTES else None if self._dryrun else self._source.stage([data])[1]
+            large = len(data) > LARGE_OBJECT_BYTES and not self._dryrun
+            objects[oid] = self._source.stage([data])[1] if large else data
         if not objects and named.ask.known[ID_BYTES:] == row[ID_BYTES:]:
             return None
         return Found(self._name, row, objects)
