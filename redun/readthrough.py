@@ -189,7 +189,7 @@ class _Worker(threading.Thread):
                 if asks:
                     if results is None:
                         results = self._open()
-                    found, missing = results.look_up(asks)
+                    found, missing = self._look_up(results, asks)
                     self._tell_doubts(results)
                     self._hub.answered(self, [(ask, None) for ask in missing])
                     wanted.extend(found)
@@ -209,6 +209,12 @@ class _Worker(threading.Thread):
         finally:
             if results is not None:
                 self._close(results)
+
+    def _look_up(self, results: Results, asks: Sequence[Ask]) -> tuple[list[Named], list[Ask]]:
+        if self._signs is None:
+            return results.look_up(asks)
+        # It may wait for another process that does not get an answer.
+        return self._signs.watched(lambda: results.look_up(asks))
 
     def _open(self) -> Results:
         store = self._store.another()

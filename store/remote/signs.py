@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO, TypeVar
 
-from redun.store.remote.backends.base import Backend, Meter
+from redun.store.remote.backends.base import Backend, FileFact, Meter
 
 T = TypeVar("T")
 
@@ -38,7 +38,8 @@ class Signs:
         # It may have slept.
         self._last_s = time.monotonic()
 
-    def _watched(self, work: Callable[[], T]) -> T:
+    def watched(self, work: Callable[[], T]) -> T:
+        """Do something that counts as a request: it may have to wait for others."""
         with self._lock:
             self._requests += 1
             if self._requests == 1:
@@ -52,35 +53,43 @@ class Signs:
 
     def get(self, name: str, limit: int) -> bytes:
         """See `Backend.get`."""
-        return self._watched(lambda: self._backend.get(name, limit))
+        return self.watched(lambda: self._backend.get(name, limit))
 
     def get_range(self, name: str, start: int, size: int) -> bytes:
         """See `Backend.get_range`."""
-        return self._watched(lambda: self._backend.get_range(name, start, size))
+        return self.watched(lambda: self._backend.get_range(name, start, size))
 
     def fetch(self, name: str, target: BinaryIO, size: int, meter: Meter) -> None:
         """See `Backend.fetch`."""
-        self._watched(lambda: self._backend.fetch(name, target, size, meter))
+        self.watched(lambda: self._backend.fetch(name, target, size, meter))
 
     def put(self, name: str, source: BinaryIO, size: int, meter: Meter) -> None:
         """See `Backend.put`."""
-        self._watched(lambda: self._backend.put(name, source, size, meter))
+        self.watched(lambda: self._backend.put(name, source, size, meter))
 
     def put_new(self, name: str, data: bytes) -> bool:
         """See `Backend.put_new`."""
-        return self._watched(lambda: self._backend.put_new(name, data))
+        return self.watched(lambda: self._backend.put_new(name, data))
 
     def names(self, folder: str, after: str = "") -> list[str]:
         """See `Backend.names`."""
-        return self._watched(lambda: self._backend.names(folder, after))
+        return self.watched(lambda: self._backend.names(folder, after))
+
+    def files(self, folder: str) -> list[FileFact]:
+        """See `Backend.files`."""
+        return self.watched(lambda: self._backend.files(folder))
+
+    def remove_strays(self, before_us: int) -> int:
+        """See `Backend.remove_strays`."""
+        return self.watched(lambda: self._backend.remove_strays(before_us))
 
     def size(self, name: str) -> int | None:
         """See `Backend.size`."""
-        return self._watched(lambda: self._backend.size(name))
+        return self.watched(lambda: self._backend.size(name))
 
     def delete(self, name: str) -> None:
         """See `Backend.delete`."""
-        self._watched(lambda: self._backend.delete(name))
+        self.watched(lambda: self._backend.delete(name))
 
     def now_us(self) -> int | None:
         """See `Backend.now_us`."""

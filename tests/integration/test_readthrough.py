@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -357,6 +358,18 @@ def test_a_remote_that_never_answers(a: Machine, machine: Any, between: Between)
         go_on.set()
     assert "main" in RAN
     assert b.log.warnings == ["repo 'team' is left alone for the rest of this run: no answer for 0.2 seconds"]
+
+
+def test_another_process_waits_for_the_remote(a: Machine, machine: Any) -> None:
+    """It holds what is known of the remote as long as it does not get an answer."""
+    b = machine("b", remote_timeout="0.2")
+    b.run(leaf(1), "team")
+    (lock,) = [path for path in (b.folder / "store" / "remotes").iterdir() if path.suffix == ".lock"]
+    with open(lock, "ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert b.run(main(), "team") == [3, 6_000_000]
+    assert "main" in RAN
+    assert len(b.log.warnings) == 1
 
 
 def test_a_remote_that_stalls_in_a_large_value(a: Machine, machine: Any, between: Between) -> None:
