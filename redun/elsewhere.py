@@ -31,12 +31,13 @@ class Elsewhere:
     Args:
         store: where to bring objects; closed with this.
         said: is told of repos that cannot be reached.
+        chosen: only these repos.
     """
 
-    def __init__(self, store: Store, config: Config, said: Said) -> None:
+    def __init__(self, store: Store, config: Config, said: Said, chosen: list[Repo] | None = None) -> None:
         self._store = store
         self._said = said
-        self._repos = list(repos(config).values())
+        self._repos = list(repos(config).values()) if chosen is None else chosen
         self._remotes: dict[str, Remote | None] = {}
 
     def _remote(self, repo: Repo) -> Remote | None:

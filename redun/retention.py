@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from redun.errors import ConfigError, RedunError
 from redun.store.journal import Status
@@ -19,7 +19,6 @@ from redun.store.journal import Status
 if TYPE_CHECKING:
     from redun.config_section import Section
     from redun.provenance import Execution
-    from redun.store.gc import Plan
     from redun.store.repository import Store
 
 PINS = "pins/"
@@ -95,17 +94,18 @@ class Decision:
         return [f"executions/{execution.id}" for execution in self.dropped]
 
 
-def decide(store: Store, policy: Policy, now_s: float | None = None) -> Decision:
+def decide(store: Store, policy: Policy, now_s: float | None = None, pinned: Collection[str] = ()) -> Decision:
     """Tell which executions of a store stay. One that cannot be read stays: what it was is not known.
 
     Args:
         now_s: seconds since 1970; by default now.
+        pinned: UUIDs of executions that stay beside those that are pinned there.
     """
     from redun.provenance import Provenance, matches
 
     now_us = (time.time() if now_s is None else now_s) * 1e6
     provenance = Provenance(store)
-    pinned = {name.rsplit("/", 1)[1] for name, _ in store.source.refs(f"{PINS}execution/")}
+    pinned = {*pinned, *pinned_executions(store)}
     found = Decision()
     for place, execution in enumerate(provenance.executions()):
         reason = ""
@@ -132,10 +132,25 @@ def decide(store: Store, policy: Policy, now_s: float | None = None) -> Decision
     return found
 
 
-def tags_gone(store: Store) -> Callable[[list[tuple[str, str, bytes]], Plan], Collection[str]]:
+def pinned_executions(store: Store) -> set[str]:
+    """Return the UUIDs of executions that are pinned in a store."""
+    return {name.rsplit("/", 1)[1] for name, _ in store.source.refs(f"{PINS}execution/")}
+
+
+class Staying(Protocol):
+    """What stays, by the plan of a gc."""
+
+    def heads(self) -> dict[str, bytes]:
+        """Return the refs of executions that stay."""
+
+    def is_live(self, oid: bytes) -> bool:
+        """Tell whether an object is there and stays."""
+
+
+def tags_gone(store: Store) -> Callable[[list[tuple[str, str, bytes]], Staying], Collection[str]]:
     """Return what tells a gc which tags go, of those on things that are no objects: executions, jobs, small values."""
 
-    def gone(tags: list[tuple[str, str, bytes]], plan: Plan) -> list[str]:
+    def gone(tags: list[tuple[str, str, bytes]], plan: Staying) -> list[str]:
         from redun.provenance.index import Index
         from redun.provenance.values import ValueReader
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from redun.journal_memo import new_memo
 from redun.provenance.strangers import FOREIGN
 from redun.remotes import Repo, RepoError, open_other_store, open_remote
+from redun.store.errors import RemoteDamaged
 from redun.store.reach import reachable
 from redun.store.remote.pull import Pulled, PulledRef
 from redun.store.remote.push import Progress, Pushed, silent
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _PUSHED_KINDS = ("execution", "job", "call", "task", "value")
 # Jobs would have to be looked for in every journal of the remote.
 _PULLED_KINDS = ("execution", "call", "task", "value")
+_PULLS = 5
 Said = Callable[[str], None]
 
 
@@ -98,7 +100,7 @@ def push_to(
         said(f"another push from this store to {repo.name!r} goes on: waiting for it")
 
     with open_remote(store, repo, jobs=jobs, meter=meter) as remote, remote.mirror.pushing.held(waiting):
-        return push(source, remote, heads, memo=memo, dry_run=dry_run, progress=progress, said=said)
+        return push(source, remote, heads, memo=memo, everything=not ids, dry_run=dry_run, progress=progress, said=said)
 
 
 def _check_other(store: Store, other: Store, repo: Repo) -> None:
@@ -193,7 +195,15 @@ def pull_from(
     with open_remote(store, repo, jobs=jobs, meter=meter) as remote:
         if not remote.refresh():
             raise RepoError(f"{remote.where} is empty: nobody has pushed there yet")
-        return _Puller(store, repo, remote, dry_run, progress, BLOB_ABOVE if metadata_only else None).run(ids)
+        for attempt in range(_PULLS):
+            seq = remote.seq
+            try:
+                return _Puller(store, repo, remote, dry_run, progress, BLOB_ABOVE if metadata_only else None).run(ids)
+            except RemoteDamaged:
+                # A gc there may have deleted packs since we looked.
+                if attempt == _PULLS - 1 or not remote.refresh() or remote.seq == seq:
+                    raise
+        raise AssertionError("unreachable")
 
 
 def _pull_from_store(store: Store, repo: Repo, ids: Sequence[str], dry_run: bool, progress: Progress) -> Pulled:

@@ -26,8 +26,21 @@ _STATUS = {"sound": SOUND, "damaged": FAILED, "lost": FAILED, "repaired": REPAIR
 @click.option("--full", is_flag=True, help="Hash every object and every large value again, and read every record.")
 @click.option("--rebuild", is_flag=True, help="Make the cache and all indexes again from the records of what ran.")
 @click.option("--repair", is_flag=True, help="Make it whole: save what can be read, fetch or give up what cannot.")
+@click.option(
+    "--remote", metavar="REPO", help="Check a repo (a name of 'redun repo list', or a URL) instead of the store here."
+)
+@click.option(
+    "--from",
+    "sources",
+    multiple=True,
+    metavar="REPO",
+    help="With --remote --repair: look in this repo as well for what is missing.",
+)
+@click.option("-j", "--jobs", type=click.IntRange(1, 256), help="With --remote: requests at once; 8 by default.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="json: one object.")
-def command(full: bool, rebuild: bool, repair: bool, form: str) -> int:
+def command(
+    full: bool, rebuild: bool, repair: bool, remote: str | None, sources: tuple[str, ...], jobs: int | None, form: str
+) -> int:
     """Check that every page, row and file of the store is what was written, and that everything that is referred to is there.
 
     It may go on while workflows run. What is wrong is told in terms of executions, tasks and values, with what becomes of it: a lost
@@ -36,6 +49,10 @@ def command(full: bool, rebuild: bool, repair: bool, form: str) -> int:
     --repair checks in full, takes lost objects from older pages of the file, makes damaged indexes again, and gives up what nobody has.
     Damaged bytes are kept in the folder `quarantine` of the store. Only if the database file itself is damaged must nobody else use the
     store meanwhile.
+
+    With --remote the log of a repo with its signatures, its indexes and its packs are checked, and that what it names is there.
+    --repair then puts back what is damaged or missing there, from the store here and from the repos that --from names; others may push
+    and pull meanwhile.
 
     \b
     Exit status:
@@ -48,12 +65,24 @@ def command(full: bool, rebuild: bool, repair: bool, form: str) -> int:
       redun fsck
       redun fsck --full --format json
       redun fsck --repair
+      redun fsck --remote team --full
+      redun fsck --remote team --repair --from backup
     """
     from redun.elsewhere import find_for_repair
     from redun.fsck import check
     from redun.fsck import repair as repair_store
 
     session = current_session()
+    if remote is not None:
+        if rebuild:
+            raise click.UsageError("--rebuild is for the store here, it cannot be used with --remote")
+        if sources and not repair:
+            raise click.UsageError("--from needs --repair")
+        from redun.cli.repo_care import run_fsck
+
+        return run_fsck(session, remote, sources, jobs, full, repair, form)
+    if sources or jobs is not None:
+        raise click.UsageError(f"{'--from' if sources else '--jobs'} needs --remote")
     folder, config, path = _place(session)
 
     def opened() -> Store:

@@ -71,6 +71,17 @@ def _read(parse: Any, text: str) -> Any:
 @click.option("--task", "tasks", multiple=True, metavar="NAME", help="Drop results of this task only; without --max-size, all.")
 @click.option("--compact", is_flag=True, help="Give free space in data.mdb back to the system; nobody else may use the store.")
 @click.option("-n", "--dry-run", is_flag=True, help="Tell what would go, and delete nothing.")
+@click.option(
+    "--remote", metavar="REPO", help="Do it in a repo (a name of 'redun repo list', or a URL) instead of the store here."
+)
+@click.option(
+    "--grace",
+    "grace_s",
+    callback=duration,
+    metavar="TIME",
+    help="With --remote: how long files stay that nothing names; a day by default.",
+)
+@click.option("-j", "--jobs", type=click.IntRange(1, 256), help="With --remote: requests at once; 8 by default.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="json: one object.")
 def command(
     keep_last: int | None,
@@ -80,6 +91,9 @@ def command(
     tasks: tuple[str, ...],
     compact: bool,
     dry_run: bool,
+    remote: str | None,
+    grace_s: float | None,
+    jobs: int | None,
     form: str,
 ) -> None:
     """Delete what nothing refers to, and executions that no rule keeps.
@@ -90,17 +104,33 @@ def command(
     Values that --max-size or --task drop are computed again when a workflow asks for them; their calls stay, and so does what
     'redun log' tells of them.
 
+    With --remote the same rules, as options only, hold for the executions in a repo, whoever pushed them; what is pinned here stays
+    there. Others may push and pull meanwhile. Files go a day after nothing names them any more, with the next gc.
+
     \b
     Examples:
       redun gc --keep-last 20 --dry-run
       redun gc --keep-within 30d --keep-tag env=prod
       redun gc --max-size 50GB
       redun gc --task align --compact
+      redun gc --remote team --keep-within 90d --dry-run
     """
     from redun.collect import collect
     from redun.retention import read_policy
 
     session = current_session()
+    if remote is not None:
+        for given, option in ((max_size, "--max-size"), (tasks, "--task"), (compact, "--compact")):
+            if given:
+                raise click.UsageError(f"{option} is for the store here, it cannot be used with --remote")
+        from redun.cli.repo_care import run_gc
+
+        # Not what [gc] says: that is about the store here.
+        policy = read_policy(None, keep_last=keep_last, keep_within_s=keep_within_s, keep_tags=keep_tags)
+        run_gc(session, remote, policy, grace_s, jobs, dry_run, form)
+        return
+    if grace_s is not None or jobs is not None:
+        raise click.UsageError(f"{'--grace' if grace_s is not None else '--jobs'} needs --remote")
     folder = session.find_folder()
     if not folder.exists():
         # The message of a store that is not there.

@@ -64,11 +64,17 @@ def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: 
                     "packs": done.packs,
                     "resumed_packs": done.resumed,
                     "kept": done.kept,
+                    "dropped_there": done.dropped,
                     "seconds": round(progress.seconds, 3),
                 }
             )
         )
         return
+    if done.dropped:
+        click.echo(
+            f"{plural(done.dropped, 'execution')} {'was' if done.dropped == 1 else 'were'} dropped from {repo.name} by a gc and not pushed "
+            "again: name them to push them"
+        )
     if done.created:
         click.echo(f"made a repo at {repo.place}")
     if dry_run:

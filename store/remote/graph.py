@@ -117,21 +117,29 @@ def read_pack(remote: Remote, graph: Graph, fact: PackFact, file: BinaryIO) -> N
     Raises:
         RemoteDamaged: it is no pack.
     """
-    ids = []
+    links: dict[bytes, bytes] = {}
+    copies: dict[bytes, Place] = {}
     offset = 0
     place_of = remote.mirror.place
     for data in read_objects(file, f"{remote.where}: pack {fact.name}", LINKED_LIMIT, LINKED_LIMIT):
         if not isinstance(data, bytes):
             raise RemoteDamaged(f"{remote.where}: pack {fact.name} holds an object that is too large to link others")
         oid = object_id(data)
-        ids.append(oid)
-        graph.links[oid] = b"".join(links_in(data))
+        links[oid] = b"".join(links_in(data))
         place = place_of(oid)
         offset += SIZE.size
+        if place is not None and place.pack == fact.name and place[1:] != (offset, len(data), data[0]):
+            raise RemoteDamaged(
+                f"{remote.where}: an index says that object {oid.hex()} is at another place of pack {fact.name}"
+            )
         if place is None or place.pack != fact.name:
-            graph.copies.setdefault(oid, {})[fact.name] = Place(fact.name, offset, len(data), data[0])
+            copies[oid] = Place(fact.name, offset, len(data), data[0])
         offset += len(data)
-    graph.packs[fact.name] = ids
+    # All of a pack or nothing.
+    graph.links.update(links)
+    graph.packs[fact.name] = list(links)
+    for oid, copy in copies.items():
+        graph.copies.setdefault(oid, {})[fact.name] = copy
 
 
 def read_graph(

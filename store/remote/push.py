@@ -56,6 +56,7 @@ class Pushed:
         raw_bytes: of those objects, as they are in the store. sent_bytes: of the packs that were sent now.
         packs: how many were sent now. resumed: how many an earlier push had sent.
         kept: refs that are there in another state, and stay as they are; text why.
+        dropped: executions that were not pushed, as a gc has dropped them there.
         created: the remote was made.
     """
 
@@ -66,6 +67,7 @@ class Pushed:
     packs: int = 0
     resumed: int = 0
     kept: list[str] = field(default_factory=list)
+    dropped: int = 0
     created: bool = False
 
 
@@ -75,6 +77,7 @@ def push(
     heads: Mapping[str, bytes],
     *,
     memo: Callable[[], Iterable[tuple[bytes, bytes]]] = tuple,
+    everything: bool = False,
     dry_run: bool = False,
     progress: Progress = silent,
     said: Callable[[str], None] = lambda text: None,
@@ -84,6 +87,7 @@ def push(
     Args:
         heads: name -> id of the refs to push.
         memo: returns what is known of eval hashes beyond the journals that are pushed: (eval hash, id of the call).
+        everything: nobody asked for these refs in particular, so those are left out that somebody dropped there as they are now.
         dry_run: only find out what would be sent.
         progress: is told of objects and raw bytes as they are packed.
         said: is told of what the user should know.
@@ -99,6 +103,13 @@ def push(
     elif not dry_run:
         remote.create(said)
         done.created = True
+    if everything and exists:
+        there = remote.refs()
+        wanted = {name: oid for name, oid in heads.items() if name in there or not remote.mirror.was_dropped(name, oid)}
+        done.dropped = len(
+            {name for name in heads if name not in wanted and name.startswith("executions/") and name.count("/") == 1}
+        )
+        heads = wanted
     for _ in range(_PLANS):
         moves = _moves(source, remote, heads, done)
         if not moves:
