@@ -153,9 +153,9 @@ def setup_scheduler(
 
     config = setup_config(config_dir)
     if repo != "default":
-        from redun.remotes import find_repo, open_other_store
+        from redun.remotes import open_other_store
 
-        found = find_repo(config, repo)
+        found = Session().find_repo(config, repo)
         if not found.config_dir:
             raise RedunClientError(f"repo {repo!r} is a remote, a scheduler needs a store: pull from it instead")
         return make_scheduler(config, open_other_store(found, write=True), setup_args or ())

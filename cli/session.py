@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from redun.cli.screen import Screen
     from redun.config import Config
     from redun.evaluation.scheduler import Scheduler
+    from redun.remotes import Repo
     from redun.store.repository import Store
 
 MOST_FORKS = 30
@@ -169,12 +170,25 @@ class Session:
                 go_on_as_child()
         return open_store(folder, config, create=create)
 
+    def find_repo(self, config: Config, name: str) -> Repo:
+        """Return a repo by name, or the one that a URL or path stands for.
+
+        Raises:
+            CommandError: there is none of that name.
+        """
+        from redun.remotes import RepoError, find_repo
+
+        try:
+            return find_repo(config, name)
+        except RepoError as error:
+            raise CommandError(str(error)) from None
+
     def _open_repo(self, name: str, folder: Path, config: Config, write: bool) -> Store:
         from redun.config import open_store
-        from redun.remotes import find_repo, open_other_store, open_remote
+        from redun.remotes import open_other_store, open_remote
         from redun.store.remote.source import RemoteStore
 
-        repo = find_repo(config, name)
+        repo = self.find_repo(config, name)
         if repo.config_dir:
             return open_other_store(repo, write=write)
         if write:

@@ -35,7 +35,7 @@ def command(
       redun pull /mnt/lab/redun 3f1a8bc5
     """
     from redun.config import make_folder
-    from redun.remotes import find_repo, is_place, repos
+    from redun.remotes import is_place, repos
     from redun.sharing import pull_from
     from redun.store.remote.throttle import Throttle
 
@@ -45,7 +45,7 @@ def command(
         make_folder(folder)
     config = session.load_config(folder)
     name, ids = split_repo(words, sorted(repos(config)), is_place)
-    repo = find_repo(config, name)
+    repo = session.find_repo(config, name)
     meter = Throttle(bandwidth or repo.bandwidth)
     progress = TransferProgress("pulling", lambda: meter.total)
     with closing(session.open_store(folder, config, create=True, write=not dry_run, local=True)) as store:

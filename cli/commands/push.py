@@ -30,7 +30,7 @@ def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: 
       redun push s3://lab/redun 3f1a8bc5 --bandwidth 10MB
       redun push team --dry-run
     """
-    from redun.remotes import find_repo, is_place, repos
+    from redun.remotes import is_place, repos
     from redun.sharing import push_to
     from redun.store.remote.throttle import Throttle
 
@@ -38,7 +38,7 @@ def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: 
     folder = session.find_folder()
     config = session.load_config(folder)
     name, ids = split_repo(words, sorted(repos(config)), is_place)
-    repo = find_repo(config, name)
+    repo = session.find_repo(config, name)
     meter = Throttle(bandwidth or repo.bandwidth)
     progress = TransferProgress("pushing", lambda: meter.total)
     with closing(session.open_store(folder, config, local=True)) as store:

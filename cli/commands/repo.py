@@ -184,17 +184,23 @@ def _executions(store: Store) -> int:
 @command.command(name="list")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to show them.")
 def list_command(form: str) -> None:
-    """List the repos: name, place, and whether its results are trusted.
+    """List the repos: name, place, and whether its results are trusted; `default` is the store here.
 
     \b
     Example:
       redun repo list --format json
     """
-    from redun.remotes import repos
+    from redun.remotes import DEFAULT, repos
 
     session = current_session()
-    found = repos(session.load_config(session.find_folder()))
-    width = max(map(len, found), default=0)
+    folder = session.find_folder()
+    found = repos(session.load_config(folder))
+    width = max(map(len, [DEFAULT, *found]))
+    if form == "json":
+        here = {"name": DEFAULT, "place": str(folder), "trust": None, "readonly": False, "kind": "store"}
+        click.echo(json.dumps(here))
+    else:
+        click.echo(f"{DEFAULT.ljust(width)}  {folder}")
     for name, repo in sorted(found.items()):
         if form == "json":
             record = {"name": name, "place": repo.place, "trust": repo.trust or None, "readonly": repo.readonly}

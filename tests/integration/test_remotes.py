@@ -135,6 +135,7 @@ def test_the_configuration_keeps_what_is_in_it(cli: Cli, b: Path) -> None:
     cli("repo", "add", "team", str(b / "r$1"), cwd=b)
     assert ini.read_text() == f"{before}\n\n[repos.team]\nurl = {b}/r$$1\n"
     assert [json.loads(line)["name"] for line in cli("repo", "list", "--format", "json", cwd=b).stdout.splitlines()] == [
+        "default",
         "old",
         "team",
     ]
