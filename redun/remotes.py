@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -211,8 +212,8 @@ def find_repo(config: Config, name: str) -> Repo:
         path = Path(name).expanduser()
         if not scheme(name):
             if (path / "redun.ini").is_file():
-                return Repo(name, config_dir=str(path.absolute()))
-            return Repo(name, url=str(path.absolute()), revoked=revoked(config))
+                return Repo(name, config_dir=os.path.abspath(path))
+            return Repo(name, url=os.path.abspath(path), revoked=revoked(config))
         return Repo(shown(name), url=name, revoked=revoked(config))
     if name == DEFAULT:
         raise RepoError("repo 'default' is the store itself: name another one")
@@ -258,8 +259,6 @@ def open_other_store(repo: Repo, *, write: bool) -> Store:
         RepoError: it is somebody else's, or cannot be written.
         StoreError: it cannot be opened.
     """
-    import os
-
     from redun.config import load_config, open_store
 
     folder = Path(repo.config_dir)

@@ -13,8 +13,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redun.journal_memo import new_memo
-from redun.provenance.strangers import FOREIGN
 from redun.remotes import Repo, RepoError, open_other_store, open_remote
 from redun.store.errors import RemoteDamaged
 from redun.store.reach import reachable
@@ -156,6 +154,9 @@ def _copy(
         moves = [(update.name, update.old, update.new) for update in updates if update.new is not None]
         for attempt in range(5):
             try:
+                # Here and below imported when there is something new: it brings the language along.
+                from redun.journal_memo import new_memo
+
                 copy(source, target, updates, lambda: new_memo(target, moves, pairs()), told)
                 break
             except MissingLinks:
@@ -314,6 +315,8 @@ class _Puller:
 
     def _foreign(self, ids: Iterable[bytes]) -> None:
         name = self._repo.name.encode()
+        from redun.provenance.strangers import FOREIGN
+
         self._source.table(FOREIGN).put_many([(oid, name) for oid in ids])
 
     def _memo(self, refs: Sequence[PulledRef]) -> Mapping[bytes, bytes]:
@@ -332,6 +335,8 @@ class _Puller:
                 for key, claim in self._remote.mirror.all_claims()
                 if claim.call in below and all(map(self._believes, (claim.signer, *claim.vouchers)))
             ]
+        from redun.journal_memo import new_memo
+
         return new_memo(self._source, [ref[:3] for ref in trusted], pairs)
 
     def _believe(self) -> None:
@@ -349,6 +354,9 @@ class _Puller:
             refs.append(PulledRef(ref, None, head, signer))
         if not refs:
             return
+        from redun.journal_memo import new_memo
+        from redun.provenance.strangers import FOREIGN
+
         rows = new_memo(self._source, [ref[:3] for ref in refs], ())
         if rows:
             self._source.commit(Batch(memo=rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import closing
 from dataclasses import replace
@@ -85,9 +86,9 @@ def add_command(
     place = folder_of(url)
     options: dict[str, str] = {}
     if place is not None and (place / INI).is_file():
-        options["config_dir"] = str(place.absolute())
+        options["config_dir"] = os.path.abspath(place)
     else:
-        options["url"] = url if place is None else str(place.absolute())
+        options["url"] = url if place is None else os.path.abspath(place)
     options.update({option: text for option, text in texts.items() if text})
     for option, wanted, text in (
         ("unquoted_etag", unquoted_etag, "true"),
