@@ -17,7 +17,7 @@ from redun.store.ids import ID_BYTES, object_id
 from redun.store.objects import Kind
 from redun.store.reach import links_in
 from redun.store.remote.backends.base import patiently
-from redun.store.remote.graph import Doing, Graph, fetch_pack, quiet, read_graph
+from redun.store.remote.graph import Doing, Graph, fetch_pack, links_others, quiet, read_graph
 from redun.store.remote.index import Place, decode_index
 from redun.store.remote.log import ENTRY_LIMIT, START, Checkpoint, Entry, IndexFact, PackFact, decode_checkpoint
 from redun.store.remote.names import checkpoint_name, seq_of
@@ -269,7 +269,8 @@ class _Inspection:
                 found.elsewhere[oid] = next(iter(graph.copies[oid].values()))
             elif place.pack in found.bad_packs:
                 found.lost[oid] = place
-                if place.kind != Kind.VALUE or remote.mirror.pack(place.pack).kind == PackKind.GRAPH:  # type: ignore[union-attr]
+                pack = remote.mirror.pack(place.pack)
+                if pack is None or links_others(pack):
                     self._ask_here(oid)
             elif oid not in graph.links and place.pack in graph.packs:
                 # The pack is sound, and it is not in it.
