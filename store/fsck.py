@@ -36,6 +36,7 @@ from redun.store.quarantine import FOLDER as QUARANTINE
 from redun.store.reach import links_in
 from redun.store.rows import HERE, OBJECT_START, BlobPointer, blob_pointer, ref_target, reflog_entry, unguarded
 from redun.store.sources.base import ReflogEntry
+from redun.store.sources.pinning import pinned
 from redun.store.upgrades import STORE_FORMAT, check_format
 
 _CHUNK = 1 << 20
@@ -164,8 +165,6 @@ def opened(folder: Path) -> Iterator[tuple[Snapshot, list[Problem]]]:
         StoreUnavailable: it cannot be read. StoreLocked: another process has it alone.
         StoreError: nothing in it is left.
     """
-    from redun.store.sources.environment import pinned
-
     path = folder / "data.mdb"
     wrong = check_head(path)
     with pinned(folder) as transaction:

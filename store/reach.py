@@ -11,7 +11,7 @@ id in `seen`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from redun.store.ids import ID_BYTES, Pieces
 from redun.store.objects import HEADER_BYTES, Flag
@@ -46,6 +46,11 @@ def links_in(data: bytes | memoryview | Pieces | Staged) -> list[bytes]:
     end = min(table_end(data), len(data))
     table = bytes(data[TABLE_START:end])
     return [table[at : at + ID_BYTES] for at in range(0, len(table) - ID_BYTES + 1, ID_BYTES)]
+
+
+def links_of(data: Any) -> list[bytes]:
+    """List the links of what stands for an object in a batch: in pieces or as a file already, it is raw and links nothing."""
+    return links_in(data) if isinstance(data, bytes) else []
 
 
 def _stops_nowhere(oid: bytes) -> bool:

@@ -21,7 +21,7 @@ import errno
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,8 +41,8 @@ BASE_TABLES = ("meta", "objects", "memo", "refs", "reflog", "dropped")
 MAP_BYTES = 1 << 40
 SWEEPS = b"sweeps"
 """Row of `meta`: a number that grows when gc begins to delete objects and when it ends, odd in between; decimal digits."""
-_SMALLER_MAPS = (1 << 36, 1 << 33, 1 << 31, 1 << 29, 1 << 27)
-_MAX_READERS = 1024
+SMALLER_MAPS = (1 << 36, 1 << 33, 1 << 31, 1 << 29, 1 << 27)
+MAX_READERS = 1024
 DAMAGE = (
     *(lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.BadTxnError),
     *(lmdb.CursorFullError, lmdb.PageFullError, lmdb.BadDbiError),
@@ -102,7 +102,7 @@ class Environment:
 
     def _open(self, map_bytes: int) -> Any:
         last: Exception = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
-        for size in (map_bytes, *[smaller for smaller in _SMALLER_MAPS if smaller < map_bytes]):
+        for size in (map_bytes, *[smaller for smaller in SMALLER_MAPS if smaller < map_bytes]):
             try:
                 return self._open_map(size)
             except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
@@ -123,7 +123,7 @@ class Environment:
         options: dict[str, Any] = {
             "map_size": size,
             "max_dbs": MAX_TABLES + len(BASE_TABLES) + 1,
-            "max_readers": _MAX_READERS,
+            "max_readers": MAX_READERS,
             # py-lmdb ends the spare ones in a forked child too, and with them the parent's entries in the table of readers.
             "max_spare_txns": 0,
             "readonly": self.readonly,
@@ -276,9 +276,7 @@ class Environment:
                 self._resize(0)
             except lmdb.ReadersFullError as error:
                 if attempt or not self._env.reader_check():
-                    raise StoreUnavailable(
-                        f"store {str(self.folder)!r} has {_MAX_READERS} readers: end some of them"
-                    ) from error
+                    raise StoreUnavailable(f"store {str(self.folder)!r} has {MAX_READERS} readers: end some of them") from error
             except lmdb.Error as error:
                 raise unavailable("read store", self.folder, error) from error
         raise StoreUnavailable(f"store {str(self.folder)!r} grows faster than it can be mapped: run again")
@@ -478,48 +476,10 @@ def release(environment: Environment) -> None:
             environment.close()
 
 
-@contextlib.contextmanager
-def pinned(folder: Path) -> Iterator[int | None]:
-    """Keep the pages of the newest snapshot of a store from being used again, for somebody who reads its file without LMDB.
-
-    Yields:
-        Number of the snapshot's transaction; None if LMDB cannot open the file, so that nobody else can write to it either.
-
-    Raises:
-        StoreUnavailable: there is no store, or it cannot be read.
-        StoreLocked: another process has it alone.
-    """
+def opened_here(folder: Path) -> Environment | None:
+    """Return this process's open environment on a folder, None if there is none."""
     with _guard:
-        found = _open.get(os.path.realpath(folder))
-    if found is not None:
-        with found.begin() as txn:
-            yield txn.id()
-        return
-    try:
-        with open(folder / "data.mdb", "rb"):
-            pass
-    except OSError as error:
-        raise unavailable("read store", folder, error) from error
-    lock = FolderLock(folder, readonly=True, timeout_s=0)
-    try:
-        env = txn = None
-        for size in (MAP_BYTES, *_SMALLER_MAPS):
-            with contextlib.suppress(lmdb.Error, MemoryError):
-                # Neither touches any page but the heads.
-                env = lmdb.open(
-                    str(folder), readonly=True, create=False, max_readers=_MAX_READERS, max_spare_txns=0, map_size=size
-                )
-                txn = env.begin()
-                break
-        try:
-            yield None if txn is None else txn.id()
-        finally:
-            if txn is not None:
-                txn.abort()
-            if env is not None:
-                env.close()
-    finally:
-        lock.close()
+        return _open.get(os.path.realpath(folder))
 
 
 def _after_fork() -> None:

@@ -37,7 +37,7 @@ from redun.store.errors import DamagedObject, MissingLinks, ObjectNotFound, Stor
 from redun.store.ids import Pieces
 from redun.store.objects import HEADER_BYTES
 from redun.store.quarantine import Quarantine
-from redun.store.reach import links_in
+from redun.store.reach import links_in, links_of
 from redun.store.rows import (
     BLOB_ABOVE,
     HERE,
@@ -167,7 +167,7 @@ class LmdbSource:
             self._memo_db = environment.table("memo")
             txn = self._txn = environment.begin(db=objects)
             self._opened = environment.opened
-            self._row_of = txn.get if objects is not None else _nothing
+            self._row_of = txn.get if objects is not None else lambda oid: None
             environment.holders.add(self)
         return txn
 
@@ -372,7 +372,7 @@ class LmdbSource:
             sweeps = txn.get(SWEEPS, db=environment.table("meta"))
             if sweeps != self._sweeps or (sweeps is not None and sweeps[-1] & 1):
                 # Whatever it was that somebody believed to be there for good.
-                relied = links.union(*map(_links_of, objects.values())).difference(objects, batch.away)
+                relied = links.union(*map(links_of, objects.values())).difference(objects, batch.away)
             self._check_links(txn, environment, relied)
             # Nothing can be swept any more, and pages that only we still show are free to be used again.
             self.drop()
@@ -497,12 +497,3 @@ class LmdbSource:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-def _nothing(oid: bytes) -> None:
-    return None
-
-
-def _links_of(data: Any) -> list[bytes]:
-    # What stands beside values, in pieces or as a file already, is raw and links nothing.
-    return links_in(data) if isinstance(data, bytes) else []
