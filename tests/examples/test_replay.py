@@ -99,6 +99,7 @@ compiling = pytest.mark.parametrize("example", ["02_compile"], indirect=True)
         ("43_launch", "survey.py", "main", 2),
         ("50_scripts", "align.py", "main", (8, 6)),  # The two jobs inside a script are not looked up.
         ("51_tags", "tags.py", "main", 3),
+        ("60_push_pull", "lab.py", "main", 4),
     ],
     indirect=["example"],
 )
