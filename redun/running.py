@@ -33,6 +33,7 @@ def run(expr: Any, config_dir: str | None = None, **run_config: Any) -> Any:
         Exception: whatever the workflow's failing task raised.
     """
     from redun.config import find_folder, load_config, make_folder, open_store
+    from redun.fetching import fetch_when_needed
     from redun.scheduler_setup import make_scheduler
 
     __tracebackhide__ = True
@@ -40,4 +41,6 @@ def run(expr: Any, config_dir: str | None = None, **run_config: Any) -> Any:
     make_folder(folder)
     config = load_config(folder)
     with open_store(folder, config) as store:
-        return make_scheduler(config, store).run(expr, **run_config)
+        scheduler = make_scheduler(config, store)
+        with fetch_when_needed(store, config, lambda text: scheduler.logger.warning(text)):
+            return scheduler.run(expr, **run_config)

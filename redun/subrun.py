@@ -13,7 +13,7 @@ scheduler that the sub-run is there to spare us.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -85,7 +85,7 @@ def subrun_root_task(
         expr: the quoted expression.
         config: configuration of the scheduler, as a dict. config_dir: or the folder of one.
         load_modules: modules that define the tasks.
-        run_config: `cache`, `context`, `provenance`; `store`, the folder of the caller's store.
+        run_config: `cache`, `context`, `provenance`; `store`, the folder of the caller's store; `remotes`, repos that it reads through.
         new_execution: record an execution of its own.
         job_info: says where the jobs belong.
         export_options: options that every job inherits.
@@ -153,6 +153,7 @@ def _run(
     caller = get_current_scheduler(required=False)
     scheduler = Scheduler(settings, store, logger=None if caller is None else caller.given_logger)
     scheduler.load()
+    scheduler.remotes = scheduler.remotes or _known_repos(settings, run_config.get("remotes") or ())
     what = root_task.export_options(**export_options)(expr) if export_options else expr.eval()
     facts = {"cache": run_config["cache"], "context": run_config["context"]}
     if new_execution:
@@ -162,6 +163,14 @@ def _run(
     if "error" in outcome:
         raise outcome["error"]
     return {"result": outcome["result"], "call": SubrunCall(outcome["call_hash"] or "")}
+
+
+def _known_repos(settings: Config, names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the repos that the caller reads through that the configuration of the sub-run knows."""
+    from redun.remotes import is_place, repos
+
+    known = repos(settings)
+    return tuple(name for name in names if name in known or is_place(name))
 
 
 class Subrun(Form):
@@ -230,6 +239,7 @@ def _call(
             "context": (job.context if job is not None else run.context) or {},
             "provenance": recorded,
             "store": None if folder is None else str(Path(folder).absolute()),
+            "remotes": list(scheduler.remotes),
         },
         new_execution=new_execution or not recorded,
         export_options=dict(job.exported) if job is not None and job.exported else None,

@@ -25,6 +25,7 @@ from redun.sharing import push_to
 from redun.store.errors import RemoteBusy, RemoteDenied
 from redun.store.remote.backends import opening
 from redun.store.repository import Store
+from redun.subrun import subrun
 
 from .conftest import Cli
 
@@ -284,6 +285,19 @@ def test_the_second_repo_knows(a: Machine, machine: Any, tmp_path: Path) -> None
     b.config = Config({"repos": {"team": {"url": str(tmp_path / "remote"), "trust": "all"}, "first": first}}, str(b.folder))
     assert b.run(main(), "first", "team") == [3, 6_000_000]
     assert (RAN, b.log.warnings) == ([], [])
+
+
+def test_a_sub_run_reads_through(machine: Any) -> None:
+    a, b, c = machine("a"), machine("b"), machine("c")
+    a.run([subrun(main(), executor="default"), total([leaf(i) for i in range(4)])])
+    a.push()
+    b.run(subrun(main(), executor="default"), "team")
+    assert RAN == []
+    # It is not known as a whole, but what is in it.
+    c.run(subrun(total([leaf(i) for i in range(4)]), executor="default"), "team")
+    assert RAN == []
+    assert b.is_sound()
+    assert c.is_sound()
 
 
 def test_what_a_gc_dropped_comes_back(a: Machine, machine: Any) -> None:
