@@ -195,7 +195,21 @@ def _revive_dataclass(state: Any) -> Any:
     value = object.__new__(cls)
     for field, item in fields.items():
         object.__setattr__(value, field, item)
+    if not _given_fields(cls) <= fields.keys():
+        for field in sorted(_given_fields(cls)):
+            if not hasattr(value, field):
+                raise UnknownTypeError(f"{'.'.join(name)} has another field than it had, {field!r}")
     return value
+
+
+@functools.lru_cache(maxsize=4096)
+def _given_fields(cls: Any) -> frozenset[str]:
+    """Names of the fields that `__init__` of a dataclass sees to; of one with an `__init__` of its own nobody knows."""
+    if not cls.__dataclass_params__.init:
+        return frozenset()
+    return frozenset(
+        field.name for field in cls.__dataclass_fields__.values() if field.init and field.name in dataclass_fields(cls)
+    )
 
 
 def _revive_enum(state: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import pickle
@@ -482,3 +483,36 @@ def test_what_is_gone_is_shown_by_its_name():
         data = encoder.object(value).replace(module.encode(), (module[:-1] + "x").encode())
         parts[b"x" * 20] = data
         assert preview(b"\x00" + b"x" * 20, parts.__getitem__) == shown.replace("test_valux", module[:-1] + "x")
+
+
+@dataclasses.dataclass
+class Report:
+    """The newest form of a class, of which older ones were stored."""
+
+    title: str
+    pages: int = 1
+    notes: list[str] = dataclasses.field(default_factory=list)
+    seen: bool = dataclasses.field(init=False)
+
+
+@pytest.mark.parametrize("older", [["title"], ["title", "pages"]])
+def test_a_dataclass_that_has_got_a_field_makes_its_old_values_a_miss(older: list[str], monkeypatch: pytest.MonkeyPatch):
+    from redun import Scheduler, task
+
+    @task(namespace="value_fields", version="1")
+    def write(title: str) -> Any:
+        written.append(title)
+        return [Report(*[title, 1][: len(older)])]
+
+    written: list[str] = []
+    scheduler = Scheduler(logger=False)
+    newest, before = Report, dataclasses.make_dataclass("Report", older)
+    before.__module__ = __name__
+    monkeypatch.setitem(globals(), "Report", before)
+    assert type(scheduler.run(write("tides"))[0]) is before
+    monkeypatch.setitem(globals(), "Report", newest)
+    for _ in range(2):
+        (report,) = scheduler.run(write("tides"))
+        assert report.notes == []
+        assert not hasattr(report, "seen")
+    assert written == ["tides", "tides"]
