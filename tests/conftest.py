@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,3 +46,19 @@ def redun_environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     environ["PATH"] = os.pathsep.join([str(folder), str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])
     environ["PYTHONPATH"] = str(packages)
     return environ
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Escape what UTF-8 cannot say in reports that workers send: one lone surrogate in one traceback would end the whole session."""
+    return _sayable((yield))
+
+
+def _sayable(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(data, dict):
+        return {_sayable(key): _sayable(item) for key, item in data.items()}
+    if isinstance(data, (list, tuple)):
+        return type(data)([_sayable(item) for item in data])
+    return data
