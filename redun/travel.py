@@ -78,6 +78,7 @@ def select(store: Store, names: Iterable[str], kinds: Collection[str]) -> Select
         RedunError: nothing, or several things, have such an id.
     """
     from redun.provenance import AmbiguousId, Provenance
+    from redun.retention import pin_name
 
     provenance = Provenance(store)
     found = Selection()
@@ -100,7 +101,7 @@ def select(store: Store, names: Iterable[str], kinds: Collection[str]) -> Select
                 f"{one.kind} {one.id} is so small that it stands inside the calls that have it: name a call or an execution instead"
             )
         else:
-            found.heads[f"{PINS}{one.id}"] = bytes.fromhex(one.id)
+            found.heads[pin_name(one.kind, one.id)] = bytes.fromhex(one.id)
     return found
 
 

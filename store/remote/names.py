@@ -13,7 +13,7 @@ _PACK = re.compile(r"[0-9a-f]{64}-[0-9a-f]{8,32}\Z")
 _INDEX = re.compile(r"idx/[0-9a-f]{64}\Z")
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _REF = re.compile(
-    rf"(?:executions/{_UUID}(?:/[0-9a-f]{{16}})?|tags/[a-z]{{1,20}}/[0-9a-f]{{32,40}}/[0-9a-f]{{40}}|pins/[0-9a-f-]{{32,40}})\Z"
+    rf"(?:executions/{_UUID}(?:/[0-9a-f]{{16}})?|tags/[a-z]{{1,20}}/[0-9a-f]{{32,40}}/[0-9a-f]{{40}}|pins/(?:[a-z]{{1,20}}/)?[0-9a-f-]{{32,40}})\Z"
 )
 SHARED_REFS = ("executions/", "tags/", "pins/")
 """Beginnings of the refs that travel."""

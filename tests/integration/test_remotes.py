@@ -109,6 +109,7 @@ def test_a_value_travels_by_its_id(cli: Cli, b: Path, refused) -> None:  # type:
     value = next(record["value_hash"] for record in values if record["text"] == repr("x" * 80))
     assert json.loads(cli("push", value, "--format", "json").stdout)["objects"] == 1
     assert json.loads(cli("pull", value[:10], "--format", "json", cwd=b).stdout)["objects"] == 1
+    assert value in cli("pin", "--list", cwd=b).stdout
     small = next(record["value_hash"] for record in values if record["text"] == "2")
     refused(cli("push", small), "stands inside the calls that have it")
 
