@@ -176,3 +176,22 @@ def test_a_handle_that_cannot_be_opened_again_is_a_miss(cli: Cli, tmp_path: Path
     assert "redun/evaluation/" not in ended.stderr
     (tmp_path / "locked").unlink()
     assert cli("run", "locked.py", "main").jobs("Run") == []
+
+
+def test_gc_forgets_no_branch(cli: Cli, tmp_path: Path) -> None:
+    """The run that abandoned the states of another one goes, the other stays: its states must not seem valid again."""
+    assert cli("run", "a.py", "main").status == 0
+    assert cli("pin", "-").status == 0
+    assert cli("run", "b.py", "main").status == 0
+    assert cli("gc", "--keep-last", "0").status == 0
+    assert cli("log", "--exec").stdout.count("Exec ") == 1
+    assert written(tmp_path) == ["first", "second-a", "third", "second-b", "third"]
+    assert cli("run", "a.py", "main").status == 0
+    assert written(tmp_path)[5:] == ["second-a", "third"]
+    assert cli("gc", "--keep-last", "1").status == 0
+    assert cli("run", "a.py", "main").status == 0
+    assert len(written(tmp_path)) == 7
+    assert cli("unpin", "--all").status == 0
+    assert cli("gc", "--keep-last", "0").status == 0
+    assert cli("run", "a.py", "main").status == 0
+    assert written(tmp_path)[7:] == ["first", "second-a", "third"]
