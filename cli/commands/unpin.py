@@ -14,7 +14,8 @@ from redun.cli.session import current_session
 @click.argument("ids", nargs=-1, metavar="ID ...")
 @click.option("--all", "everything", is_flag=True, help="Take back all pins.")
 def command(ids: tuple[str, ...], everything: bool) -> None:
-    """Take pins back. ID is the beginning of an id that 'redun pin --list' shows, or `-` or `~N` for an execution.
+    """Take pins back. ID is the beginning of an id that 'redun pin --list' shows, or `-` or `~N` for an execution. Of a job
+    its call is meant.
 
     \b
     Examples:
@@ -28,11 +29,15 @@ def command(ids: tuple[str, ...], everything: bool) -> None:
     from redun.store.sources.base import Batch, RefUpdate
 
     with closing(current_session().open_store(write=True)) as store:
+        provenance = Provenance(store)
         there = sorted(pins(store))
         going = list(there) if everything else []
         for name in ids:
-            begin = Provenance(store).execution(name).id if name == "-" or name.startswith("~") else name.lower()
+            begin = provenance.execution(name).id if name == "-" or name.startswith("~") else name.lower()
             found = [pin for pin in there if pin[1].startswith(begin) or pin[1].replace("-", "").startswith(begin)]
+            if not found:
+                calls = {provenance.job(job.id).call for job in provenance.find(name, ("job",))}
+                found = [pin for pin in there if pin[1] in calls]
             if not found:
                 raise CommandError(f"nothing that is pinned has an id that begins with {name!r}: 'redun pin --list' shows pins")
             if len(found) > 1:

@@ -120,7 +120,7 @@ def test_values_and_places(flow: Path) -> None:
     assert complete("fs", "cp", "fl") == ["fl"]
     assert complete("log", "--status", "DONE,c") == ["DONE,CACHED", "DONE,CANCELLED"]
     assert complete("config", "scheduler.job") == ["scheduler.job_status_interval"]
-    assert complete("help", "f") == ["fs", "fsck"][: len(complete("help", "f"))]
+    assert sorted(complete("help", "f")) == ["fs", "fsck"]
     assert complete("help", "tag", "u") == ["update"]
     assert complete("help", "run", "") == []
 

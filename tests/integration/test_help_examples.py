@@ -35,6 +35,7 @@ def main():
     return file
 """
 JOB = "3f1a8bc5"
+OTHER = "77d0e2f1"
 
 # Nothing of these is there: machines, buckets, mounted folders. Remotes have tests of their own.
 ELSEWHERE = (
@@ -125,6 +126,7 @@ def here(
         assert main(["log", "--job", "--exec-id", "-", "--task-name", "main", "--format", "json"]) == 0
         job = json.loads(capsys.readouterr().out)["id"]
         assert main(["tag", "add", job, "env=prod"]) == 0
+        assert main(["pin", job]) == 0
         folder = tmp_path / "project"
         shutil.copytree(project, folder)
         monkeypatch.chdir(folder)
@@ -133,11 +135,16 @@ def here(
     signal.signal(signal.SIGTERM, handler)
 
 
+def with_ids(line: str, job: str) -> str:
+    """Return an example with ids that there are."""
+    return line.replace(JOB, job[:8]).replace(OTHER, "~1")
+
+
 @pytest.mark.parametrize("line", [line for line in EXAMPLES if not any(name in line for name in ELSEWHERE)])
 def test_runs(here: tuple[Path, str], capsys: pytest.CaptureFixture[str], redun_environ: dict[str, str], line: str) -> None:
     folder, job = here
     if line.startswith("redun ") and not any(sign in line for sign in "|>~"):
-        words = shlex.split(line.replace(JOB, job[:8]))[1:]
+        words = shlex.split(with_ids(line, job))[1:]
         status = main(words)
         shown = capsys.readouterr()
         assert status == 0, shown.err
@@ -147,7 +154,7 @@ def test_runs(here: tuple[Path, str], capsys: pytest.CaptureFixture[str], redun_
         pytest.skip(f"{shell} is not installed here")
     before = "autoload -U compinit; compinit -u -D; " if shell == "zsh" else ""
     done = subprocess.run(
-        [shell, "-c", before + line.replace(JOB, job[:8])],
+        [shell, "-c", before + with_ids(line, job)],
         cwd=folder,
         env={**redun_environ, "HOME": str(folder / "home")},
         stdin=subprocess.DEVNULL,
