@@ -21,7 +21,7 @@ class AzureBlobFileSystem(FsspecFileSystem):
     name = "az"
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._accounts: dict[str, Any] = {}
         self._pid = os.getpid()
 

@@ -115,6 +115,12 @@ class FileBase(Value):
         self._take_stamp()
         self._id = None
 
+    def forget_hash(self) -> None:
+        """Take a new stamp when one is asked for."""
+        self.kept = None
+        self._stamp = None
+        self._id = None
+
     def is_valid(self) -> bool:
         """Tell whether what is there now is what was recorded.
 

@@ -36,7 +36,7 @@ class S3FileSystem(FileSystem):
     keys_at_once = 1000
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._client: Any = None
         self._made_for: tuple[int, dict[str, Any]] = (0, {})
 

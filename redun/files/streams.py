@@ -40,10 +40,13 @@ class Tells:
             stream = getattr(stream, "buffer", None) or getattr(stream, "raw", None)
 
     def __del__(self) -> None:
-        # As streams of Python do, whose writers have let go of them.
-        if self._on_close is not None:
+        # As streams of Python do, whose writers have let go of them. This may happen anywhere, even while somebody makes a client of
+        # the same file system: so what is there now is looked at later, when it is asked for.
+        told, self._on_close = self._on_close, None
+        if told is not None:
             with suppress(Exception):
-                self.close()
+                self._stream.close()
+                getattr(getattr(told, "__self__", None), "forget_hash", told)()
 
     def __iter__(self) -> Any:
         return iter(self._stream)

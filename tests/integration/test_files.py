@@ -391,3 +391,34 @@ def test_azure_paths_name_their_account() -> None:
     assert account("az://mine@account.blob.core.windows.net/a/b") == "account"
     with pytest.raises(FileSystemError, match="names no storage account"):
         account("az://mine/a")
+
+
+def test_a_stream_that_is_let_go_of_anywhere(tmp_path: Path) -> None:
+    """The collector may close a stream while the same file system is being asked: it looks at nothing then."""
+    from redun.files.streams import Tells
+
+    file = File(f"file://{tmp_path}/a.txt")
+    file.write("one")
+    before = file.hash
+
+    class Stream:
+        def close(self) -> None:
+            Path(tmp_path / "a.txt").write_text("longer")
+
+    looks: list[str] = []
+    real = type(file)._calc_stamp
+
+    class Watched(File):
+        def _calc_stamp(self) -> str:
+            looks.append(self.path)
+            return real(self)
+
+    watched = Watched(file.path)
+    assert watched.stamp
+    looks.clear()
+    stream = Tells(Stream(), watched.update_hash)
+    del stream
+    assert looks == []
+    assert File(file.path).hash != before
+    assert watched.stamp == File(file.path).stamp
+    assert looks == [file.path]
