@@ -273,7 +273,6 @@ class _Collection:
                 named.places[oid] = place
                 named.packs[pack.name] = pack
         self._parts[:] = name_in(self._remote, self._entry, named)
-        self._entry.packs = [PackFact(pack.name, pack.size, pack.kind) for pack in made.packs.values()]
         unnamed = [name for name in self._condemned if not self._remote.mirror.is_alive(name)]
         self._entry.dropped = sorted([*self._plan.drop.intersection(self._facts), *unnamed])
 

@@ -42,12 +42,16 @@ class Plan:
         self._packs = dict(packs)
         self._place = place
         self._in_use = set(in_use).intersection(packs)
-        self.live = graph.reach([*roots, *[oid for name in self._in_use for oid in graph.packs.get(name, ())]])
+        self.live = graph.reach(roots)
+        # Of what lies in those, part may never have been named, nor be all there: that is no loss.
+        self._wanted = set(self.live)
+        graph.reach([oid for name in self._in_use for oid in graph.packs.get(name, ())], self.live)
         self.move: dict[bytes, Place] = {}
         self.missing: set[bytes] = set()
         self.live_bytes = 0
         self.keep = packs_to_keep(self._shares(), self._outside(), self._homes)
         self._find_moves()
+        self._wanted.clear()
 
     @property
     def drop(self) -> set[str]:
@@ -91,7 +95,7 @@ class Plan:
                 self.move[oid] = place
             elif copies:
                 self.move[oid] = next(iter(copies.values()))
-            elif place is None:
+            elif place is None and oid in self._wanted:
                 self.missing.add(oid)
 
     def restated(self) -> dict[bytes, Place]:

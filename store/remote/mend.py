@@ -122,9 +122,7 @@ def _objects(remote: Remote, found: Findings, local: Source, find: Find | None, 
                 index.places[oid] = place
                 index.packs[pack.name] = pack
         entry = Entry(b"", 0, b"", dropped=sorted(found.bad_packs))
-        new = {pack.name for pack in index.packs.values() if not remote.mirror.is_alive(pack.name)}
         parts = name_in(remote, entry, index)
-        entry.packs = [fact for fact in entry.packs if fact.name in new]
 
         def check() -> None:
             if not in_time(packer.since_us, remote.backend.now_us()):

@@ -68,7 +68,8 @@ def name_in(remote: Remote, entry: Entry, index: Index) -> list[bytes]:
     Returns:
         bytes of the indexes.
     """
-    entry.packs = [PackFact(pack.name, pack.size, pack.kind) for pack in index.packs.values()]
+    alive = remote.mirror.is_alive
+    entry.packs = [PackFact(pack.name, pack.size, pack.kind) for pack in index.packs.values() if not alive(pack.name)]
     parts = [encode_index(part) for part in index.split()] if len(index) else []
     entry.inline, entry.indexes = b"", []
     if len(parts) == 1 and len(parts[0]) <= INLINE_INDEX_BYTES:

@@ -352,11 +352,9 @@ class _Push:
         self._entry_nonce = uuid.uuid4().bytes
 
     def _in_time(self) -> None:
-        mirror = self._remote.mirror
-        late = not in_time(self._since, self._remote.backend.now_us())
-        if late or any(mirror.dropped_at(name) is not None for name in self._index.packs):
+        if not in_time(self._since, self._remote.backend.now_us()):
             # A remote gc may be about to delete what was sent first: it is sent again.
-            mirror.forget_uploads(self._index.packs)
+            self._remote.mirror.forget_uploads(self._index.packs)
             raise Moved(f"{self._remote.where}: the push took too long")
 
     def _check_late(self, entry: Entry) -> None:

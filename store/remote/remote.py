@@ -50,7 +50,7 @@ from redun.store.remote.log import (
 )
 from redun.store.remote.mirror import Known, Mirror
 from redun.store.remote.names import checkpoint_name, log_name, seq_of
-from redun.store.remote.rules import clash
+from redun.store.remote.rules import outdated
 from redun.store.remote.threads import RequestThreads
 
 A = TypeVar("A")
@@ -545,6 +545,16 @@ class Remote:
         for attempt in range(_COMMIT_TRIES):
             check()
             assert known is not None
+            mirror = self.mirror
+            why = outdated(
+                entry,
+                relied,
+                mirror.is_alive,
+                lambda name: mirror.dropped_at(name) is not None,  # noqa: B023
+                mirror.source.read_ref,
+            )
+            if why:
+                raise Moved(f"{self.where}: {why}")
             entry.remote, entry.seq, entry.before = known.remote, known.seq + 1, known.digest
             data = entry.encode(self.writer)
             name = log_name(entry.seq)
@@ -562,9 +572,6 @@ class Remote:
             for seq in range(entry.seq, known.seq + 1):
                 one = theirs if seq == entry.seq else self.entry(seq)
                 seen(one)
-                why = clash(entry, relied, one)
-                if why:
-                    raise Moved(f"{self.where}: {why}")
             backoff(min(attempt, 3))
         raise RemoteError(f"{self.where} is written by many others at once, {_COMMIT_TRIES} entries were quicker: push again")
 

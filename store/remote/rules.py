@@ -4,7 +4,7 @@ They are functions without requests, so that `tests/faults/test_remote_model.py`
 they rest on: entries of the log have one order, and whoever adds one has seen all before it.
 
 1. An object that the indexes name is there with all that it leads to. A push stops walking where something is there already.
-2. Whoever relied on a pack (found something there, or sent it) and then sees an entry that drops it, plans again: `clash`.
+2. Whoever relied on a pack (found something there, or sent it) and then sees an entry that drops it, plans again: `outdated`.
 3. An entry is written within half the grace of the first of its packs: `in_time`. So a gc beside it does not see its packs as left over.
 4. A gc drops packs by an entry first: those that are not wanted, and those that nobody named for the whole grace. Only then it deletes
    them, the former after the grace, so that those who read need not start again: `may_delete`.
@@ -27,17 +27,26 @@ ALIVE_SHARE = 0.5
 """A pack of which less is wanted is written anew."""
 
 
-def clash(entry: Entry, relied: Collection[str], theirs: Entry) -> str:
-    """Tell why an entry that was planned does not fit any more after that of somebody who was quicker; empty if it does.
+def outdated(
+    entry: Entry,
+    relied: Collection[str],
+    is_alive: Callable[[str], bool],
+    was_dropped: Callable[[str], bool],
+    ref: Callable[[str], bytes | None],
+) -> str:
+    """Tell why an entry does not fit what is known by now; empty if it does. Asked before each attempt to write it.
+
+    What counts is what is known, not which entries were quicker: an entry of our own may have been written with its answer lost, others
+    may have come after it, and another process of this machine may have taken in all of them.
 
     Args:
-        relied: names of packs in which something was found.
+        relied: names of packs in which something was found; "" stands for what was known to be elsewhere.
+        is_alive: tells of a pack whether the log names it. was_dropped: whether an entry dropped it.
+        ref: returns what a ref names.
     """
-    gone = set(theirs.dropped)
-    if gone and (not gone.isdisjoint(relied) or any(pack.name in gone for pack in entry.packs)):
+    if any(name and not is_alive(name) for name in relied) or any(was_dropped(pack.name) for pack in entry.packs):
         return "packs that were relied on are gone"
-    mine = {move.name for move in entry.refs}
-    return "a ref was moved meanwhile" if any(move.name in mine for move in theirs.refs) else ""
+    return "a ref was moved meanwhile" if any(ref(move.name) != move.old for move in entry.refs) else ""
 
 
 def in_time(since_us: int | None, now_us: int | None) -> bool:
@@ -86,4 +95,4 @@ def packs_to_keep(
         keep.difference_update(broken)
 
 
-__all__ = ["DEADLINE_US", "GRACE_US", "clash", "in_time", "may_delete", "may_resume", "packs_to_keep"]
+__all__ = ["DEADLINE_US", "GRACE_US", "in_time", "may_delete", "may_resume", "outdated", "packs_to_keep"]
