@@ -52,7 +52,7 @@ def make(folder: Path) -> None:
         assert run(folder, *words).returncode == 0
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *words: str, may_crash: bool = False) -> subprocess.CompletedProcess[str]:
     """Run `redun` in a forked process, which takes a tenth of the time; it must not end by a signal or with a traceback."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         pid = os.fork()
@@ -77,6 +77,8 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         out.seek(0)
         err.seek(0)
         done = subprocess.CompletedProcess(words, status, out.read(), err.read())
+    if may_crash and status == -signal.SIGBUS:
+        return done
     assert 0 <= status < 99, (status, done.stderr)
     assert "Traceback" not in done.stderr, done.stderr
     assert "internal error" not in done.stderr, done.stderr

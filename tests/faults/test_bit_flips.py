@@ -109,8 +109,12 @@ def test_a_bit_flips(original: Path, tmp_path: Path) -> None:
             happened["found"] += 1
         # A run beside all this: right, or a word.
         copy = shutil.copytree(folder, tmp_path / f"copy{number}")
-        done = damage.run(copy, "run", "flow.py", "main")
-        if done.returncode == 0:
+        done = damage.run(copy, "run", "flow.py", "main", may_crash=True)
+        if done.returncode < 0:
+            # LMDB was led behind the end of the file: docs/reliability.md, what remains.
+            assert full.verdict != "sound", where
+            happened["ended by a signal"] += 1
+        elif done.returncode == 0:
             assert done.stdout.strip() == EXPECTED, where
             happened["run went on" if full.verdict != "sound" else "run"] += 1
         else:
@@ -126,4 +130,5 @@ def test_a_bit_flips(original: Path, tmp_path: Path) -> None:
         shutil.rmtree(folder)
         shutil.rmtree(copy)
     print(dict(happened))
+    assert happened["ended by a signal"] <= 1 + ROUNDS // 200
     assert happened["found"] > ROUNDS // 6
