@@ -203,7 +203,7 @@ def check_links(store: Any) -> None:
         data = source.get(oid)
         assert object_id(data) == oid
         for link in links(data):
-            if not source.contains(link) and source.dropped(link) is None:
+            if not source.contains(link) and source.away(link) is None:
                 what = f"{'reachable' if oid in named else 'loose'} {Kind(data[0]).name}"
                 wrong.append(f"{what} {oid.hex()} links {link.hex()}, which is gone")
     assert not wrong, "\n".join(wrong)

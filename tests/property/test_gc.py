@@ -117,7 +117,7 @@ class World:
         return found
 
     def is_dropped(self, oid) -> bool:
-        return not self.source.contains(oid) and self.source.dropped(oid) is not None
+        return not self.source.contains(oid) and self.source.away(oid) is not None
 
     def values_to_drop(self, plan) -> list[int]:
         graph = plan.graph
