@@ -162,7 +162,13 @@ class RemoteResults:
 
     def look_up(self, asks: Iterable[Ask]) -> tuple[list[Named], list[Ask]]:
         """See `Results.look_up`."""
-        return look_up(asks, self._call_of) if self._refresh() else ([], list(asks))
+        asks = list(asks)
+        if not self._refresh():
+            return [], asks
+        if self._remote.mirror.shards:
+            # All that are wanted at once, not one after the other.
+            self._remote.load_shards([key for ask in asks for key in (ask.full, ask.shallow) if key])
+        return look_up(asks, self._call_of)
 
     def _call_of(self, key: bytes) -> tuple[bytes, bytes] | None:
         claim = self._claims.find(key)

@@ -177,9 +177,14 @@ class Calls:
         if plan.scope is CacheScope.BACKEND and self.use_cache and job.recorder.records:
             if self._replay(job):
                 return
-            if self.others is not None and self.others.ask(job):
+            # States of handles hold only in the store that made them.
+            if self.others is not None and not self._takes_handles(job) and self.others.ask(job):
                 return
         self.begin(job)
+
+    def _takes_handles(self, job: Job) -> bool:
+        """Tell whether the arguments that were taken last are this job's, and hold handles."""
+        return self.handles is not None and self.handles.job is job
 
     def begin(self, job: Job) -> None:
         """No result is known: have the job run."""
@@ -193,7 +198,8 @@ class Calls:
         if plan.refusal is not None:
             self.evaluation.fail(job, plan.refusal)
             return
-        if self.handles is not None and self.handles.job is job:
+        if self._takes_handles(job):
+            assert self.handles is not None
             self.handles.start(job)
         self.in_flight += 1
         if not plan.limits or self.limits.take(job):

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from servers import s3_server
 
-from redun import File, Scheduler, task
+from redun import File, Handle, Scheduler, task
 from redun.config import Config
 from redun.errors import ConfigError, RedunError
 from redun.fsck import check
@@ -285,6 +285,43 @@ def test_the_second_repo_knows(a: Machine, machine: Any, tmp_path: Path) -> None
     b.config = Config({"repos": {"team": {"url": str(tmp_path / "remote"), "trust": "all"}, "first": first}}, str(b.folder))
     assert b.run(main(), "first", "team") == [3, 6_000_000]
     assert (RAN, b.log.warnings) == ([], [])
+
+
+class Conn(Handle):
+    type_name = "readthrough_tests.Conn"
+
+
+@task()
+def step(conn: Conn, i: int) -> Conn:
+    RAN.append(f"step {i}")
+    return conn
+
+
+@task()
+def steps() -> Any:
+    first = step(Conn("c"), 1)
+    return [step(step(first, 2), 3), [leaf(i) for i in range(3)]]
+
+
+def test_states_of_handles_hold_where_they_were_made(machine: Any) -> None:
+    a, b = machine("a"), machine("b")
+    a.run(steps())
+    a.push()
+    b.run(steps(), "team")
+    assert RAN == ["step 1", "step 2", "step 3"]
+    b.run(steps(), "team")
+    assert RAN == []
+
+
+def test_a_store_in_memory_reads_through(a: Machine) -> None:
+    RAN.clear()
+    scheduler = Scheduler(a.config, logger=False)
+    scheduler.remotes = ("team",)
+    assert scheduler.run([main(), whole(4)]) == [[3, 6_000_000], [6, 200_000]]
+    assert RAN == []
+    # A scheduler may run again.
+    assert scheduler.run(main(4))[0] == 6
+    assert RAN == ["main"]
 
 
 def test_a_sub_run_reads_through(machine: Any) -> None:
