@@ -56,7 +56,8 @@ def push_execution(store: Store, repo: Repo, execution: str, log: EventLog) -> N
     log.flush()
     try:
         done = push_to(store, repo, [execution], meter=Throttle(repo.bandwidth), said=log.warning)
-        log.line(f"Pushed {done.objects} objects ({done.sent_bytes} bytes sent) to {repo.name}")
+        objects = f"{done.objects:,} object{'' if done.objects == 1 else 's'}"
+        log.line(f"Pushed {objects} ({done.sent_bytes:,} bytes sent) to {repo.name}")
     except (RedunError, OSError) as error:
         log.warning(f"not pushed to {repo.name!r}: {error}: 'redun push {repo.name} {execution[:8]}' does it later")
     except Exception as error:

@@ -100,6 +100,7 @@ compiling = pytest.mark.parametrize("example", ["02_compile"], indirect=True)
         ("50_scripts", "align.py", "main", (8, 6)),  # The two jobs inside a script are not looked up.
         ("51_tags", "tags.py", "main", 3),
         ("60_push_pull", "lab.py", "main", 4),
+        ("61_read_through", "lab.py", "main", 5),
     ],
     indirect=["example"],
 )
