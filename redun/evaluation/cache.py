@@ -148,8 +148,10 @@ class Cache:
             the value, id and object bytes of the call.
         """
         row = self._source.memo_get(key)
-        if row is None:
-            return None
+        return None if row is None else self.recovery_of(row)
+
+    def recovery_of(self, row: bytes) -> tuple[Any, bytes, bytes] | None:
+        """Return what a row of the memo says of what was recovered; see `lookup_recovery`."""
         try:
             call = row[:ID_BYTES]
             data = self._source.get(call)

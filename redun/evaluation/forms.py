@@ -169,11 +169,15 @@ class Catch(Form):
             recovered = run.calls.recoveries.find(self)
             if recovered is not None:
                 self.follow(run, recovered[0])
-            else:
-                run.demand(self, [self._as_one(expr)], self.scope)
+            elif not run.calls.recoveries.ask(self):
+                self.go_on(run)
             return
         self.calls = self.scope.calls(expr)
         run.succeed(self, self.scope.value(expr))
+
+    def go_on(self, run: Evaluation) -> None:
+        """Nobody knows what was recovered before: evaluate the expression."""
+        run.demand(self, [self._as_one(self.expr.args[0])], self.scope)
 
     def _as_one(self, value: Any) -> Any:
         """Return a nested value as one expression: what is left of it when one part fails must not count as input any more."""

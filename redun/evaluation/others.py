@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from redun.evaluation.node import State
+from redun.evaluation.job import Job
+from redun.evaluation.node import FINAL, State
 from redun.store.ids import LINK_MARK
 from redun.store.objects import Flag
 from redun.store.rows import Staged
@@ -24,7 +25,7 @@ from redun.task import CacheResult
 if TYPE_CHECKING:
     from redun.evaluation.cache import Hit
     from redun.evaluation.calls import Calls
-    from redun.evaluation.job import Job
+    from redun.evaluation.forms import Catch
     from redun.store.ids import Pieces
 
 
@@ -36,13 +37,13 @@ class Ask(NamedTuple):
     """A result that is looked for.
 
     Attributes:
-        job: who looks for it.
+        job: who looks for it: a job, or a `catch` that may have recovered before.
         full, shallow: keys of the cache under which it may be taken, empty if not that way.
         task: id of the task.
         known: what the store says of `full`, which did not do: call and reduction, empty if it says nothing.
     """
 
-    job: Job
+    job: Job | Catch
     full: bytes
     shallow: bytes
     task: bytes
@@ -145,12 +146,22 @@ class Others:
         known = self._calls.cache.source.memo_get(full) if full else None
         # It has not begun.
         job.start_us = 0
-        self._waiting.append(Ask(job, full, shallow, plan.task_id, known or b""))
+        self._add(Ask(job, full, shallow, plan.task_id, known or b""))
+        return True
+
+    def ask_form(self, form: Catch, key: bytes, task: bytes) -> bool:
+        """Put what a `catch` recovered to others, by the key under which it is remembered; False if the run is over."""
+        if self._closed:
+            return False
+        self._add(Ask(form, b"", key, task, b""))
+        return True
+
+    def _add(self, ask: Ask) -> None:
+        self._waiting.append(ask)
         self._asked += 1
         # For the loop it is at work like any other.
         self._calls.running += 1
         self._calls.in_flight += 1
-        return True
 
     def submit(self) -> None:
         """Hand over what has come up."""
@@ -192,20 +203,28 @@ class Others:
             self._asked -= 1
             calls.running -= 1
             calls.in_flight -= 1
-            job = ask.job
-            if job.state is not State.READY:
-                continue
-            job.start_us = time.time_ns() // 1000
             if found is not None and id(found.objects) not in put:
                 put.add(id(found.objects))
-                job.recorder.put_all({oid: data for oid, data in found.objects.items() if data is not None})
-            if found is None or not self._take(job, found):
-                calls.begin(job)
-            elif found.signer:
+                calls.recorder.put_all({oid: data for oid, data in found.objects.items() if data is not None})
+            if self._go_on(ask.job, found) and found is not None and found.signer:
                 taken.setdefault(found.signer, []).extend({ask.full or ask.shallow, ask.shallow or ask.full})
         for signer, keys in taken.items():
             # Who stops believing them must be able to tell what came from them.
             calls.recorder.note(TAKEN, [signer, b"".join(sorted(keys))])
+
+    def _go_on(self, job: Job | Catch, found: Found | None) -> bool:
+        """Let a job or form go on; True if it took what was found."""
+        if isinstance(job, Job):
+            if job.state is not State.READY:
+                return False
+            job.start_us = time.time_ns() // 1000
+            if found is None or not self._take(job, found):
+                self._calls.begin(job)
+                return False
+            return True
+        if job.state >= FINAL:
+            return False
+        return self._calls.recoveries.answered(job, found.row if found is not None and found.whole else None)
 
     def _take(self, job: Job, found: Found) -> bool:
         calls = self._calls

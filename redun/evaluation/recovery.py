@@ -9,6 +9,7 @@ from redun.evaluation.identity import Identity
 from redun.evaluation.job import Job
 from redun.evaluation.node import Node, Scope
 from redun.records import encode_call
+from redun.store.ids import ID_BYTES
 from redun.task import CacheScope
 
 if TYPE_CHECKING:
@@ -53,6 +54,36 @@ class Recoveries:
         # No job names it, so this execution would not keep it.
         self._calls.recorder.keep(*found[1:])
         return found[:1]
+
+    def ask(self, form: Catch) -> bool:
+        """Put a form to others; False if nobody is to be asked. `answered` lets it go on."""
+        calls = self._calls
+        if calls.others is None or form.key is None or not calls.use_cache:
+            return False
+        return calls.others.ask_form(form, form.key, calls.plans.task_id(form.expr.task))
+
+    def answered(self, form: Catch, row: bytes | None) -> bool:
+        """Let a form go on that was put to others.
+
+        Args:
+            row: of the memo, whose call is in the store with all that it leads to; None if nobody knows it.
+
+        Returns:
+            True if the form takes what was found.
+        """
+        calls = self._calls
+        found = None
+        if row is not None:
+            calls.cache.source.refresh()
+            found = calls.cache.recovery_of(row)
+        if row is None or found is None or form.key is None:
+            form.go_on(calls.evaluation)
+            return False
+        value, call, data = found
+        calls.recorder.keep(call, data)
+        calls.recorder.recovery(form.key, call, row[ID_BYTES:])
+        form.follow(calls.evaluation, value)
+        return True
 
     def remember(
         self, key: bytes, failed: Job, involved: tuple[bytes, ...], form: Task[Any, Any], recovered: Any, value: Any

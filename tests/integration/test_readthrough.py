@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from servers import s3_server
 
-from redun import File, Handle, Scheduler, task
+from redun import File, Handle, Scheduler, catch, task
 from redun.config import Config
 from redun.errors import ConfigError, RedunError
 from redun.fsck import check
@@ -285,6 +285,30 @@ def test_the_second_repo_knows(a: Machine, machine: Any, tmp_path: Path) -> None
     b.config = Config({"repos": {"team": {"url": str(tmp_path / "remote"), "trust": "all"}, "first": first}}, str(b.folder))
     assert b.run(main(), "first", "team") == [3, 6_000_000]
     assert (RAN, b.log.warnings) == ([], [])
+
+
+@task()
+def made_good(error: Exception) -> list[Any]:
+    RAN.append("made_good")
+    return leaf(7)
+
+
+@task()
+def careful() -> Any:
+    return [catch(fails(), ValueError, made_good), leaf(1)]
+
+
+def test_what_catch_recovered_is_taken(machine: Any) -> None:
+    a, b, c = machine("a"), machine("b"), machine("c", "")
+    value = a.run(careful())
+    a.push()
+    assert b.run(careful(), "team") == value
+    assert RAN == []
+    assert b.run(careful()) == value
+    assert RAN == []
+    assert b.is_sound()
+    assert c.run(careful(), "team") == value
+    assert sorted(RAN) == ["fails", "leaf", "leaf", "made_good"]
 
 
 class Conn(Handle):
