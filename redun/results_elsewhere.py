@@ -8,6 +8,7 @@ Everything here happens on one thread, that of the repo (`redun.readthrough`).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 GROUP_BYTES = 32 << 20
 """Results are handed over when so many bytes of them are here."""
+_WHOLE_AFTER = 8
+# Of up to 16 MiB each.
+_WHOLE_PACKS = 16
 DRY_BYTES = 64 << 20
 """In a dry run larger objects are not fetched: what has to be read of them counts as not found."""
 
@@ -141,7 +145,8 @@ class RemoteResults:
         self._claims = Claims(remote, believed)
         self._dryrun = dryrun
         self._folder = None if store.folder is None or store.readonly else store.folder / "remotes"
-        self._fetcher = Fetcher(remote, self._folder)
+        self._fetcher = Fetcher(remote, self._folder, whole_after=_WHOLE_AFTER)
+        self._whole_packs: deque[str] = deque()
         self._there: bool | None = None
 
     @property
@@ -281,9 +286,18 @@ class RemoteResults:
                 objects[oid] = self._fetcher.read(oid, place)
             else:
                 objects[oid] = None if self._dryrun else self._stage(oid, place)
-        for name in {place.pack for place in need.values() if self._is_leaf(place)}:
-            self._fetcher.forget(name)
+        self._let_go({place.pack for place in need.values() if self._is_leaf(place)})
         return [(want.named.ask, Found(self._remote.name, want.row, objects, want.named.signer)) for want in wants]
+
+    def _let_go(self, packs: Iterable[str]) -> None:
+        """Forget what was fetched of packs of values, but for some that are here whole: a chain of calls asks for one value after another."""
+        for name in packs:
+            if not self._fetcher.is_whole(name):
+                self._fetcher.forget(name)
+            elif name not in self._whole_packs:
+                self._whole_packs.append(name)
+                if len(self._whole_packs) > _WHOLE_PACKS:
+                    self._fetcher.forget(self._whole_packs.popleft())
 
     def _stage(self, oid: bytes, place: Place) -> Any:
         """Write a large object beside the store; it is not held in memory."""

@@ -47,12 +47,14 @@ class Fetcher:
     Args:
         folder: where temporary files go; that of the system by default.
         eager: packs of the call graph are got whole at once: for pulls of everything.
+        whole_after: a pack of small values is got whole after parts of it were asked for so often; None: never.
     """
 
-    def __init__(self, remote: Remote, folder: Path | None = None, eager: bool = False) -> None:
+    def __init__(self, remote: Remote, folder: Path | None = None, eager: bool = False, whole_after: int | None = None) -> None:
         self._remote = remote
         self._folder = folder
         self._eager = eager
+        self._whole_after = whole_after
         self._readers: dict[str, list[tuple[int, int, PackReader, BinaryIO]]] = {}
         self._asked: dict[str, int] = {}
         self.received_bytes = 0
@@ -101,6 +103,8 @@ class Fetcher:
         asked = self._asked[pack.name] = self._asked.get(pack.name, 0) + 1
         graph = pack.kind in (PackKind.GRAPH, PackKind.MIXED)
         if pack.size <= SMALL_PACK_BYTES or (graph and (self._eager or asked > _MOST_PARTS)):
+            return whole
+        if pack.kind is PackKind.VALUES and self._whole_after is not None and asked > self._whole_after:
             return whole
         spans = sorted({pack.span(pack.frames(place.offset, place.size)) for place in wanted})
         parts: list[_Part] = []
@@ -159,6 +163,10 @@ class Fetcher:
         reader = self._reader(place)
         assert reader is not None
         return reader.pieces(place.offset, place.size)
+
+    def is_whole(self, pack: str) -> bool:
+        """Tell whether all of a pack is here."""
+        return any(start == 0 and end == reader.pack.size for start, end, reader, _ in self._readers.get(pack, ()))
 
     def forget(self, pack: str) -> None:
         """Let go of what was fetched of a pack."""

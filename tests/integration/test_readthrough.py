@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import random
 import shutil
 import subprocess
 import threading
@@ -247,6 +248,31 @@ def test_a_whole_run_takes_few_requests(machine: Any, between: Between) -> None:
     assert len(b.cached()) == 501
     # The configuration, checkpoints, the log, its one entry, and one pack.
     assert len(between.calls) <= 6, between.calls
+
+
+@task()
+def link(before: bytes, i: int) -> bytes:
+    RAN.append("link")
+    return random.Random(i).randbytes(20_000)
+
+
+@task()
+def chain(n: int) -> Any:
+    found: Any = b""
+    for i in range(n):
+        found = link(found, i)
+    return found
+
+
+def test_a_chain_of_calls_takes_few_requests(machine: Any, between: Between) -> None:
+    """One value after another, out of a pack that is too large to be fetched for one of them."""
+    a, b = machine("a"), machine("b")
+    a.run(chain(100))
+    a.push()
+    between.calls.clear()
+    b.run(chain(100), "team")
+    assert RAN == []
+    assert len(between.calls) <= 16, between.calls
 
 
 def test_nothing_is_asked_where_everything_is_known(a: Machine, between: Between) -> None:
