@@ -171,7 +171,8 @@ def check_remote(
         known = True
         rolled_back = ""
         try:
-            own.refresh()
+            if not own.refresh():
+                raise RepoError(f"{own.where} is empty: nobody has pushed there yet")
         except RemoteDamaged as error:
             known, rolled_back = False, str(error)
         report: RemoteReport | None = None

@@ -154,8 +154,8 @@ class _Collection:
         remote.load_shards()
         facts = {fact.name: fact for fact in remote.mirror.facts()}
         self._facts = facts
-        self._files = remote.backend.files("packs/")
-        self._times = {file.name: file.written_us for file in remote.backend.files("log/")}
+        self._files = patiently(lambda: remote.backend.files("packs/"))
+        self._times = {file.name: file.written_us for file in patiently(lambda: remote.backend.files("log/"))}
         self._now = remote.backend.now_us() or 0
         read_graph(remote, graph, facts.values(), self._doing)
         refs = remote.refs()

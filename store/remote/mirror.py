@@ -244,6 +244,12 @@ class Mirror:
                 size, kind = msgpack.unpackb(row)
                 yield PackFact(key.decode(), size, PackKind(kind))
 
+    def forget_dropped(self, refs: Iterable[str]) -> None:
+        """Note that it was not somebody else's will that some refs went."""
+        rows = [(b"r" + name.encode(), b"") for name in refs]
+        if rows:
+            self._gone.put_many(rows)
+
     def _pack(self, number: int) -> Pack | None:
         if number not in self._open:
             row = self._packs.get(_NUMBER.pack(number))

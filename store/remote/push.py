@@ -103,15 +103,8 @@ def push(
     elif not dry_run:
         remote.create(said)
         done.created = True
-    if everything and exists:
-        there = remote.refs()
-        wanted = {name: oid for name, oid in heads.items() if name in there or not remote.mirror.was_dropped(name, oid)}
-        done.dropped = len(
-            {name for name in heads if name not in wanted and name.startswith("executions/") and name.count("/") == 1}
-        )
-        heads = wanted
     for _ in range(_PLANS):
-        moves = _moves(source, remote, heads, done)
+        moves = _moves(source, remote, _not_dropped(remote, heads, done) if everything and exists else heads, done)
         if not moves:
             return done
         work = _Push(source, remote, done, progress, dry_run)
@@ -126,6 +119,16 @@ def push(
         finally:
             work.close()
     raise RemoteError(f"{remote.where} is changed by others all the time: push again later")
+
+
+def _not_dropped(remote: Remote, heads: Mapping[str, bytes], done: Pushed) -> dict[str, bytes]:
+    """Leave out refs that somebody dropped there as they are."""
+    there = remote.refs()
+    wanted = {name: oid for name, oid in heads.items() if name in there or not remote.mirror.was_dropped(name, oid)}
+    done.dropped = len(
+        [name for name in heads if name not in wanted and name.startswith("executions/") and name.count("/") == 1]
+    )
+    return wanted
 
 
 def _moves(source: Source, remote: Remote, heads: Mapping[str, bytes], done: Pushed) -> list[RefMove]:
@@ -369,6 +372,7 @@ class _Push:
             remote.mirror.forget_uploads(names)
             back = [RefMove(move.name, move.new, move.old) for move in entry.refs]
             remote.commit(Entry(b"", 0, b"", dropped=missing, refs=back), [])
+            remote.mirror.forget_dropped([move.name for move in back])
             raise Moved(f"{remote.where}: the push took too long")
 
     def close(self) -> None:

@@ -171,8 +171,8 @@ def collector(child: Any, folder: Path, url: str, stop: Path, faults: Faults) ->
                     going = [name for name in remote.refs() if may_go(name) and chance.random() < 0.5]
                     done = collect(remote, MemorySource(), lambda going=going: going, grace_us=chance.choice((0, 2_000_000)))
                     child.report(("collected", len(done.refs), done.dropped[0], done.deleted[0]))
-            except RemoteError:
-                continue
+            except RemoteError as error:
+                child.report(("failed", str(error)))
             except RemoteDamaged as error:
                 child.report(("damaged", str(error)))
     return "done"

@@ -77,6 +77,10 @@ def test_many_at_once(url: str, tmp_path: Path, fork: Callable[..., Any], capsys
             assert child.wait() == 0
     assert [one for one in said if one[0] == "damaged"] == []
     pushed = {name for one in said if one[0] == "pushed" for name in one[1]}
+    if os.environ.get("TRAFFIC_DEBUG"):
+        from collections import Counter
+
+        print(Counter(one[1][:110] for one in said if one[0] == "failed").most_common(12))
     collected = [one for one in said if one[0] == "collected"]
     with closing(Store.open(tmp_path / "last")) as store, remote_of(store, url, NONE) as remote:
         remote.refresh()
