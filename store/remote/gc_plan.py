@@ -51,7 +51,6 @@ class Plan:
         self.live_bytes = 0
         self.keep = packs_to_keep(self._shares(), self._outside(), self._homes)
         self._find_moves()
-        self._wanted.clear()
 
     @property
     def drop(self) -> set[str]:
@@ -60,8 +59,11 @@ class Plan:
 
     def _homes(self, oid: bytes) -> list[str]:
         place = self._place(oid)
-        homes = list(self._graph.copies.get(oid, ()))
-        return homes if place is None or not place.pack else [place.pack, *homes]
+        copies = self._graph.copies.get(oid, ())
+        if place is None:
+            # Sent and never named, or gone: nobody finds its copies, unless it is wanted and said anew.
+            return list(copies) if oid in self._wanted else []
+        return [place.pack, *copies] if place.pack else list(copies)
 
     def _shares(self) -> dict[str, float]:
         wanted = dict.fromkeys(self._packs, 0)
@@ -93,17 +95,22 @@ class Plan:
                 continue
             if place is not None and place.pack:
                 self.move[oid] = place
+            elif oid not in self._wanted:
+                continue
             elif copies:
                 self.move[oid] = next(iter(copies.values()))
-            elif place is None and oid in self._wanted:
+            elif place is None:
                 self.missing.add(oid)
 
     def restated(self) -> dict[bytes, Place]:
-        """Return objects whose place is in a pack that goes, and that lie in one that stays, too: id -> place there."""
+        """Return objects whose place is in a pack that goes, and that lie in one that stays, too: id -> place there.
+
+        Not those that were sent and never named: what they lead to may not have come.
+        """
         found = {}
         for oid, copies in self._graph.copies.items():
             place = self._place(oid)
-            if oid in self.move or (place is not None and place.pack in self.keep):
+            if oid in self.move or (oid not in self._wanted if place is None else place.pack in self.keep):
                 continue
             for name, copy in copies.items():
                 if name in self.keep:
