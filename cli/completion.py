@@ -200,6 +200,20 @@ def executors(context: click.Context, parameter: click.Parameter, incomplete: st
     return []
 
 
+def repos(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a repo."""
+    from click.shell_completion import CompletionItem
+
+    from redun.config import load_config
+    from redun.errors import RedunError
+    from redun.remotes import repos as configured
+
+    with suppress(RedunError):
+        known = configured(load_config(_session(context).find_folder()))
+        return [CompletionItem(name) for name in sorted(known) if name.startswith(incomplete)]
+    return []
+
+
 def commands(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a command, or of one below those given already."""
     here = context.find_root().command

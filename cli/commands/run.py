@@ -96,6 +96,7 @@ def _selection(context: click.Context, parameter: click.Parameter, text: str | N
     "remotes",
     multiple=True,
     metavar="REPO",
+    shell_complete=completion.repos,
     help="Take results that are not here from this repo; may be given again. [backend] remotes names them for all runs.",
 )
 @click.option(

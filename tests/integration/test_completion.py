@@ -86,6 +86,10 @@ def test_ids(cli: Cli, flow: Path) -> None:
     assert complete("log", execution[:6]) == [execution]
     assert complete("run", "--rerun", "") == [execution]
     assert complete("launch", "--executor", "d") == ["default"]
+    assert complete("run", "--remote", "") == []
+    (flow / ".redun").mkdir(exist_ok=True)
+    (flow / ".redun" / "redun.ini").write_text("[repos.team]\nurl = /x\n[repos.other]\nurl = /y\n")
+    assert complete("run", "--remote", "t") == ["team"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
