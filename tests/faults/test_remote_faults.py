@@ -17,7 +17,6 @@ from redun.store.errors import NotInRemote, RemoteBusy, RemoteDamaged, RemoteErr
 from redun.store.ids import object_id
 from redun.store.objects import Codec, Kind, header, with_links
 from redun.store.reach import in_order
-from redun.store.remote import push as push_module
 from redun.store.remote import remote as remote_module
 from redun.store.remote.backends import base
 from redun.store.remote.log import START, Writer, decode_entry
@@ -26,6 +25,7 @@ from redun.store.remote.names import log_name
 from redun.store.remote.pull import pull
 from redun.store.remote.push import push
 from redun.store.remote.remote import Remote
+from redun.store.remote.rules import GRACE_US
 from redun.store.sources.base import Batch, RefUpdate
 from redun.store.sources.memory import MemorySource
 
@@ -171,8 +171,14 @@ class Site:
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (base, remote_module):
         monkeypatch.setattr(module, "backoff", lambda attempt, pause=None: None)
-    for name, size in (("PACK_BYTES", 5000), ("SMALL_BYTES", 1000), ("COMMIT_BYTES", 20_000), ("INLINE_INDEX_BYTES", 500)):
-        monkeypatch.setattr(push_module, name, size)
+    for name, size in (
+        ("push.PACK_BYTES", 5000),
+        ("packer.PACK_BYTES", 5000),
+        ("push.SMALL_BYTES", 1000),
+        ("push.COMMIT_BYTES", 20_000),
+        ("packer.INLINE_INDEX_BYTES", 500),
+    ):
+        monkeypatch.setattr(f"redun.store.remote.{name}", size)
     monkeypatch.setattr("redun.store.remote.checkpoint.CHECKPOINT_EVERY", 7)
 
 
@@ -247,7 +253,7 @@ def test_what_was_sent_too_long_ago_is_sent_again() -> None:
         backend_put(self, name, source, size, meter)
         sent.append(name)
         if len(sent) == 3:
-            place.time_us += push_module.GRACE_US
+            place.time_us += GRACE_US
             # The gc was here.
             for old in sent:
                 place.files.pop(old)
