@@ -38,6 +38,7 @@ GROUP_BYTES = 32 << 20
 """Results are handed over when so many bytes of them are here."""
 _WHOLE_AFTER = 8
 # Of up to 16 MiB each.
+_TRIES = 3
 _WHOLE_PACKS = 16
 DRY_BYTES = 64 << 20
 """In a dry run larger objects are not fetched: what has to be read of them counts as not found."""
@@ -181,6 +182,22 @@ class RemoteResults:
 
     def fetch(self, wanted: Sequence[Named]) -> Iterator[Answers]:
         """See `Results.fetch`."""
+        left = list(wanted)
+        for _ in range(_TRIES):
+            try:
+                for answers in self._fetch(left):
+                    # First, as whoever takes them may not come back.
+                    told = {id(ask) for ask, _ in answers}
+                    left = [named for named in left if id(named.ask) not in told]
+                    yield answers
+                return
+            except RemoteDamaged:
+                # A gc there may have deleted packs since we looked.
+                if not self._remote.moved_on():
+                    raise
+        raise RemoteDamaged(f"{self._remote.where} loses packs faster than they can be read")
+
+    def _fetch(self, wanted: Sequence[Named]) -> Iterator[Answers]:
         self._source.refresh()
         wants = [_Want(named, frontier=[named.call]) for named in wanted]
         self._walk(wants, self._read_call)

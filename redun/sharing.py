@@ -197,12 +197,11 @@ def pull_from(
         if not remote.refresh():
             raise RepoError(f"{remote.where} is empty: nobody has pushed there yet")
         for attempt in range(_PULLS):
-            seq = remote.seq
             try:
                 return _Puller(store, repo, remote, dry_run, progress, BLOB_ABOVE if metadata_only else None).run(ids)
             except RemoteDamaged:
                 # A gc there may have deleted packs since we looked.
-                if attempt == _PULLS - 1 or not remote.refresh() or remote.seq == seq:
+                if attempt == _PULLS - 1 or not remote.moved_on():
                     raise
         raise AssertionError("unreachable")
 

@@ -199,6 +199,11 @@ class Remote:
         with self.mirror.alone():
             return self._refresh()
 
+    def moved_on(self) -> bool:
+        """Take in what others have done; True if they did anything. For who misses a pack: a gc may have dropped it since."""
+        seq = self.seq
+        return self.refresh() and self.seq != seq
+
     def _refresh(self) -> bool:
         # Another process of this machine may have read on.
         known = self.mirror.known()

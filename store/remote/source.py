@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from redun.store.errors import DamagedObject, ObjectNotFound, StoreUnavailable
+from redun.store.errors import DamagedObject, ObjectNotFound, RemoteDamaged, StoreUnavailable
 from redun.store.ids import Pieces
 from redun.store.reach import links_in
 from redun.store.remote.fetch import Fetcher
@@ -46,15 +46,23 @@ class RemoteSource:
                 return source.get(oid)
             except (ObjectNotFound, DamagedObject):
                 continue
-        place = self._remote.places([oid]).get(oid)
-        if place is None or not place.pack:
-            raise ObjectNotFound(oid)
-        data = self._fetcher.read(oid, place)
+        try:
+            data = self._fetch(oid)
+        except RemoteDamaged:
+            if not self._remote.moved_on():
+                raise
+            data = self._fetch(oid)
         if len(data) <= BLOB_ABOVE:
             self._got[oid] = data
             if len(self._got) >= _KEEP_AT_ONCE:
                 self._keep()
         return data
+
+    def _fetch(self, oid: bytes) -> bytes:
+        place = self._remote.places([oid]).get(oid)
+        if place is None or not place.pack:
+            raise ObjectNotFound(oid)
+        return self._fetcher.read(oid, place)
 
     def _keep(self) -> None:
         got, self._got = self._got, {}

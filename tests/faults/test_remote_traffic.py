@@ -59,7 +59,7 @@ def test_many_at_once(url: str, tmp_path: Path, fork: Callable[..., Any], capsys
     running = [(fork(work, *arguments), work, arguments) for work, arguments in jobs]
     said: list[Any] = []
     for _ in range(KILLS):
-        time.sleep(chance.uniform(0.05, 0.5))
+        time.sleep(chance.uniform(0.05, 0.5) * (4 if LONG else 1))
         at = chance.randrange(len(running))
         child, work, arguments = running[at]
         child.kill()

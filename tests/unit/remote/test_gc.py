@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from redun.store.errors import RemoteDamaged, RemoteError
+from redun.store.errors import ObjectNotFound, RemoteDamaged, RemoteError
 from redun.store.remote import push as push_module
 from redun.store.remote.backends.base import FileFact
 from redun.store.remote.backends.folder import FolderBackend
@@ -15,6 +15,7 @@ from redun.store.remote.gc import Collected, collect
 from redun.store.remote.pull import pull
 from redun.store.remote.push import push
 from redun.store.remote.rules import GRACE_US
+from redun.store.remote.source import RemoteSource
 from redun.store.sources.base import Batch, RefUpdate
 from redun.store.sources.memory import MemorySource
 
@@ -302,3 +303,62 @@ def test_where_only_one_may_write_nobody_else_collects(site: Sites) -> None:
     push_all(a)
     with pytest.raises(RemoteError, match="only the store that made it"):
         gc(b, [])
+
+
+def test_who_looks_at_a_remote_goes_on_after_a_gc(site: Sites) -> None:
+    a, b = site("a"), site("b")
+    small, big = a.fill(30), a.fill(300, size=3000)
+    push_all(a)
+    with b.remote() as remote:
+        remote.refresh()
+        head = remote.refs()[small]
+        gc(a, [big], grace_us=0)
+        source = RemoteSource(remote, MemorySource())
+        assert source.get(head) == a.source.get(head)
+        gc(a, [small], grace_us=0)
+        assert source.get(head) == a.source.get(head)
+        with pytest.raises(ObjectNotFound):
+            source.get(a.heads[big])
+
+
+def test_what_was_dropped_is_not_pushed_with_everything(site: Sites) -> None:
+    a = site("a")
+    keep, drop = a.fill(20), a.fill(20)
+    push_all(a)
+    gc(a, [drop])
+    assert push_all(a, everything=True).refs == 0
+    with a.remote() as remote:
+        remote.refresh()
+        assert set(remote.refs()) == {keep}
+    assert push_all(a).refs == 1
+
+
+def test_a_push_that_slept_after_its_last_look_takes_its_entry_back(
+    site: Sites, aged: type[Aged], tmp_path, monkeypatch
+) -> None:
+    a, c = site("a", aged(tmp_path / "remote")), site("c", aged(tmp_path / "remote"))
+    a.fill(20)
+    push_all(a)
+    a.fill(30)
+    inner = a.backend
+    wrapped = Wrapped(inner)
+    a.backend = wrapped
+    slept = []
+
+    def sleep(method: str, what: str) -> None:
+        if method == "put_new" and what.startswith("log/") and not slept:
+            slept.append(what)
+            aged.later_us = 2 * GRACE_US
+            # As if an older gc, which did not drop what it deletes, had been there.
+            names = {pack.partition("packs/")[2] for how, pack in wrapped.calls if how == "put"}
+            for name in names:
+                (inner._path / "packs" / name).unlink()
+
+    wrapped.before = sleep
+    push_all(a)
+    assert slept
+    with a.remote() as remote:
+        remote.refresh()
+        assert remote.seq == 4
+    check_whole(a, c)
+    assert set(c.heads) == set(a.heads)
