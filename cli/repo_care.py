@@ -134,7 +134,7 @@ def _fsck_lines(report: RemoteReport, name: str) -> list[str]:
     )
     lines = [head]
     problems = [
-        *found.log,
+        *dict.fromkeys(found.log),
         *found.checkpoints.values(),
         *found.indexes.values(),
         *[f"pack {pack}: {why}" for pack, why in found.bad_packs.items()],
@@ -183,6 +183,9 @@ def _verdict(report: RemoteReport, name: str) -> str:
     if report.verdict == "lost":
         wrong = report.after.log if report.after is not None else []
         return f"repaired as far as it can be: {'its log is damaged for good, push to a new place' if wrong else 'something is lost'}"
+    found = report.found
+    if found.log and not (found.bad_packs or found.lost or found.indexes or found.checkpoints):
+        return "damaged: a log cannot be made again: push to a new place from where the executions are"
     return f"damaged: 'redun fsck --remote {name} --repair' puts back what this store has"
 
 

@@ -154,3 +154,12 @@ def test_read_only_and_other_stores_are_refused(cli: Cli, team: Path, tmp_path: 
     assert cli("init", cwd=other).status == 0
     ended = cli("gc", "--remote", str(other / ".redun"))
     assert "another store of this machine" in ended.stderr
+
+
+def test_a_log_that_is_damaged_is_told_once(cli: Cli, team: Path) -> None:
+    (team / "log" / "000000000003").write_bytes(b"damage")
+    ended = cli("fsck", "--remote", "team")
+    assert ended.status == 1
+    assert ended.stdout.count("entry 3 cannot be read") == 1
+    assert "push to a new place" in ended.stdout.splitlines()[-1]
+    assert cli("fsck", "--remote", "team", "--repair").status == 1
