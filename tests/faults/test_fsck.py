@@ -430,7 +430,13 @@ def test_a_file_that_was_cut(folder: Path) -> None:
     done = damage.run(folder, "run", "flow.py", "main")
     assert done.returncode == 1
     assert "cut short" in done.stderr
-    assert damage.run(folder, "fsck", "--repair").returncode in (1, 3)
+    before = damage.data_file(folder).read_bytes()
+    done = damage.run(folder, "fsck", "--repair")
+    assert done.returncode in (1, 3)
+    if "restore a copy" in done.stderr:
+        # The page that names the tables stood in what is gone, and no older one in what is left: nothing can be told apart any more.
+        assert damage.data_file(folder).read_bytes() == before
+        return
     is_whole(folder)
     runs_as_before(folder)
 
