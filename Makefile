@@ -37,6 +37,7 @@ faults: setup
 # Needs npm and an OpenSSH server (Debian: openssh-server).
 test-real: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check adlfs sshfs || uv pip install --quiet --python $(BIN)/python adlfs sshfs
+	@command -v radosgw >/dev/null || apt-get install -y -qq radosgw ceph-mon ceph-osd ceph-common
 	@test -x .real/node_modules/.bin/azurite-blob || npm install --silent --prefix .real azurite
 	REAL=1 $(BIN)/python -m pytest tests/real
 

@@ -1,4 +1,5 @@
-"""The contract of places for remotes, on real servers: Azurite through adlfs, OpenSSH through sshfs. `make test-real` installs them.
+"""The contract of places for remotes, on real servers: Ceph through boto3, Azurite through adlfs, OpenSSH through sshfs. `make test-real`
+installs them.
 
 A part that does not start is a failure.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,6 +23,8 @@ from redun.store.remote.backends.opening import open_backend
 
 # The suite itself; its fixture `opened` is replaced by the one below.
 from tests.contract.test_remote_backend import *  # noqa: F403
+
+from .ceph import ACCESS_KEY, SECRET_KEY, ceph_gateway
 
 ROOT = Path(__file__).resolve().parents[2]
 # The account of every Azurite, stated in its documentation.
@@ -92,9 +96,30 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]
         server.wait()
 
 
-@pytest.fixture(params=["azurite", "sshfs"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Backend]:
+@pytest.fixture(scope="module")
+def ceph() -> Iterator[str]:
+    """Run a Ceph cluster; yield the URL of its gateway."""
+    # Sockets lie in it, whose paths may not be long.
+    folder = tempfile.mkdtemp(prefix="ceph-")
+    try:
+        with ceph_gateway(Path(folder)) as url:
+            yield url
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["ceph", "azurite", "sshfs"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Backend]:
     """Return a function that opens the same empty place again and again."""
+    if request.param == "ceph":
+        import boto3
+
+        url = request.getfixturevalue("ceph")
+        for name, text in (("ACCESS_KEY_ID", ACCESS_KEY), ("SECRET_ACCESS_KEY", SECRET_KEY), ("DEFAULT_REGION", "us-east-1")):
+            monkeypatch.setenv(f"AWS_{name}", text)
+        bucket = f"b{uuid.uuid4().hex[:12]}"
+        boto3.session.Session().client("s3", endpoint_url=url).create_bucket(Bucket=bucket)
+        return lambda: open_backend(f"s3://{bucket}/remote", {"endpoint_url": url, "unquoted_etag": "true"})
     if request.param == "azurite":
         from azure.storage.blob import BlobServiceClient
 
