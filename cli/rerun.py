@@ -29,20 +29,15 @@ def find_job(store: Store, name: str) -> Job:
         CommandError: there is none.
         AmbiguousId: there are several.
     """
-    from redun.provenance import AmbiguousId, Provenance
+    from redun.provenance import Provenance
 
     provenance = Provenance(store)
-    if name == "-" or name.startswith("~"):
-        execution = provenance.execution(name)
-    else:
-        found = provenance.find(name, ("execution", "job"))
-        if not found:
-            raise CommandError(f"no job or execution has an id that begins with {name!r}: 'redun log' lists them")
-        if len(found) > 1:
-            raise AmbiguousId(name, found, more=len(found) >= 20)
-        if found[0].kind == "job":
-            return provenance.job(found[0].id)
-        execution = provenance.execution(found[0].id)
+    found = provenance.named(name, ("execution", "job"))
+    if found is None:
+        raise CommandError(f"no job or execution has an id that begins with {name!r}: 'redun log' lists them")
+    if found.kind == "job":
+        return provenance.job(found.id)
+    execution = provenance.execution(found.id)
     for _, job in provenance.job_tree(execution):
         return job
     raise CommandError(f"execution {execution.id} has no jobs: it ended before its first one began")

@@ -4,7 +4,7 @@ could do more than make data, nothing fails."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgpack
@@ -223,10 +223,10 @@ def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
     found: list[tuple[str, bytes]] = []
     head = header(Kind.VALUE, Codec.MSGPACK, Flag.SUBVALUES)
 
-    def collect(content: bytes) -> _Named:
+    def collect(decode: Callable[[bytes], Any], content: bytes) -> _Named:
         place = len(found)
         found.append(("?", b""))
-        state = decoder.decoder.decode(content)
+        state = decode(content)
         name = str(state[0])
         if len(state) == 2 and isinstance(state[1], dict) and state[1].pop(KEPT, None) is not None:
             # A file is the same whether its content is kept or not.
@@ -235,16 +235,31 @@ def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
         found.extend((kind, head + ext_header(UserExt.VALUE, len(item)) + item) for kind, item in _members(state))
         return _Named(name)
 
+    _each_registered(data, get, collect, _NO_BYTES)
+    return list(dict.fromkeys((name, item) for name, item in found if item))
+
+
+def _each_registered(
+    data: bytes,
+    get: Get,
+    collect: Callable[[Callable[[bytes], Any], bytes], _Named],
+    revive_bytes: Mapping[int, Callable[[bytes], Any]],
+) -> None:
+    """Walk a value's object without loading a class, and have each registered value in it collected.
+
+    Args:
+        collect: is given what decodes the state of a registered value, and its bytes.
+        revive_bytes: what to make of extensions that hold bytes.
+    """
     decoder = ValueDecoder(
         get,
         _LenientTask,
         {code: _name for code in REVIVE if code != UserExt.VALUE},
-        {**_NO_BYTES, UserExt.VALUE: collect},
+        {**revive_bytes, UserExt.VALUE: lambda content: collect(decoder.decoder.decode, content)},
     )
     # Where part of it is damaged or gone, what was seen until there is still true.
     with contextlib.suppress(RedunError):
         decoder.decode_object(data)
-    return list(dict.fromkeys((name, item) for name, item in found if item))
 
 
 def kept_states(data: bytes, get: Get) -> list[tuple[list[str], list[Any]]]:
@@ -261,8 +276,8 @@ def kept_states(data: bytes, get: Get) -> list[tuple[list[str], list[Any]]]:
         return []
     found: list[tuple[list[str], list[Any]]] = []
 
-    def collect(content: bytes) -> _Named:
-        state = decoder.decoder.decode(content)
+    def collect(decode: Callable[[bytes], Any], content: bytes) -> _Named:
+        state = decode(content)
         plain = state[1] if isinstance(state, list) and len(state) == 2 and isinstance(state[1], dict) else {}
         kept = plain.get(KEPT)
         if isinstance(kept, list):
@@ -273,13 +288,5 @@ def kept_states(data: bytes, get: Get) -> list[tuple[list[str], list[Any]]]:
                 found.append(([plain["path"]], [kept]))
         return _Named("")
 
-    named = {code: maker for code, maker in _NO_BYTES.items() if code != UserExt.CONTENT}
-    decoder = ValueDecoder(
-        get,
-        _LenientTask,
-        {code: _name for code in REVIVE if code != UserExt.VALUE},
-        {**named, UserExt.VALUE: collect},
-    )
-    with contextlib.suppress(RedunError):
-        decoder.decode_object(data)
+    _each_registered(data, get, collect, {code: maker for code, maker in _NO_BYTES.items() if code != UserExt.CONTENT})
     return found

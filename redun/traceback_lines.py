@@ -6,8 +6,8 @@ Causes, contexts, notes and the parts of exception groups are told as Python tel
 
 from __future__ import annotations
 
+import functools
 import os
-import sysconfig
 from collections.abc import Iterable
 from traceback import FrameSummary, StackSummary, TracebackException
 
@@ -18,7 +18,14 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _PLACES = tuple(
     {place + os.sep for name in ("", "/cli", "/store") for place in (_PACKAGE + name, os.path.realpath(_PACKAGE + name))}
 )
-_LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+@functools.cache
+def _libraries() -> tuple[str, ...]:
+    # Only what failed needs it, and it is slow to import.
+    import sysconfig
+
+    return tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def is_ours(filename: str) -> bool:
@@ -88,4 +95,4 @@ def _users(frames: Iterable[FrameSummary]) -> list[FrameSummary]:
 
 def _is_library(filename: str) -> bool:
     # Frames of compiled code name a file of the machine that it was compiled on.
-    return filename.startswith("<frozen ") or filename.endswith(".pyx") or os.path.abspath(filename).startswith(_LIBRARIES)
+    return filename.startswith("<frozen ") or filename.endswith(".pyx") or os.path.abspath(filename).startswith(_libraries())

@@ -77,21 +77,15 @@ def select(store: Store, names: Iterable[str], kinds: Collection[str]) -> Select
     Raises:
         RedunError: nothing, or several things, have such an id.
     """
-    from redun.provenance import AmbiguousId, Provenance
+    from redun.provenance import Provenance
     from redun.retention import pin_name
 
     provenance = Provenance(store)
     found = Selection()
     for name in names:
-        if name == "-" or name.startswith("~"):
-            _add_execution(store.source, provenance.execution(name).id, found)
-            continue
-        candidates = provenance.find(name, kinds)
-        if not candidates:
+        one = provenance.named(name, kinds)
+        if one is None:
             raise RedunError(f"no {', '.join(sorted(kinds))} has an id that begins with {name!r}: 'redun log' lists them")
-        if len(candidates) > 1:
-            raise AmbiguousId(name, candidates, more=len(candidates) >= 20)
-        one = candidates[0]
         if one.kind == "execution":
             _add_execution(store.source, one.id, found)
         elif one.kind == "job":

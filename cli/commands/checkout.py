@@ -93,13 +93,7 @@ def _line(one: Found, form: str, path: Path) -> str:
 
 
 def _thing(provenance: Provenance, name: str) -> Any:
-    from redun.provenance import AmbiguousId
-
-    if name == "-" or name.startswith("~"):
-        return provenance.execution(name)
-    found = provenance.find(name, ("execution", "job", "call", "value"))
-    if not found:
+    found = provenance.named(name, ("execution", "job", "call", "value"))
+    if found is None:
         raise CommandError(f"no execution, job, call node or value has an id that begins with {name!r}: 'redun log' lists them")
-    if len(found) > 1:
-        raise AmbiguousId(name, found, more=len(found) >= 20)
-    return getattr(provenance, found[0].kind)(found[0].id)
+    return getattr(provenance, found.kind)(found.id)

@@ -96,14 +96,10 @@ def _write_bundle(store: Store, ids: tuple[str, ...], path: str) -> None:
 
 
 def _execution(store: Store, name: str) -> str:
-    from redun.provenance import AmbiguousId, Provenance
+    from redun.provenance import Provenance
 
     provenance = Provenance(store)
-    if name == "-" or name.startswith("~"):
-        return provenance.execution(name).id
-    found = provenance.find(name, ("execution", "job"))
-    if not found:
+    found = provenance.named(name, ("execution", "job"))
+    if found is None:
         raise CommandError(f"no execution or job has an id that begins with {name!r}: 'redun log' lists them")
-    if len(found) > 1:
-        raise AmbiguousId(name, found, more=len(found) >= 20)
-    return found[0].id if found[0].kind == "execution" else provenance.job(found[0].id).execution
+    return found.id if found.kind == "execution" else provenance.job(found.id).execution

@@ -74,17 +74,10 @@ def _target(store: Store, provenance: Provenance, name: str) -> tuple[str, str, 
 
 
 def _find(provenance: Provenance, name: str) -> tuple[str, str]:
-    from redun.provenance import AmbiguousId
-
-    if name == "-" or name.startswith("~"):
-        return "execution", provenance.execution(name).id
-    kinds = ("execution", "job", "call", "task", "value")
-    found = provenance.find(name, kinds)
-    if not found:
+    found = provenance.named(name)
+    if found is None:
         raise CommandError(f"nothing has an id that begins with {name!r}: 'redun log' lists executions")
-    if len(found) > 1:
-        raise AmbiguousId(name, found, more=len(found) >= 20)
-    return found[0].kind, found[0].id
+    return found.kind, found.id
 
 
 def _pin(store: Store, kind: str, identity: str, oid: bytes) -> bool:

@@ -250,6 +250,17 @@ class Provenance:
         """List what an id prefix may mean, at most `limit` things. Kinds: execution, job, call, task, value."""
         return self._lookup.find(prefix, kinds, limit)
 
+    def named(self, name: str, kinds: Collection[str] = KINDS) -> Candidate | None:
+        """Return the one thing that a name means: `-` or `~N` for an execution, or the beginning of an id; None if there is none.
+
+        Raises:
+            NotRecorded: `~N` goes too far back.
+            AmbiguousId: it may mean several things.
+        """
+        if name == "-" or name.startswith("~"):
+            return Candidate("execution", self.execution(name).id)
+        return self._only(name, kinds)
+
     def job(self, prefix: str) -> Job:
         """Return a job by id prefix. Raises NotRecorded, AmbiguousId."""
         return self._job(bytes.fromhex(self._one(prefix, "job").id.replace("-", "")))
@@ -292,12 +303,16 @@ class Provenance:
         return self._objects.task_name(task)
 
     def _one(self, prefix: str, kind: str) -> Candidate:
-        found = self.find(prefix, (kind,))
-        if not found:
+        found = self._only(prefix, (kind,))
+        if found is None:
             raise NotRecorded(f"no {kind} has an id that begins with {prefix!r}")
+        return found
+
+    def _only(self, prefix: str, kinds: Collection[str]) -> Candidate | None:
+        found = self.find(prefix, kinds)
         if len(found) > 1:
             raise AmbiguousId(prefix, found, more=len(found) >= 20)
-        return found[0]
+        return found[0] if found else None
 
     # -- across executions: through the index
 
