@@ -49,7 +49,7 @@ lint: setup type
 type: setup
 	$(BIN)/mypy
 
-# BENCH holds further options, like BENCH="--jobs 20000"; see `python -m bench --help`.
+# BENCH holds names and options, like BENCH="fanout=20000 fib --rounds 5"; see `python -m bench --help`.
 bench: setup
 	$(BIN)/python -m bench run $(BENCH)
 

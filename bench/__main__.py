@@ -1,40 +1,81 @@
-"""`python -m bench run | peer | compare REV REV`."""
+"""`python -m bench list | run | baseline | compare REV REV | peer`."""
 
 from __future__ import annotations
 
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from bench.fanout import measure
+from bench.baseline import BASELINE, Baseline
 from bench.measure import BenchError
-from bench.report import conditions, table, write_results
+from bench.report import against_baseline, as_json, conditions, number, said, side_by_side
+from bench.rounds import Found, measure
 from bench.sides import ROOT, Side, git, peer_side, revision_sides, tree_side
+from bench.workload import KINDS, Workload, select, workloads
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+EXAMPLES = """examples:
+  python -m bench list                                  what can be measured
+  python -m bench run                                   all that is quick, beside the baseline and the goals
+  python -m bench run fanout=20000 fib --rounds 5       two workloads, one with another size
+  python -m bench run --all --format json               figures for a program
+  python -m bench compare main HEAD -w fanout -w chain  two revisions in turn
+  python -m bench baseline fanout                       measure and keep it in bench/BASELINE.json
+  python -m bench peer                                  beside the existing package, joblib, dask and doit
+
+A workload is measured in rounds; every side does one round in turn. Figures are medians. "Whole process" counts the start
+of Python and the imports; "without start-up" leaves off what a run with nothing to do took in the same round.
+"""
 
 
-def parse(args: list[str]) -> argparse.Namespace:
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def parse(args: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="measure a fan-out of trivial tasks, cold and replayed"
+        prog="python -m bench",
+        description="Measure this tree, revisions of it, and other tools.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(peer_jobs=None, revisions=[])
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="this tree alone")
-    peer = commands.add_parser("peer", help="this tree beside the existing package; writes bench/RESULTS.md")
-    peer.add_argument("--peer-jobs", type=int, metavar="N", help="a smaller fan-out for the peer (default: the same)")
+    parser.set_defaults(all=False, rounds=None, format="table")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("list", help="show what can be measured")
+    run = commands.add_parser("run", help="this tree, beside the baseline and the goals")
+    baseline = commands.add_parser("baseline", help="this tree; writes bench/BASELINE.json")
     compare = commands.add_parser("compare", help="revisions of this repository beside one another")
-    compare.add_argument("revisions", nargs="+", metavar="REVISION")
-    for command, repeats in ((run, 3), (peer, 1), (compare, 3)):
-        command.add_argument("--jobs", type=int, default=5000, metavar="N", help="tasks in the fan-out (default: %(default)s)")
-        command.add_argument("--repeats", type=int, default=repeats, metavar="K", help="cold runs (default: %(default)s)")
-        command.add_argument("--replays", type=int, default=2, metavar="K", help="replays of each (default: %(default)s)")
-    found = parser.parse_args(args)
-    if min(found.jobs, found.repeats, found.replays, 1 if found.peer_jobs is None else found.peer_jobs) < 1:
-        parser.error("numbers of jobs, repeats and replays begin at 1")
-    return found
+    compare.add_argument(
+        "revisions", nargs="+", metavar="REVISION", help="whatever git knows; `.` is this tree as it lies here"
+    )
+    compare.add_argument("-w", "--workload", dest="names", action="append", metavar="NAME[=SIZE]", help="default: fanout")
+    peer = commands.add_parser("peer", help="this tree beside other tools; writes bench/RESULTS.md")
+    for command in (run, baseline, peer):
+        command.add_argument("names", nargs="*", metavar="NAME[=SIZE]", help="workloads; default: all that are quick")
+        command.add_argument("--all", action="store_true", help="those that are slow as well")
+    for command in (run, baseline, compare, peer):
+        word = ("--rounds", "--repeats") if command is compare else ("--rounds",)
+        command.add_argument(*word, type=_positive, metavar="K", help="rounds; default: as many as each workload needs")
+    for command in (run, compare, peer):
+        command.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
+    return parser.parse_args(args)
+
+
+def show_list() -> None:
+    """Print all workloads."""
+    known = workloads()
+    width = max(map(len, known))
+    for kind in KINDS:
+        print(f"{kind}{' (by name only)' if kind == 'giant' else ''}:")
+        for found in known.values():
+            if found.kind == kind:
+                also = f"; also {', '.join(found.sides)}" if found.sides else ""
+                print(f"  {found.name:{width}}  {found.title} (N = {found.size:,}{also})")
 
 
 def version(side: Side) -> str:
@@ -45,34 +86,67 @@ def version(side: Side) -> str:
     return done.stdout.strip()
 
 
-def main(args: list[str]) -> None:
+def here() -> str:
+    """Return this tree's commit."""
+    changed = " with uncommitted changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+    return git("rev-parse", "--short", "HEAD") + changed
+
+
+def write_results(found: Sequence[Found], where: dict[str, str], versions: dict[str, str], path: Path = RESULTS) -> None:
+    """Write the page of results."""
+    named = "".join(f"- {name}: {what}\n" for name, what in versions.items())
+    path.write_text(
+        "# Results\n\n"
+        "Written by `make bench-peer`; do not edit. A run is measured whole, as a user starts it, with its log going to a\n"
+        "file; the sides take turns. Timings on a shared machine are noisy: only the ratios of one table mean anything.\n\n"
+        f"{named}\n{said(where)}\n\n{side_by_side(found)}\n"
+    )
+
+
+def main(args: Sequence[str]) -> None:
     """Measure what the command line asks for and print it.
 
     Raises:
         BenchError: something failed that would make the figures worthless.
     """
     asked = parse(args)
-    said = conditions(" ".join(["python -m bench", *args]), asked.repeats, asked.replays)
+    if asked.command == "list":
+        show_list()
+        return
+    where = conditions(" ".join(["python -m bench", *args]))
+    names = asked.names or []
     if asked.command == "compare":
+        chosen = select(names or ["fanout"])
         with revision_sides(asked.revisions) as sides:
-            figures = measure([(side, asked.jobs) for side in sides], asked.repeats, asked.replays)
-        print(f"{said}\n\n{table(figures)}")
+            found = measure(chosen, sides, asked.rounds)
+        print(as_json(found, where) if asked.format == "json" else f"{said(where)}\n\n{side_by_side(found)}")
         return
+    chosen = select(names, asked.all)
+    where["commit"] = here()
     ours = tree_side("ours", ROOT)
-    if asked.command == "run":
-        figures = measure([(ours, asked.jobs)], asked.repeats, asked.replays)
-        print(f"{said}\n\n{table(figures)}")
+    if asked.command == "peer":
+        beside(ours, chosen, asked, where)
         return
+    baseline = Baseline()
+    found = measure(chosen, [ours], asked.rounds)
+    if asked.command == "baseline":
+        baseline.keep(found, where)
+        print(f"kept {', '.join(entry.workload.name for entry in found)} in {BASELINE.relative_to(ROOT)}")
+    elif asked.format == "json":
+        print(as_json(found, where, baseline))
+    else:
+        reference = number(found[-1].reference_s() * 1e3, "ms")
+        print(f"{said(where)}; commit {where['commit']}; reference {reference}\n\n{against_baseline(found, baseline)}")
+
+
+def beside(ours: Side, chosen: list[tuple[Workload, int]], asked: argparse.Namespace, where: dict[str, str]) -> None:
+    """Measure this tree beside other tools and write the page of results."""
     peer = peer_side()
     # Asked before measuring: the answer also proves that both can start.
-    changed = " with uncommitted changes" if git("status", "--porcelain", "--untracked-files=no") else ""
-    versions = {
-        "ours": f"redun {version(ours)}, commit {git('rev-parse', '--short', 'HEAD')}{changed}",
-        "peer": f"redun {version(peer)} (PyPI)",
-    }
-    figures = measure([(ours, asked.jobs), (peer, asked.peer_jobs or asked.jobs)], asked.repeats, asked.replays)
-    write_results(RESULTS, figures, said, versions)
-    print(RESULTS.read_text(), end="")
+    versions = {"ours": f"redun {version(ours)}, commit {where['commit']}", "peer": f"redun {version(peer)} (PyPI)"}
+    found = measure([(workload, size) for workload, size in chosen if workload.sides], [ours, peer], asked.rounds or 1)
+    write_results(found, where, versions)
+    print(as_json(found, where) if asked.format == "json" else RESULTS.read_text(), end="\n" if asked.format == "json" else "")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""One process measured: CPU, wall clock, memory."""
+"""One process measured: CPU, wall clock, memory; and what this machine is worth at the moment."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import time
@@ -21,7 +22,7 @@ class Sample:
     Attributes:
         cpu_s: user and system time of the process and of those that it waited for.
         wall_s: from its start to its end.
-        peak_rss_bytes: the most memory that it held at once. At least what this harness itself holds, some 15 MB: Linux lets a
+        peak_rss_bytes: the most memory that it held at once. At least what this harness itself holds, some 20 MB: Linux lets a
             new process begin with the peak of the one that made it.
     """
 
@@ -57,3 +58,20 @@ def run(command: Sequence[str], folder: Path, environ: Mapping[str, str], out: P
 def folder_bytes(folder: Path) -> int:
     """Return the disk space that a folder's files take (allocated blocks, so a sparse file counts what it holds)."""
     return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*") if not path.is_dir())
+
+
+def reference_s() -> float:
+    """Return the CPU seconds of a fixed piece of work: the unit in which times of different machines and minutes compare.
+
+    Half of it is plain Python, half SHA-256 and small allocations, as in a workflow's engine. About 50 ms on the machine of the
+    baseline. It never changes, or all baselines lose their meaning.
+    """
+    start_s = time.process_time()
+    table: dict[bytes, tuple[int, bytes]] = {}
+    key = b"reference"
+    for number in range(120_000):
+        key = hashlib.sha256(key).digest()[:20]
+        table[key] = (number, key[:4])
+        if len(table) > 1000:
+            table.clear()
+    return time.process_time() - start_s

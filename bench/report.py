@@ -1,67 +1,161 @@
-"""Figures as a Markdown table, and the page that keeps them."""
+"""Figures as Markdown tables and as JSON."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from statistics import median
 
-from bench.fanout import Figures
-
-# What a row is called, how its figure is computed from a side's figures, and its unit.
-ROWS: list[tuple[str, Callable[[Figures], float], str]] = [
-    ("cold, CPU per job", lambda figures: figures.cpu_s("cold") / figures.jobs * 1e6, "us"),
-    ("cold, wall clock per job", lambda figures: figures.wall_s("cold") / figures.jobs * 1e6, "us"),
-    ("cold, peak memory", lambda figures: figures.peak_rss_bytes("cold") / 1e6, "MB"),
-    ("cold, store per job", lambda figures: median(figures.cold_bytes) / figures.jobs, "B"),
-    ("replay, CPU per job", lambda figures: figures.cpu_s("replay") / figures.jobs * 1e6, "us"),
-    ("replay, wall clock per job", lambda figures: figures.wall_s("replay") / figures.jobs * 1e6, "us"),
-    ("replay, peak memory", lambda figures: figures.peak_rss_bytes("replay") / 1e6, "MB"),
-    ("replay, store per job", lambda figures: median(figures.replay_bytes) / figures.jobs, "B"),
-    ("`redun --version`, CPU", lambda figures: figures.cpu_s("version") * 1e3, "ms"),
-    ("hello world replayed, CPU", lambda figures: figures.cpu_s("hello") * 1e3, "ms"),
-    ("`redun log`, CPU", lambda figures: figures.cpu_s("log") * 1e3, "ms"),
-    ("`redun log -`, CPU", lambda figures: figures.cpu_s("log -") * 1e3, "ms"),
-]
+from bench.baseline import Baseline
+from bench.rounds import Found
+from bench.workload import Metric
 
 
-def table(figures: Mapping[str, Figures]) -> str:
-    """Lay out figures as a table: one column for each side, and the ratio of the last to the first where there are two."""
-    names = list(figures)
-    ratio = len(names) == 2
-    head = ["", *[f"{name} ({figures[name].jobs:,} jobs)" for name in names], *([f"{names[1]} / {names[0]}"] if ratio else [])]
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
-    for title, compute, unit in ROWS:
-        values = [compute(figures[name]) for name in names]
-        cells = [f"{value:,.{1 if value < 100 else 0}f} {unit}" for value in values]
-        if ratio:
-            cells.append(f"{values[1] / values[0]:,.{2 if values[1] < 10 * values[0] else 0}f}" if values[0] > 0 else "")
-        lines.append([title, *cells])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def number(value: float, unit: str = "") -> str:
+    """Write a figure so that it has three digits, and whole ones no fraction."""
+    digits = 0 if abs(value) >= 100 or value == int(value) else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3
+    return f"{value:,.{digits}f} {unit}".strip()
 
 
-def conditions(command: str, repeats: int, replays: int) -> str:
-    """Say when, where and how figures were measured."""
-    system = f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} cores"
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    when = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    return f"{when}; {system}; {python}; `{command}`; medians of {repeats} cold runs with {replays} replays each."
+def _goal(metric: Metric) -> str:
+    return "" if metric.goal is None else f"{'>=' if metric.is_rate else '<='} {number(metric.goal, metric.unit)}"
 
 
-def write_results(path: Path, figures: Mapping[str, Figures], said: str, versions: Mapping[str, str]) -> None:
-    """Write the page of results.
+def _used(metric: Metric, value: float) -> str:
+    """Return how much of a goal was used up: above 1 it is missed."""
+    if not metric.goal:
+        return ""
+    return number(metric.goal / value if metric.is_rate else value / metric.goal) if value else "0"
+
+
+def _lay_out(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [list(head), ["---"] + ["---:"] * (len(head) - 1), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _sections(found: Sequence[Found]) -> list[list[Found]]:
+    """Group what was measured by workload."""
+    groups: list[list[Found]] = []
+    for entry in found:
+        if groups and groups[-1][0].workload is entry.workload:
+            groups[-1].append(entry)
+        else:
+            groups.append([entry])
+    return groups
+
+
+def _title(group: Sequence[Found]) -> str:
+    entry = group[0]
+    rounds = len(entry.rounds)
+    times = "one round" if rounds == 1 else f"medians of {rounds} rounds"
+    return f"### {entry.workload.name}\n\n{entry.workload.title}; N = {entry.size:,}; {times}\n\n"
+
+
+def against_baseline(found: Sequence[Found], baseline: Baseline) -> str:
+    """Lay out the figures of one side beside the baseline and the goals, a table for each workload."""
+    parts = []
+    for group in _sections(found):
+        (entry,) = group
+        figures, lines = entry.figures(), []
+        for metric in entry.workload.metrics:
+            if metric.key not in figures:
+                continue
+            value, before = figures[metric.key], baseline.value(entry, metric)
+            ratio = baseline.ratio(entry, metric)
+            lines.append(
+                [
+                    metric.title,
+                    number(value, metric.unit),
+                    "" if before is None else number(before, metric.unit),
+                    "" if ratio is None else number(ratio),
+                    _goal(metric),
+                    _used(metric, value),
+                ]
+            )
+        head = ["", "now", "baseline", "now / baseline", "goal", "of goal"]
+        parts.append(_title(group) + _lay_out(head, lines))
+    return "\n\n".join(parts)
+
+
+def side_by_side(found: Sequence[Found], show: Sequence[str] = ()) -> str:
+    """Lay out sides beside one another, each with its ratio to the first (a rate: the first to it).
 
     Args:
-        said: what `conditions` returned.
-        versions: name of a side -> what it is.
+        show: keys of the metrics to show; all by default.
     """
-    named = "".join(f"- {name}: {version}\n" for name, version in versions.items())
-    path.write_text(
-        "# Results\n\n"
-        "Written by `make bench-peer`; do not edit. A run is measured whole, as a user starts it, with its log going to a\n"
-        "file; the sides take turns. Timings on a shared machine are noisy: only the ratios of one table mean anything.\n\n"
-        f"{named}\n{said}\n\n{table(figures)}\n"
-    )
+    parts = []
+    for group in _sections(found):
+        first, *others = [entry.figures() for entry in group]
+        lines = []
+        for metric in group[0].workload.metrics:
+            if metric.key not in first or (show and metric.key not in show):
+                continue
+            line = [metric.title, number(first[metric.key], metric.unit)]
+            for figures in others:
+                if metric.key not in figures:
+                    line += ["", ""]
+                    continue
+                value, mine = figures[metric.key], first[metric.key]
+                over, under = (mine, value) if metric.is_rate else (value, mine)
+                line += [number(value, metric.unit), number(over / under) if under > 0 else ""]
+            lines.append(line)
+        head = ["", group[0].side]
+        for entry in group[1:]:
+            head += [entry.side, f"{entry.side} / {group[0].side}"]
+        parts.append(_title(group) + _lay_out(head, lines))
+    return "\n\n".join(parts)
+
+
+def conditions(command: str) -> dict[str, str]:
+    """Say when, where and how figures were measured."""
+    return {
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{platform.system()} {platform.release()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "command": command,
+    }
+
+
+def _processor() -> str:
+    """Return the name of the processor, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown processor"
+
+
+def said(where: dict[str, str]) -> str:
+    """Write conditions as one line."""
+    return f"{where['date']}; {where['machine']}; {where['python']}; `{where['command']}`"
+
+
+def as_json(found: Sequence[Found], where: dict[str, str], baseline: Baseline | None = None) -> str:
+    """Write figures for programs: one object, with a list of figures, each round by itself as well."""
+    figures = []
+    for entry in found:
+        values = entry.figures()
+        for metric in entry.workload.metrics:
+            if metric.key not in values:
+                continue
+            figure: dict[str, object] = {
+                "workload": entry.workload.name,
+                "size": entry.size,
+                "side": entry.side,
+                "figure": metric.key,
+                "title": metric.title,
+                "unit": metric.unit,
+                "value": values[metric.key],
+                "rounds": [each[metric.key] for each in entry.rounds],
+                "reference_ms": entry.reference_s() * 1e3,
+                "goal": metric.goal,
+            }
+            if baseline is not None:
+                figure["baseline"] = baseline.value(entry, metric)
+                figure["ratio"] = baseline.ratio(entry, metric)
+            figures.append(figure)
+    return json.dumps({**where, "figures": figures}, indent=1)

@@ -19,10 +19,10 @@ PEER = "redun==0.44.1"
 
 LAUNCHER = """#!{python}
 import sys
-sys.argv[0] = "redun"
-sys.path[0] = {tree!r}
-from redun.cli.main import main
-sys.exit(main())
+if __name__ == "__main__":  # Worker processes import it once more.
+    sys.argv[0] = "redun"
+    from redun.cli.main import main
+    sys.exit(main())
 """
 
 
@@ -32,16 +32,26 @@ class Side:
 
     Attributes:
         name: as shown in tables, and a folder's name.
-        program: the `redun` to start.
+        python: the words that start its Python.
+        program: the `redun` to start; None: it is some other tool.
+        tree: the source tree, where it is not installed: it comes before all else on the path of modules.
     """
 
     name: str
-    program: Path
+    python: tuple[str, ...]
+    program: Path | None = None
+    tree: Path | None = None
+
+    @property
+    def is_redun(self) -> bool:
+        """Whether it has a `redun` command."""
+        return self.program is not None
 
     def environ(self) -> dict[str, str]:
         """Return the environment of its processes: the user's, without what would change the outcome."""
         unwanted = ("REDUN_", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPROFILEIMPORTTIME")
-        return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+        found = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+        return {**found, "PYTHONPATH": str(self.tree)} if self.tree else found
 
 
 def tree_side(name: str, tree: Path) -> Side:
@@ -49,9 +59,9 @@ def tree_side(name: str, tree: Path) -> Side:
     folder = SCRATCH / "bin" / name
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "redun"
-    program.write_text(LAUNCHER.format(python=sys.executable, tree=str(tree)))
+    program.write_text(LAUNCHER.format(python=sys.executable))
     program.chmod(0o755)
-    return Side(name, program)
+    return Side(name, (sys.executable,), program, tree)
 
 
 def peer_side() -> Side:
@@ -71,7 +81,7 @@ def peer_side() -> Side:
         except subprocess.CalledProcessError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise BenchError(f"cannot install {PEER}: {error}") from error
-    return Side("peer", program)
+    return Side("peer", (str(folder / "bin" / "python"),), program)
 
 
 def git(*args: str) -> str:
@@ -88,7 +98,7 @@ def git(*args: str) -> str:
 
 @contextmanager
 def revision_sides(revisions: list[str]) -> Iterator[list[Side]]:
-    """Check revisions out beside this tree (`git worktree`), and remove them again at the end.
+    """Check revisions out beside this tree (`git worktree`), and remove them again at the end; `.` is this tree as it lies here.
 
     Raises:
         BenchError: git does not know one of them.
@@ -97,6 +107,9 @@ def revision_sides(revisions: list[str]) -> Iterator[list[Side]]:
     sides: list[Side] = []
     try:
         for revision in revisions:
+            if revision == ".":
+                sides.append(tree_side("here", ROOT))
+                continue
             commit = git("rev-parse", "--verify", f"{revision}^{{commit}}")
             name = f"{revision.replace('/', '_')}-{commit[:8]}"
             tree = SCRATCH / "trees" / name

@@ -1,53 +1,119 @@
-"""The measuring harness with a tiny fan-out: that it measures what it says, and refuses what would make its figures worthless."""
+"""The measuring harness at tiny sizes: that every workload does what it says, and that what would make figures worthless is refused."""
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 from pathlib import Path
 
 import pytest
 
 from bench import sides
-from bench.__main__ import parse
-from bench.fanout import check_counts, measure
+from bench.__main__ import main, parse
+from bench.baseline import Baseline
 from bench.measure import BenchError, run
-from bench.report import ROWS, conditions, table, write_results
+from bench.report import against_baseline, as_json, conditions, side_by_side
+from bench.rounds import Found, measure
 from bench.sides import ROOT, Side, tree_side
+from bench.site import Site
+from bench.workload import Metric, Workload, select, workloads
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Side:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sides, "SCRATCH", tmp_path_factory.mktemp("scratch"))
+        return tree_side("ours", ROOT)
+
+
+# Several workloads may differ in size only.
+@pytest.mark.parametrize("name", {found.measure: name for name, found in workloads().items()}.values())
+def test_a_workload_at_a_tiny_size(ours: Side, tmp_path: Path, name: str) -> None:
+    workload = workloads()[name]
+    figures = workload.measure(Site(ours, tmp_path), workload.tiny)
+    assert figures.keys() == {metric.key for metric in workload.metrics}
+    assert all(math.isfinite(figure) for figure in figures.values())
+    assert len(workload.title) < 100
+
+
+def test_sides_take_turns(ours: Side) -> None:
+    again = Side("again", ours.python, ours.program, ours.tree)
+    found = measure([*select(["fanout=3"]), *select(["fib=2"])], [ours, again], 2)
+    assert [(entry.workload.name, entry.size, entry.side) for entry in found] == [
+        ("fanout", 3, "ours"),
+        ("fanout", 3, "again"),
+        ("fib", 2, "ours"),
+        ("fib", 2, "again"),
+    ]
+    assert all(len(entry.rounds) == len(entry.references) == 2 for entry in found)
+    figures = found[0].figures()
+    assert figures["cold.cpu"] > figures["cold.marginal"]
+    assert figures["cold.store"] > 0
+    rows = side_by_side(found).splitlines()
+    assert "|  | ours | again | again / ours |" in rows
+    assert len([row for row in rows if row.startswith("| cold, CPU per job, whole process | ")]) == 1
+
+
+def _found(workload: Workload, reference_s: float, **figures: float) -> Found:
+    return Found(workload, 10, "ours", [figures], [reference_s])
 
 
 @pytest.fixture
-def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Side:
-    monkeypatch.setattr(sides, "SCRATCH", tmp_path / "scratch")
-    return tree_side("ours", ROOT)
+def pushing() -> Workload:
+    metrics = [
+        Metric("time", "time taken", "ms", 4),
+        Metric("rate", "objects pushed", "objects/s", 100),
+        Metric("count", "requests", "requests", 10),
+    ]
+    return Workload("pushing", "a push", 10, 1, "quick", metrics, lambda site, size: {}, (), 1)
 
 
-def test_a_tiny_fanout_side_by_side(ours: Side, tmp_path: Path) -> None:
-    figures = measure([(ours, 4), (Side("again", ours.program), 2)], repeats=2, replays=2)
-    assert list(figures) == ["ours", "again"]
-    assert (figures["ours"].jobs, figures["again"].jobs) == (5, 3)
-    for found in figures.values():
-        counts = {name: len(samples) for name, samples in found.samples.items()}
-        assert counts == {"version": 2, "hello": 2, "cold": 2, "replay": 4, "log": 2, "log -": 2}
-        assert all(sample.cpu_s > 0 and sample.wall_s > 0 for samples in found.samples.values() for sample in samples)
-        assert min(found.cold_bytes) > 0
-    rows = table(figures).splitlines()
-    assert rows[0] == "|  | ours (5 jobs) | again (3 jobs) | again / ours |"
-    assert [row.split(" | ")[0] for row in rows[2:]] == [f"| {title}" for title, _, _ in ROWS]
-    page = tmp_path / "RESULTS.md"
-    write_results(page, figures, conditions("python -m bench peer", 2, 2), {"ours": "this", "again": "that"})
-    assert table(figures) in page.read_text()
-    assert "- again: that" in page.read_text()
+def test_the_baseline_is_set_in_units_of_the_reference(pushing: Workload, tmp_path: Path) -> None:
+    page = tmp_path / "BASELINE.json"
+    Baseline(page).keep([_found(pushing, 0.05, time=2, rate=1000, count=8)], conditions("python -m bench baseline"))
+    assert json.loads(page.read_text())["workloads"]["pushing"]["command"] == "python -m bench baseline"
+    baseline = Baseline(page)
+    # On a machine half as fast twice the time is the same, and so is half the rate; a count is a count.
+    slower = _found(pushing, 0.1, time=4, rate=500, count=4)
+    assert [baseline.ratio(slower, metric) for metric in pushing.metrics] == [1, 1, 0.5]
+    table = against_baseline([slower], baseline).splitlines()
+    assert "| time taken | 4 ms | 2 ms | 1 | <= 4 ms | 1 |" in table
+    assert "| objects pushed | 500 objects/s | 1,000 objects/s | 1 | >= 100 objects/s | 0.20 |" in table
+    figures = json.loads(as_json([slower], conditions("x"), baseline))["figures"]
+    assert [(figure["value"], figure["baseline"], figure["ratio"]) for figure in figures] == [
+        (4, 2, 1),
+        (500, 1000, 1),
+        (4, 8, 0.5),
+    ]
+    # Another size is another thing.
+    other = Found(pushing, 11, "ours", [{"time": 4}], [0.1])
+    assert baseline.ratio(other, pushing.metrics[0]) is None
+    # What is not measured anew stays.
+    baseline.keep([], conditions("y"))
+    assert Baseline(page).value(slower, pushing.metrics[0]) == 2
 
 
-def test_a_run_that_did_something_else_is_no_measurement(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_text("[redun] | ALL      0       0       0       1       2       3\n")
-    check_counts(log, cached=1, done=2)
-    with pytest.raises(BenchError, match="expected 0 jobs cached and 3 done"):
-        check_counts(log, cached=0, done=3)
-    log.write_text("")
+def test_a_file_that_is_no_baseline(tmp_path: Path) -> None:
+    page = tmp_path / "BASELINE.json"
+    page.write_text("[]")
+    with pytest.raises(BenchError, match="no baseline"):
+        Baseline(page)
+
+
+def test_a_run_that_did_something_else_is_no_measurement(ours: Side, tmp_path: Path) -> None:
+    site = Site(ours, tmp_path)
+    site.log.write_text("[redun] | ALL      0       0       0       1       2       3\n")
+    site.expect(1, 2)
+    site.expect(None, 2)
+    with pytest.raises(BenchError, match=r"expected 0 jobs from the cache, the log of ours has 1:\n\[redun\]"):
+        site.expect(0, 3)
+    site.log.write_text("[redun] | ALL      0       0       1       1       2       4\n")
+    with pytest.raises(BenchError, match="the log of ours has"):
+        site.expect(1, 2)
+    site.log.write_text("")
     with pytest.raises(BenchError, match="no totals"):
-        check_counts(log, cached=0, done=3)
+        site.expect(0, 3)
 
 
 def test_a_program_that_fails_is_no_measurement(tmp_path: Path) -> None:
@@ -56,9 +122,33 @@ def test_a_program_that_fails_is_no_measurement(tmp_path: Path) -> None:
         run(command, tmp_path, {}, tmp_path / "out", tmp_path / "log")
 
 
-@pytest.mark.parametrize("args", [["run", "--jobs", "0"], ["peer", "--peer-jobs", "0"], ["compare"], []])
-def test_numbers_that_mean_nothing_are_refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "args", [["run", "--rounds", "0"], ["compare"], [], ["measure"], ["run", "--format", "xml"], ["baseline", "--rounds", "x"]]
+)
+def test_words_that_mean_nothing_are_refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         parse(args)
     assert refused.value.code == 2
     assert "usage: python -m bench" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["run", "fanuot"], "there is no workload 'fanuot'; did you mean 'fanout'?"),
+        (["run", "nothing-like-it"], "there is no workload 'nothing-like-it'; `python -m bench list` shows them"),
+        (["run", "fanout=many"], "the size of fanout is a whole number from 1 on, not 'many'"),
+        (["compare", "HEAD", "-w", "fanout=0"], "the size of fanout is a whole number from 1 on, not '0'"),
+        (["compare", "no-such-revision"], "git rev-parse --verify"),
+    ],
+)
+def test_names_that_mean_nothing_are_refused(args: list[str], message: str) -> None:
+    with pytest.raises(BenchError) as refused:
+        main(args)
+    assert message in str(refused.value)
+
+
+def test_the_list_names_all(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["list"])
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown for name in workloads())

@@ -1,4 +1,4 @@
-"""What is measured: a fan-out of trivial tasks. It runs on this redun and on the existing package alike."""
+"""A fan-out of trivial tasks, as for the existing package."""
 
 from redun import task
 
