@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from redun.evaluation.cache import memo_row
-from redun.records import CallRecord
+from redun.records import reduction_of
 from redun.store.errors import RedunError
-from redun.store.journal import decode_segment
+from redun.store.journal import decode_results
 from redun.store.sources.base import Source
 
 
@@ -23,12 +23,11 @@ def journal_memo(source: Source, head: bytes, until: bytes | None = None) -> Ite
     """
     at: bytes | None = head
     while at is not None and at != until:
-        segment = decode_segment(source.get(at))
-        for key, call in reversed(segment.memo):
-            yield key, memo_row(call, CallRecord.decode(source.get(call)).reduction)
-        for key, ref in reversed(segment.reductions):
+        at, memo, reductions = decode_results(source.get(at))
+        for key, call in reversed(memo):
+            yield key, memo_row(call, reduction_of(source.get(call)))
+        for key, ref in reversed(reductions):
             yield key, memo_row(None, ref)
-        at = segment.parent
 
 
 def new_memo(
@@ -62,7 +61,7 @@ def call_memo(source: Source, pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[
     for key, call in pairs:
         if source.contains(call):
             try:
-                yield key, memo_row(call, CallRecord.decode(source.get(call)).reduction)
+                yield key, memo_row(call, reduction_of(source.get(call)))
             except RedunError:
                 # Somebody says of an eval hash that it leads to something that is no call.
                 continue

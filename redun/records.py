@@ -116,6 +116,16 @@ class CallRecord:
             raise DecodeError(f"call cannot be decoded: {error!r}") from error
 
 
+def reduction_of(data: bytes) -> bytes:
+    """Return the ref of a call's single reduction, without decoding the rest. Raises DecodeError."""
+    body, links, _ = _unpack(data, Kind.CALL)
+    try:
+        _, _, _, reduction, result, _, _ = body
+        return body_ref(result if reduction is None else reduction, links)
+    except (TypeError, ValueError, IndexError) as error:
+        raise DecodeError(f"call cannot be decoded: {error!r}") from error
+
+
 _packer = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass")
 
 

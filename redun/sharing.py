@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from redun.evaluation.garbage import raised_thresholds
 from redun.remotes import Repo, RepoError, open_other_store, open_remote
 from redun.store.errors import RemoteDamaged
 from redun.store.reach import reachable
@@ -97,7 +98,11 @@ def push_to(
     def waiting() -> None:
         said(f"another push from this store to {repo.name!r} goes on: waiting for it")
 
-    with open_remote(store, repo, jobs=jobs, meter=meter) as remote, remote.mirror.pushing.held(waiting):
+    with (
+        open_remote(store, repo, jobs=jobs, meter=meter) as remote,
+        remote.mirror.pushing.held(waiting),
+        raised_thresholds(),
+    ):
         return push(source, remote, heads, memo=memo, everything=not ids, dry_run=dry_run, progress=progress, said=said)
 
 
@@ -193,7 +198,7 @@ def pull_from(
     """
     if repo.config_dir:
         return _pull_from_store(store, repo, ids, dry_run, progress)
-    with open_remote(store, repo, jobs=jobs, meter=meter) as remote:
+    with open_remote(store, repo, jobs=jobs, meter=meter) as remote, raised_thresholds():
         if not remote.refresh():
             raise RepoError(f"{remote.where} is empty: nobody has pushed there yet")
         for attempt in range(_PULLS):

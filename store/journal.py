@@ -260,8 +260,22 @@ def decode_extra(data: bytes) -> list[tuple[str, Any]]:
         raise DecodeError(f"segment cannot be decoded: {error!r}") from error
 
 
-def decode_memo(data: bytes) -> list[tuple[bytes, bytes]]:
-    """Decode only what a segment says of eval hashes: (eval hash, id of the call) in the order in which they became known.
+class Results(NamedTuple):
+    """What a segment says of eval hashes, in the order in which that became known.
+
+    Attributes:
+        parent: id of the segment before.
+        memo: (eval hash, id of the call).
+        reductions: (eval hash, ref of the single reduction) of calls that had not finished.
+    """
+
+    parent: bytes | None
+    memo: list[tuple[bytes, bytes]]
+    reductions: list[tuple[bytes, bytes]]
+
+
+def decode_results(data: bytes) -> Results:
+    """Decode only what a segment says of eval hashes.
 
     Raises:
         DecodeError: not a segment.
@@ -271,9 +285,17 @@ def decode_memo(data: bytes) -> list[tuple[bytes, bytes]]:
         raise DecodeError(f"expected a segment, found {kind.name.lower()}")
     try:
         body = msgpack.unpackb(body_bytes, unicode_errors="surrogatepass", strict_map_key=False)
-        return _memo_from(body, links)
-    except (AttributeError, TypeError, ValueError, msgpack.UnpackException) as error:
+        return Results(_parent_from(body, links), _memo_from(body, links), _reductions_from(body, links))
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, msgpack.UnpackException) as error:
         raise DecodeError(f"segment cannot be decoded: {error!r}") from error
+
+
+def _parent_from(body: dict[str, Any], links: Sequence[bytes]) -> bytes | None:
+    return None if body["p"] is None else link_at(links, body["p"])
+
+
+def _reductions_from(body: dict[str, Any], links: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    return [(key, body_ref(item, links)) for key, item in body.get("R", [])]
 
 
 def _memo_from(body: dict[str, Any], links: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
@@ -313,14 +335,14 @@ def _segment_from(body: dict[str, Any], links: Sequence[bytes]) -> Segment:
     return Segment(
         execution=link_at(links, body["e"]),
         sequence=body["q"],
-        parent=None if body["p"] is None else link_at(links, body["p"]),
+        parent=_parent_from(body, links),
         jobs=jobs,
         memo=_memo_from(body, links),
         upstreams={
             number: [Upstream(slot, tuple([link_at(links, call) for call in calls])) for slot, calls in ups]
             for number, ups in body.get("U", [])
         },
-        reductions=[(key, body_ref(item, links)) for key, item in body.get("R", [])],
+        reductions=_reductions_from(body, links),
         sources={link_at(tasks, place): body_ref(item, links) for place, item in body.get("S", [])},
         tags=[_tag_fact(row, links) for row in body.get("G", [])],
         extra=[(key, value) for key, value in body.get("X", [])],

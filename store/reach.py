@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from redun.store.ids import ID_BYTES, Pieces
-from redun.store.objects import HEADER_BYTES, Flag
+from redun.store.objects import HEADER_BYTES, Flag, ids_at
 from redun.store.rows import Staged
 
 TABLE_START = HEADER_BYTES + 4
@@ -28,6 +28,9 @@ class HasLinks(Protocol):
         """Return the ids that an object refers to, None if it is not there. See `Source.links`."""
 
 
+_RAW = (Pieces, Staged)
+
+
 def table_end(head: bytes | memoryview) -> int:
     """Return how many bytes of an object its header and table of links take, from the first eight of them; 0 if it has no table."""
     if len(head) < TABLE_START or not head[3] & Flag.LINKS:
@@ -36,16 +39,15 @@ def table_end(head: bytes | memoryview) -> int:
 
 
 def links_in(data: bytes | memoryview | Pieces | Staged) -> list[bytes]:
-    """List the ids in an object's table of links; of one that is cut short those that are whole. 0.3 us and 0.1 us for each.
+    """List the ids in an object's table of links; of one that is cut short those that are whole. 0.4 us and 0.02 us for each.
 
     `redun.store.objects.links` says what is wrong with bytes that are no object; this takes what is there. Large bytes that come
     in another form than bytes (`Pieces`, `Staged`) are raw ones, which have no table.
     """
-    if isinstance(data, Pieces | Staged):
+    if isinstance(data, _RAW) or len(data) < TABLE_START or not data[3] & Flag.LINKS:
         return []
-    end = min(table_end(data), len(data))
-    table = bytes(data[TABLE_START:end])
-    return [table[at : at + ID_BYTES] for at in range(0, len(table) - ID_BYTES + 1, ID_BYTES)]
+    count = int.from_bytes(data[HEADER_BYTES:TABLE_START], "big")
+    return ids_at(data, TABLE_START, min(count, (len(data) - TABLE_START) // ID_BYTES))
 
 
 def links_of(data: Any) -> list[bytes]:

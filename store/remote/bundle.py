@@ -22,7 +22,7 @@ import msgpack
 from redun.store.bulk import BulkWriter, stage
 from redun.store.errors import FormatTooNew, MissingLinks, ObjectNotFound, RemoteDamaged, StoreError
 from redun.store.ids import ID_BYTES, object_id
-from redun.store.journal import decode_memo
+from redun.store.journal import decode_results
 from redun.store.objects import Kind
 from redun.store.objects import links as links_of
 from redun.store.reach import in_order
@@ -110,7 +110,7 @@ def write_bundle(
         order.append(oid)
         data = _get(source, oid)
         if data[0] == Kind.SEGMENT:
-            made.memo.update(decode_memo(bytes(data)))
+            made.memo.update(decode_results(bytes(data)).memo)
     made.objects = len(order)
     for key, call in memo():
         made.memo.setdefault(key, call)

@@ -56,6 +56,7 @@ class Fetcher:
         self._eager = eager
         self._whole_after = whole_after
         self._readers: dict[str, list[tuple[int, int, PackReader, BinaryIO]]] = {}
+        self._whole: dict[str, PackReader] = {}
         self._asked: dict[str, int] = {}
         self.received_bytes = 0
 
@@ -64,11 +65,12 @@ class Fetcher:
         return self._reader(place) is not None
 
     def _reader(self, place: Place) -> PackReader | None:
+        whole = self._whole.get(place.pack)
+        if whole is not None:
+            return whole
         readers = self._readers.get(place.pack)
         if not readers:
             return None
-        if len(readers) == 1 and readers[0][1] == readers[0][2].pack.size:
-            return readers[0][2]
         pack = readers[0][2].pack
         start, size = pack.span(pack.frames(place.offset, place.size))
         for first, end, reader, _ in readers:
@@ -97,6 +99,8 @@ class Fetcher:
             self.received_bytes += part.size
             reader = PackReader(part.pack, file, self._remote.where, part.start)
             self._readers.setdefault(part.pack.name, []).append((part.start, part.start + part.size, reader, file))
+            if part.whole:
+                self._whole[part.pack.name] = reader
 
     def _parts(self, pack: Pack, wanted: Iterable[Place]) -> list[_Part]:
         whole = [_Part(pack, 0, pack.size)]
@@ -166,10 +170,11 @@ class Fetcher:
 
     def is_whole(self, pack: str) -> bool:
         """Tell whether all of a pack is here."""
-        return any(start == 0 and end == reader.pack.size for start, end, reader, _ in self._readers.get(pack, ()))
+        return pack in self._whole
 
     def forget(self, pack: str) -> None:
         """Let go of what was fetched of a pack."""
+        self._whole.pop(pack, None)
         for _, _, _, file in self._readers.pop(pack, ()):
             file.close()
 

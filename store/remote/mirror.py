@@ -46,6 +46,8 @@ _SAID = b"said"
 _RECENT = struct.Struct(">QH")
 _SEQ = struct.Struct(">Q")
 _RECENT_MOST = 400
+_NO_PACK = Pack("", 0, PackKind.MIXED)
+"""Number 0: of objects that the remote knows of and does not have."""
 
 
 @dataclass(slots=True)
@@ -338,6 +340,16 @@ class Mirror:
             return Place("", 0, size, kind)
         pack = self._pack(number)
         return None if pack is None else Place(pack.name, offset, size, kind)
+
+    def places(self, ids: Iterable[bytes]) -> dict[bytes, Place]:
+        """Return where those of some objects are that `place` knows."""
+        found = {}
+        for oid, row in self._places.get_many(ids).items():
+            number, offset, size, kind = _PLACE.unpack(row)
+            pack = self._pack(number) if number else _NO_PACK
+            if pack is not None:
+                found[oid] = Place(pack.name, offset, size, kind)
+        return found
 
     def ids_from(self, low: bytes) -> Iterator[bytes]:
         """Yield the ids of objects that the remote has, in order, from one on, as far as the indexes read so far tell."""

@@ -19,7 +19,7 @@ from itertools import accumulate
 from typing import BinaryIO, NamedTuple
 
 from redun.store.errors import RemoteDamaged
-from redun.store.ids import object_id
+from redun.store.ids import ID_BYTES, object_id
 from redun.store.remote.frames import END, FRAME_BYTES, HEAD, check_head, compress, expand, read_exactly, read_frames
 
 MAGIC = b"redunpk1"
@@ -206,6 +206,9 @@ class PackReader:
         self._where = f"{where}: pack {pack.name}"
         self._keep = keep
         self._frames: dict[int, bytes] = {}
+        # The frame of the last small object, and where it stands in the raw stream: the next one is mostly there, too.
+        self._last = b""
+        self._last_start = self._last_end = 0
 
     def read(self, offset: int, size: int, oid: bytes) -> bytes:
         """Return the object at a place of the raw stream, checked against its id.
@@ -213,18 +216,27 @@ class PackReader:
         Raises:
             RemoteDamaged: it is another object.
         """
-        pack = self.pack
-        frames = pack.frames(offset, size)
-        base = offset - (pack.ends[1][frames[0] - 1] if frames[0] else 0)
-        if len(frames) == 1:
-            data = self._frame(frames[0])[base : base + size]
+        if self._last_start <= offset and offset + size <= self._last_end:
+            at = offset - self._last_start
+            data = self._last[at : at + size]
         else:
-            data = b"".join([self._frame(place) for place in frames])[base : base + size]
-        if object_id(data) != oid:
+            data = self._read(offset, size)
+        if sha256(data).digest()[:ID_BYTES] != oid:
             raise RemoteDamaged(
                 f"{self._where}: what stands there as object {oid.hex()} has the id {object_id(data).hex()}: nothing of it was used"
             )
         return data
+
+    def _read(self, offset: int, size: int) -> bytes:
+        pack = self.pack
+        frames = pack.frames(offset, size)
+        start = pack.ends[1][frames[0] - 1] if frames[0] else 0
+        at = offset - start
+        if len(frames) > 1:
+            return b"".join([self._frame(place) for place in frames])[at : at + size]
+        self._last = self._frame(frames[0])
+        self._last_start, self._last_end = start, start + len(self._last)
+        return self._last[at : at + size]
 
     def pieces(self, offset: int, size: int) -> Iterator[bytes]:
         """Yield the bytes at a place of the raw stream, frame by frame; what they are is for the caller to check."""

@@ -31,6 +31,8 @@ from redun.store.remote.remote import Remote
 from redun.store.sources.base import Batch, RefUpdate, Source
 
 _TRIES = 5
+_WALKED_AT_ONCE = 1000
+_NONE_AWAY: Mapping[bytes, int] = {}
 LINKED_LIMIT = 1 << 30
 """Bytes that an object may have that is held in memory, as it links others."""
 
@@ -230,6 +232,7 @@ class _Pull:
         self.folder: Path | None = None
         self.leave_above: int | None = None
         self._away: dict[bytes, int] = {}
+        self._leaf_packs: dict[str, bool] = {}
         self._roots: frozenset[bytes] = frozenset()
         self.taken: set[bytes] = set()
         self.foreign: Callable[[Iterable[bytes]], None] | None = None
@@ -244,8 +247,8 @@ class _Pull:
                 if self.foreign is not None:
                     self.foreign([*leaves, *places])
                 self._take_leaves(leaves)
+                self.taken.update(leaves)
                 self._take_graph(again, places)
-                self.taken.update(leaves, places)
                 return
             except MissingLinks as error:
                 # Swept by a gc since we looked.
@@ -285,15 +288,12 @@ class _Pull:
             below: list[bytes] = []
             # What is at hand already is walked at once; only what has to be fetched waits for the next round.
             while later:
-                oid = later.pop()
-                self._check_size(graph[oid])
-                for link in links_of(self._fetcher.read(oid, graph[oid])):
-                    if link in seen:
-                        continue
-                    seen.add(link)
-                    if contains(link):
-                        continue
-                    found = self._remote.has(link)
+                part = later[-_WALKED_AT_ONCE:]
+                del later[-_WALKED_AT_ONCE:]
+                links = self._links_below(part, graph, seen)
+                known = self._remote.known_places(links)
+                for link in links:
+                    found = known.get(link)
                     if found is None or not found.pack:
                         below.append(link)
                     elif self._is_left(link, found):
@@ -312,6 +312,18 @@ class _Pull:
             self._done.objects += 1
             self._done.raw_bytes += place.size
         return leaves, graph
+
+    def _links_below(self, part: Sequence[bytes], graph: Mapping[bytes, Place], seen: set[bytes]) -> list[bytes]:
+        """Return what some objects, which were fetched, link and what is not here; what was seen before is left out."""
+        found: dict[bytes, None] = {}
+        for oid in part:
+            place = graph[oid]
+            self._check_size(place)
+            found.update(dict.fromkeys(links_of(self._fetcher.read(oid, place))))
+        contains = self._source.contains
+        new = [link for link in found if link not in seen and not contains(link)]
+        seen.update(new)
+        return new
 
     def _is_left(self, oid: bytes, place: Place) -> bool:
         """Tell whether a value stays in the remote; what was asked for itself never does."""
@@ -343,8 +355,11 @@ class _Pull:
 
     def _is_leaf(self, place: Place) -> bool:
         """True for values that link nothing: packs of values hold only those."""
-        pack = self._remote.mirror.pack(place.pack)
-        return pack is not None and pack.kind in (PackKind.VALUES, PackKind.LARGE)
+        leaf = self._leaf_packs.get(place.pack)
+        if leaf is None:
+            pack = self._remote.mirror.pack(place.pack)
+            leaf = self._leaf_packs[place.pack] = pack is not None and pack.kind in (PackKind.VALUES, PackKind.LARGE)
+        return leaf
 
     def _places(self, ids: Sequence[bytes]) -> dict[bytes, Place]:
         places = self._remote.places(ids)
@@ -396,24 +411,30 @@ class _Pull:
             )
         return staged, links
 
-    def _take_graph(self, roots: Iterable[bytes], graph: Mapping[bytes, Place]) -> None:
-        """Store objects, each after those that it links."""
+    def _take_graph(self, roots: Iterable[bytes], graph: dict[bytes, Place]) -> None:
+        """Store objects, each after those that it links; empties `graph`."""
         batch = BulkWriter(self._source, self._progress)
-        done: set[bytes] = set()
-        stack: list[tuple[bytes, bytes | None]] = [(oid, None) for oid in reversed(list(roots)) if oid in graph]
+        away = self._away
+        read = self._fetcher.read
+        # An object to be read, or one whose links were all stored, with its place and its bytes, unless it is large.
+        stack: list[bytes | tuple[bytes, Place, bytes]] = list(reversed(list(roots)))
         while stack:
-            oid, data = stack.pop()
-            if data is not None:
-                data = data or self._fetcher.read(oid, graph[oid])
-                below = links_of(data)
-                batch.add(
-                    oid, data, below, {link: self._away[link] for link in below if link in self._away} if self._away else {}
-                )
-                continue
-            if oid in done:
-                continue
-            done.add(oid)
-            data = self._fetcher.read(oid, graph[oid])
-            stack.append((oid, data if len(data) <= KEEP_BYTES else b""))
-            stack.extend([(link, None) for link in reversed(links_of(data)) if link in graph and link not in done])
+            top = stack.pop()
+            if isinstance(top, bytes):
+                oid, place = top, graph.pop(top, None)
+                if place is None:
+                    continue
+                data = read(oid, place)
+                links = links_of(data)
+                below = [link for link in reversed(links) if link in graph]
+                if below:
+                    stack.append((oid, place, data if len(data) <= KEEP_BYTES else b""))
+                    stack += below
+                    continue
+            else:
+                oid, place, data = top
+                data = data or read(oid, place)
+                links = links_of(data)
+            self.taken.add(oid)
+            batch.add(oid, data, links, {link: away[link] for link in links if link in away} if away else _NONE_AWAY)
         batch.write()

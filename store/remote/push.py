@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from redun.store.errors import ObjectNotFound, RemoteError, StoreError
-from redun.store.journal import decode_memo
+from redun.store.journal import decode_results
 from redun.store.objects import Kind
 from redun.store.reach import in_order
 from redun.store.remote.backends.base import patiently
@@ -215,7 +215,7 @@ class _Push:
                 self._is_absent(oid, error)
                 continue
             if data[0] == Kind.SEGMENT:
-                for key, call in decode_memo(bytes(data)):
+                for key, call in decode_results(bytes(data)).memo:
                     self._index.memo[key] = call
             if known is not None:
                 self._use(oid, known)

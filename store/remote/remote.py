@@ -444,18 +444,17 @@ class Remote:
 
     def places(self, ids: Iterable[bytes]) -> dict[bytes, Place]:
         """Return where objects are; those that are not in the remote are left out."""
-        find = self.mirror.place
-        found: dict[bytes, Place] = {}
-        missing = []
-        for oid in ids:
-            place = find(oid)
-            if place is None:
-                missing.append(oid)
-            else:
-                found[oid] = place
-        if missing and self.mirror.shards and self.load_shards(missing):
-            found.update({oid: place for oid in missing if (place := find(oid)) is not None})
+        wanted = list(ids)
+        found = self.mirror.places(wanted)
+        if len(found) < len(wanted) and self.mirror.shards:
+            missing = [oid for oid in wanted if oid not in found]
+            if self.load_shards(missing):
+                found.update(self.mirror.places(missing))
         return found
+
+    def known_places(self, ids: Iterable[bytes]) -> dict[bytes, Place]:
+        """As `places`, but nothing is fetched for it."""
+        return self.mirror.places(ids)
 
     def has(self, oid: bytes) -> Place | None:
         """Return where an object is; see `places`."""

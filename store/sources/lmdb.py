@@ -200,45 +200,47 @@ class LmdbSource:
 
     def view(self, oid: bytes) -> bytes | memoryview:
         """As `get`, but an object that is a file comes as a private, writable map of it: what is not touched is never read."""
-        pointer = self._pointer(oid)
-        if pointer is None:
-            return self.get(oid)
+        found = self._here_or_pointer(oid)
+        if not isinstance(found, BlobPointer):
+            return found or self._get_slowly(oid)
         try:
-            return self.blobs.map(oid, pointer)
+            return self.blobs.map(oid, found)
         except DamagedObject as error:
             raise self._bad_file(oid, error) from error
 
     def pieces(self, oid: bytes) -> bytes | Pieces:
         """As `get`, but an object that is a file comes with its header apart."""
-        row = self._row(oid)
-        if row is not None and len(row) > 8 and row[8] == HERE_BYTE:
-            data = row[9:]
-            if xxh3_64_digest(data) == row[:8]:
-                return data
-        pointer = self._pointer(oid)
-        if pointer is None:
-            return self._get_slowly(oid)
+        found = self._here_or_pointer(oid)
+        if not isinstance(found, BlobPointer):
+            return found or self._get_slowly(oid)
         try:
-            return self.blobs.pieces(oid, pointer, HEADER_BYTES)
+            return self.blobs.pieces(oid, found, HEADER_BYTES)
         except DamagedObject as error:
             raise self._bad_file(oid, error) from error
+
+    def _here_or_pointer(self, oid: bytes) -> bytes | BlobPointer | None:
+        """Return what the row of an object holds; None if it is damaged, or there is none in the snapshot."""
+        row = self._row(oid)
+        if row is None:
+            return None
+        if len(row) > 8 and row[8] == HERE_BYTE:
+            data = row[9:]
+            return data if xxh3_64_digest(data) == row[:8] else None
+        return blob_pointer(row)
 
     def _get_slowly(self, oid: bytes) -> bytes:
         """Get what is a file, damaged, absent, or committed since the snapshot was taken."""
         self.refresh()
-        row = self._row(oid)
-        if row is None:
-            return lmdb_away.fetched(self, oid)
-        if len(row) > 8 and row[8] == HERE_BYTE and xxh3_64_digest(row[9:]) == row[:8]:
-            return row[9:]
-        pointer = blob_pointer(row)
-        if pointer is None:
+        found = self._here_or_pointer(oid)
+        if found is None:
+            if self._row(oid) is None:
+                return lmdb_away.fetched(self, oid)
             self._damaged.add(oid)
             raise DamagedObject(
                 f"object {oid.hex()} in store {str(self._path)!r} does not match its checksum: the disk or somebody changed it"
             )
         try:
-            return self.blobs.read(oid, pointer)
+            return found if isinstance(found, bytes) else self.blobs.read(oid, found)
         except DamagedObject as error:
             raise self._bad_file(oid, error) from error
 
@@ -289,9 +291,7 @@ class LmdbSource:
         row = self._row(oid)
         if row is None:
             return None
-        if row[8:9] == HERE:
-            return links_in(row[OBJECT_START:])
-        return links_in(self.blobs.head(oid))
+        return links_in(row[OBJECT_START:] if row[8:9] == HERE else self.blobs.head(oid))
 
     def away(self, oid: bytes) -> int | None:
         """See `Source.away`."""

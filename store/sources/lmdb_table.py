@@ -41,19 +41,37 @@ class LmdbTable:
         Raises:
             DamagedObject: the row is damaged; tables can be rebuilt.
         """
-        handle = self._source.table_handle(self._full_name)
-        if handle is None or not key or self._source.environment().format < STORE_FORMAT:
+        handle = self._readable()
+        if handle is None or not key:
             return None
         try:
             row = self._source.snapshot().get(key, None, handle)
         except lmdb.Error as error:
-            self._source.refresh()
-            if isinstance(error, DAMAGE):
-                raise DamagedStore.at(
-                    self._source.environment().folder, f"table {self._name!r} cannot be read ({error})"
-                ) from error
-            raise unavailable("read store", self._source.environment().folder, error) from error
+            raise self._unreadable(error) from error
         return None if row is None else self._content(key, row)
+
+    def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """See `Table.get_many`. Raises as `get`."""
+        handle = self._readable()
+        if handle is None:
+            return {}
+        try:
+            rows = self._source.snapshot().cursor(handle).getmulti([key for key in keys if key])
+        except lmdb.Error as error:
+            raise self._unreadable(error) from error
+        return {key: self._content(key, row) for key, row in rows}
+
+    def _readable(self) -> Any:
+        """Return LMDB's handle of the table, None if there is none, or only one of a store that is too old."""
+        handle = self._source.table_handle(self._full_name)
+        return None if self._source.environment().format < STORE_FORMAT else handle
+
+    def _unreadable(self, error: lmdb.Error) -> StoreError:
+        self._source.refresh()
+        folder = self._source.environment().folder
+        if isinstance(error, DAMAGE):
+            return DamagedStore.at(folder, f"table {self._name!r} cannot be read ({error})")
+        return unavailable("read store", folder, error)
 
     def _content(self, key: bytes, row: bytes) -> bytes:
         content = unguarded(row, key)

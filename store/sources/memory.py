@@ -38,6 +38,11 @@ class MemoryTable:
         """See `Table.get`."""
         return self._rows.get(key)
 
+    def get_many(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """See `Table.get_many`."""
+        rows = self._rows
+        return {key: rows[key] for key in keys if key in rows}
+
     def put_many(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """See `Table.put_many`."""
         added = dict(rows)

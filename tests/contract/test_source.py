@@ -291,6 +291,16 @@ def test_a_table_holds_rows(source):
     assert list(source.ids()) == []
 
 
+def test_many_rows_of_a_table_at_once(source):
+    table = source.table("many")
+    assert table.get_many([b"a"]) == {}
+    rows = {b"%d" % number: b"row %d" % number for number in range(50)}
+    table.put_many(rows.items())
+    assert table.get_many(reversed(list(rows))) == rows
+    assert table.get_many(iter([b"7", b"nowhere", b"", b"7", b"4"])) == {b"4": b"row 4", b"7": b"row 7"}
+    assert table.get_many([]) == {}
+
+
 KEYS = [b"\x00", b"a", b"a\x00", b"a\xff", b"a\xff\xff", b"ab", b"b", b"\xfe", b"\xff", b"\xff\x00", b"\xff\xff"]
 
 
