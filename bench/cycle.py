@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -10,6 +10,9 @@ from statistics import median
 from bench.measure import Sample, folder_bytes
 from bench.site import Site
 from bench.workload import Metric
+
+# Figures of a cycle; each is there cold and replayed.
+NAMES = ("cpu", "marginal", "wall", "peak", "store")
 
 
 @dataclass
@@ -31,12 +34,13 @@ class Cycle:
     cold_bytes: int
     replay_bytes: float
 
-    def figures(self, units: int, per: float) -> dict[str, float]:
+    def figures(self, units: int, per: float, names: Sequence[str] = NAMES) -> dict[str, float]:
         """Return the figures of `cycle_metrics`.
 
         Args:
             units: among how many jobs (or whatever it is) the cost is divided.
             per: how many of the unit of time make a second: 1e6 for us.
+            names: which of them.
         """
         found: dict[str, float] = {}
         for key, sample, start in (("cold", self.cold, self.start), ("replay", middle(self.replays), self.restart)):
@@ -46,7 +50,7 @@ class Cycle:
             found[f"{key}.peak"] = sample.peak_rss_bytes / 1e6
         found["cold.store"] = self.cold_bytes / units
         found["replay.store"] = self.replay_bytes / units
-        return found
+        return {key: figure for key, figure in found.items() if key.partition(".")[2] in names}
 
 
 def middle(samples: Sequence[Sample]) -> Sample:
@@ -58,13 +62,14 @@ def middle(samples: Sequence[Sample]) -> Sample:
     )
 
 
-def cycle_metrics(each: str, unit: str, **goals: float) -> list[Metric]:
+def cycle_metrics(each: str, unit: str, names: Sequence[str] = NAMES, goals: Mapping[str, float] = {}) -> list[Metric]:
     """Return the metrics of a cycle.
 
     Args:
         each: what the cost is divided by, such as `per job`; may be empty.
         unit: of time.
-        goals: by key, with `_` for the dot.
+        names: which of the figures.
+        goals: by key.
     """
     metrics = []
     for key in ("cold", "replay"):
@@ -75,7 +80,8 @@ def cycle_metrics(each: str, unit: str, **goals: float) -> list[Metric]:
             ("peak", "peak memory", "MB"),
             ("store", f"store {each}".strip(), "B"),
         ):
-            metrics.append(Metric(f"{key}.{name}", f"{key}, {what}", of, goals.get(f"{key}_{name}")))
+            if name in names:
+                metrics.append(Metric(f"{key}.{name}", f"{key}, {what}", of, goals.get(f"{key}.{name}")))
     return metrics
 
 
@@ -88,30 +94,38 @@ def run_cycle(
     replays: int = 2,
     least: int = 0,
     twins: bool = False,
-    words: Sequence[object] = (),
+    fails: bool = False,
+    prepare: Callable[[Path], None] | None = None,
 ) -> Cycle:
     """Run `bench/flows/FLOW.py` with `--n SIZE` cold and then again; before that with `--n LEAST`, in a folder of its own.
 
     Every run is checked: cold ones take nothing from the cache, replays run nothing.
 
     Args:
-        twins: a cold run, too, finds some of its own calls in the cache.
+        task: which one of the flow.
         least: the size at which it does next to nothing.
-        words: further options of the task.
+        twins: a cold run, too, finds some of its own calls in the cache.
+        fails: some jobs of a cold run fail.
+        prepare: puts into a folder what the flow needs.
     """
 
     def once(place: Path, n: int, again: bool) -> Sample:
-        options = ("--n", n, *words) if site.side.is_redun else (n, *words)
-        sample = site.flow(place, flow, *options, task=task)
-        site.expect(None if again or twins else 0, 0 if again else None)
+        sample = site.flow(place, flow, *(("--n", n) if site.side.is_redun else (n,)), task=task)
+        site.expect(None if again or twins else 0, 0 if again else None, fails and not again)
         return sample
 
-    small, place = site.place("small"), site.place("full")
+    places = []
+    for name in ("small", "full"):
+        places.append(site.place(name))
+        if prepare is not None:
+            prepare(places[-1])
+    small, place = places
     start, restart = once(small, least, False), once(small, least, True)
+    before = folder_bytes(place)
     cold = once(place, size, False)
-    cold_bytes = folder_bytes(place) - _source_bytes(place)
+    cold_bytes = folder_bytes(place) - before - _source_bytes(place)
     samples = [once(place, size, True) for _ in range(replays)]
-    grown = (folder_bytes(place) - _source_bytes(place) - cold_bytes) / max(replays, 1)
+    grown = (folder_bytes(place) - before - _source_bytes(place) - cold_bytes) / max(replays, 1)
     return Cycle(start, restart, cold, samples, place, cold_bytes, grown)
 
 

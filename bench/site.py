@@ -60,27 +60,33 @@ class Site:
     def _run(self, command: list[str], place: Path) -> Sample:
         return run(command, place, self.side.environ(), self.out, self.log)
 
-    def counts(self) -> tuple[int, int]:
-        """Return how many jobs of the last run came from the cache and how many ran, by its log.
+    def counts(self, fails: bool = False) -> tuple[int, int]:
+        """Return how many jobs of the last run came from the cache and how many ran to their end, by its log.
+
+        Args:
+            fails: some jobs may have failed.
 
         Raises:
             BenchError: the log has no totals, or a job failed.
         """
         rows = STATUS_ROW.findall(self.log.read_text(errors="replace"))
         pending, running, failed, cached, done, total = map(int, rows[-1]) if rows else (0, 0, 0, 0, 0, -1)
-        if (pending, running, failed, cached + done) != (0, 0, 0, total):
+        if (pending, running, failed + cached + done) != (0, 0, total) or (failed and not fails):
             raise BenchError(f"the log of {self.side.name} has {rows[-1] if rows else 'no totals'}:\n{self._last_lines()}")
         return cached, done
 
-    def expect(self, cached: int | None, done: int | None) -> None:
+    def expect(self, cached: int | None, done: int | None, fails: bool = False) -> None:
         """Make sure that the last run did what its name says; None stands for any number.
+
+        Args:
+            fails: some jobs may have failed.
 
         Raises:
             BenchError: the counts differ.
         """
         if not self.side.is_redun:
             return
-        for found, wanted, what in zip(self.counts(), (cached, done), ("from the cache", "done"), strict=True):
+        for found, wanted, what in zip(self.counts(fails), (cached, done), ("from the cache", "done"), strict=True):
             if wanted is not None and found != wanted:
                 name = self.side.name
                 raise BenchError(f"expected {wanted} jobs {what}, the log of {name} has {found}:\n{self._last_lines()}")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Units of time: figures in them depend on the machine and are compared in units of its reference.
 TIMES = ("us", "ms", "s")
-RATES = ("objects/s", "files/s")
+RATES = ("objects/s", "jobs/s")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class Workload:
         measure: does one round.
         sides: whom it can measure: ours alone, or the existing package and further tools as well.
         rounds: how often it is measured unless the command line says so.
+        beside: how large it is beside other tools, which may be slow.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Workload:
     measure: Measure
     sides: Sequence[str]
     rounds: int
+    beside: int
 
 
 KINDS = ("quick", "slow", "giant")
@@ -100,17 +102,19 @@ def workload(
     kind: str = "quick",
     sides: Sequence[str] = (),
     rounds: int = 3,
+    beside: int | None = None,
 ) -> Callable[[Measure], Measure]:
     """Register a function as a workload.
 
     Args:
         sides: further sides that can do it: `peer`, `joblib`, ...
+        beside: a smaller size beside those.
     """
 
     def register(measure: Measure) -> Measure:
         if name in _WORKLOADS or kind not in KINDS:
             raise ValueError(f"workload {name!r} is there twice, or is of no known kind: {kind!r}")
-        _WORKLOADS[name] = Workload(name, title, size, tiny, kind, metrics, measure, sides, rounds)
+        _WORKLOADS[name] = Workload(name, title, size, tiny, kind, metrics, measure, sides, rounds, beside or size)
         return measure
 
     return register

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.collection import fill
+from bench.drivers.collection import fill
 from redun.store.errors import StoreUnavailable
 from redun.store.gc import Plan
 from redun.store.objects import links

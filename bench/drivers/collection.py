@@ -1,17 +1,16 @@
-"""`python -m bench.collection`: gc of a large store, its CPU, memory and longest transaction.
+"""gc of a large store: its CPU, memory and longest transaction.
 
-The store is made as runs make it: executions of 2,000 jobs to a segment, each job with a call and a stored value, memo rows for all.
-Half of the executions go. What is measured is a process of its own that does nothing else.
+The store is made as runs make it: 20 executions with 2,000 jobs to a segment, each job with a call and a stored value, memo rows for all.
+
+Arguments: `fill FOLDER OBJECTS`; then, in a process of its own that does nothing else, `collect FOLDER EXECUTIONS`, which drops that
+many of them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
-import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -101,37 +100,26 @@ def measure(folder: Path, drop: list[str]) -> dict[str, float]:
         prune(store, plan)
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
-        "objects before": report.before.total[0],
-        "objects after": report.after.total[0],
-        "CPU s": used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime,
-        "wall s": time.perf_counter() - began,
-        "peak MB": _peak_mb(),
+        "before": report.before.total[0],
+        "after": report.after.total[0],
+        "cpu": used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime,
+        "wall": time.perf_counter() - began,
+        "peak": _peak_mb(),
         "transactions": len(walls),
-        "transaction ms, median": sorted(walls)[len(walls) // 2],
-        "transaction ms, longest": max(walls),
-        "its CPU ms, longest": max(cpus),
+        "median": sorted(walls)[len(walls) // 2],
+        "longest": max(walls),
+        "longest.cpu": max(cpus),
     }
 
 
 def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.collection", description=__doc__.splitlines()[0])
-    parser.add_argument("--objects", type=int, default=1_000_000, metavar="N")
-    parser.add_argument("--keep", type=int, default=_EXECUTIONS // 2, metavar="N", help="executions that stay, of 20")
-    parser.add_argument("--folder", type=Path, help="where to make the store; a temporary folder by default")
-    parser.add_argument("--drop", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.drop is not None:
-        print(json.dumps(measure(asked.folder, asked.drop.split())))
-        return
-    with tempfile.TemporaryDirectory(prefix="gc-bench-", dir=asked.folder) as folder:
-        names = fill(Path(folder), asked.objects)
-        size = (Path(folder) / "data.mdb").stat().st_size
-        words = ["--folder", folder, "--drop", " ".join(names[: _EXECUTIONS - asked.keep])]
-        done = subprocess.run([sys.executable, "-m", "bench.collection", *words], capture_output=True, text=True, check=True)
-        found = {"data.mdb MB": size / 1e6, **json.loads(done.stdout)}
-        for name, figure in found.items():
-            print(f"{name:<24} {figure:>12,.1f}" if isinstance(figure, float) else f"{name:<24} {figure:>12,}")
+    """Do a part."""
+    part, folder, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    if part == "fill":
+        fill(folder, count)
+        print(json.dumps({"store": (folder / "data.mdb").stat().st_size / 1e6}))
+    else:
+        print(json.dumps(measure(folder, [f"executions/{uuid.UUID(int=place + 1)}" for place in range(count)])))
 
 
 if __name__ == "__main__":
