@@ -23,6 +23,7 @@ from redun.evaluation.defaults import Default, DefaultExpression
 from redun.evaluation.job import Job, new_job_id
 from redun.evaluation.node import FINAL, Node, Operation, Root, Scope, State
 from redun.evaluation.promised import Awaited
+from redun.evaluation.waiting import Waiting
 from redun.expression import Expression, SchedulerExpression, SimpleExpression, TaskExpression, ValueExpression
 from redun.nested import find_expressions
 from redun.threads import Thread
@@ -70,6 +71,7 @@ class Evaluation:
         self._failed_jobs = 0
         self._too_many: BaseException | None = None
         self.completions: SimpleQueue[Any] = SimpleQueue()
+        self._waiting = Waiting()
         self._ready: deque[Node] = deque()
         self._failures: deque[tuple[Node, Node]] = deque()
         self._walks: list[Walk] = []
@@ -438,18 +440,14 @@ class Evaluation:
                 return False
             self._break_circle()
             return True
-        timeout_s = _sooner(_sooner(calls.recorder.before_wait(), calls.grow_after_s()), calls.attempts.next_s())
+        timeout_s = _sooner(calls.recorder.before_wait(), calls.attempts.next_s())
         if self.status_clock is not None:
             timeout_s = self.status_clock.tick(timeout_s)
-        try:
-            completion = self.completions.get(timeout=timeout_s)
-        except Empty:
-            completion = None
+        completion = self._waiting.get(self.completions, timeout_s, calls.grow_after_s())
         calls.recorder.after_wait()
-        if completion is None:
+        if self._waiting.wants_workers:
             calls.grow()
-        else:
-            self._take(completion)
+        self._take(completion)
         return True
 
     def _break_circle(self) -> None:

@@ -1,8 +1,8 @@
 """The recorder: what a run did, written in groups.
 
-Objects, memo rows and job records are collected and committed together: at once before the scheduler has to wait for something that ran
-long, after `QUIET_S` when little happens, after `BUSY_S` under load. A synced commit costs milliseconds, so it is shared by hundreds of
-jobs. Nobody waits for a commit but the end of the run: dependants go on with values that are in memory.
+Objects, memo rows and job records are collected and committed together: before the scheduler has to wait, at once if something ran long
+and the last commit is not just over, else after `QUIET_S`; after `BUSY_S` under load. A synced commit costs milliseconds, so it is
+shared by hundreds of jobs. Nobody waits for a commit but the end of the run: dependants go on with values that are in memory.
 
 Each commit lists the objects that it relies on without having written them (values and calls that the cache named). If one is gone, swept
 by a gc that ran beside us, it is put again.
@@ -49,6 +49,10 @@ if TYPE_CHECKING:
 QUIET_S = 0.020
 BUSY_S = 0.100
 LONG_US = 50_000
+_ALMOST_AT_ONCE_S = 0.001
+"""What follows from a job begins first, and those that end with it are written with it."""
+_PAUSE_PER_COMMIT = 8
+"""On a slow disk commits are further apart: a scheduler that writes takes no results."""
 _MOST_RECORDS = 20_000
 _NO_REF = b"\x01"
 
@@ -108,7 +112,9 @@ class Recorder:
         self._needed_contents: dict[bytes, Content] = {}
         self.encoder = ValueEncoder(self.put, reused=self.needs_value, keeps=self.has_content, ahead=self.put_ahead)
         self._since: float | None = None
-        self._urgent = False
+        self._urgent: float | None = None
+        self._committed = 0.0
+        self._pause_s = QUIET_S
 
     # What the run tells.
 
@@ -316,8 +322,8 @@ class Recorder:
     def _note(self, start_us: int, end_us: int | None = None) -> None:
         if self._since is None:
             self._since = time.monotonic()
-        if end_us is not None and end_us - start_us > LONG_US:
-            self._urgent = True
+        if end_us is not None and end_us - start_us > LONG_US and self._urgent is None:
+            self._urgent = time.monotonic() + _ALMOST_AT_ONCE_S
 
     # When to commit.
 
@@ -336,8 +342,12 @@ class Recorder:
             self._source.let_go()
             self._source.refresh()
             return None
-        left_s = self._since + QUIET_S - time.monotonic()
-        if self._urgent or left_s <= 0:
+        due = self._since + self._pause_s
+        if self._urgent is not None:
+            # Not for each of hundreds that end together.
+            due = min(due, max(self._urgent, self._committed + self._pause_s))
+        left_s = due - time.monotonic()
+        if left_s <= 0:
             self.commit()
             return None
         return left_s
@@ -356,6 +366,7 @@ class Recorder:
         """
         batch = Batch(self._objects, self._memo, [], [])
         segment_id = self._add_segment(batch)
+        began = time.monotonic()
         links = dict.fromkeys((*self._needed_objects, *self._needed_values, *self._needed_contents, *self._kept))
         batch.links = links.keys() - batch.objects.keys()
         try:
@@ -367,6 +378,8 @@ class Recorder:
                 self._written(segment_id)
             raise
         self._written(segment_id)
+        self._committed = time.monotonic()
+        self._pause_s = min(max(QUIET_S, _PAUSE_PER_COMMIT * (self._committed - began)), BUSY_S)
 
     def _write(self, batch: Batch, links: Mapping[bytes, Any]) -> None:
         tried: set[bytes] = set()
@@ -457,7 +470,7 @@ class Recorder:
         self._needed_values = {}
         self._needed_contents = {}
         self._since = None
-        self._urgent = False
+        self._urgent = None
         self._source.refresh()
         self._source.hold()
 

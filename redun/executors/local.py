@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -62,6 +63,8 @@ class LocalExecutor(Executor):
         self.max_workers = _positive(name, self.config.get("max_workers", DEFAULT_MAX_WORKERS))
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        # The system has no more threads for us.
+        self._refused = False
         # What they run.
         self._currents: list[Current] = []
         self._coroutines: CoroutineThread | None = None
@@ -128,7 +131,7 @@ class LocalExecutor(Executor):
         if for_processes:
             self._process_pool().submit(for_processes)
         if not self._threads and not self._jobs.empty():
-            self._start_worker()
+            self._start_workers(1)
 
     def _submit_coroutine(self, job: Job) -> None:
         if self._coroutines is None:
@@ -167,14 +170,14 @@ class LocalExecutor(Executor):
 
     def grow_after_s(self) -> float | None:
         """A millisecond, as long as jobs wait and there may be more workers."""
-        return _GROW_AFTER_S if len(self._threads) - len(self._lost) < self.max_workers and not self._jobs.empty() else None
+        working = len(self._threads) - len(self._lost)
+        return _GROW_AFTER_S if working < self.max_workers and not self._refused and not self._jobs.empty() else None
 
     def grow(self) -> None:
         """Double the workers, no further than jobs wait and the limit allows."""
         working = len(self._threads) - len(self._lost)
-        more = min(max(working, 1), self.max_workers - working, self._jobs.qsize())
-        for _ in range(more):
-            self._start_worker()
+        if not self._refused:
+            self._start_workers(min(max(working, 1), self.max_workers - working, self._jobs.qsize()))
 
     def drop_waiting(self) -> list[Job]:
         """Give back the jobs that no worker has taken."""
@@ -231,6 +234,7 @@ class LocalExecutor(Executor):
         self.drop_waiting()
         jobs, threads = self._jobs, self._threads
         self._jobs, self._threads, self._lost, self._currents = SimpleQueue(), [], set(), []
+        self._refused = False
         for _ in threads:
             jobs.put(None)
 
@@ -244,19 +248,39 @@ class LocalExecutor(Executor):
         kill_scripts()
         self.stop()
 
-    def _start_worker(self) -> None:
-        number = len(self._threads)
-        # Daemons: a task that never ends must not keep the process from leaving.
-        thread = threading.Thread(
-            target=self._work, args=(self._jobs, self._completions), name=f"redun-{self.name}-{number}", daemon=True
-        )
-        self._threads.append(thread)
-        thread.start()
+    def _start_workers(self, count: int) -> None:
+        crew: deque[threading.Thread] = deque()
+        first = len(self._threads)
+        for number in range(first, first + count):
+            # Daemons: a task that never ends must not keep the process from leaving.
+            thread = threading.Thread(
+                target=self._work, args=(self._jobs, self._completions, crew), name=f"redun-{self.name}-{number}", daemon=True
+            )
+            self._threads.append(thread)
+            crew.append(thread)
+        if count > 0:
+            self._start_next(crew)
 
-    def _work(self, jobs: SimpleQueue[Job | None], completions: SimpleQueue[Any]) -> None:
+    def _start_next(self, crew: deque[threading.Thread]) -> None:
+        """Start one of the crew, which starts others: whoever starts a thread waits until that has had the interpreter once, which with
+        many awake takes longer than a task, so the scheduler does that once.
+        """
+        with contextlib.suppress(IndexError):
+            thread = crew.popleft()
+            try:
+                thread.start()
+            except RuntimeError:
+                crew.clear()
+                self._refused = True
+                if not any(known.is_alive() for known in self._threads):
+                    raise
+
+    def _work(self, jobs: SimpleQueue[Job | None], completions: SimpleQueue[Any], crew: deque[threading.Thread]) -> None:
         from redun.evaluation.current import set_current_scheduler
         from redun.output import run_for
 
+        while crew:
+            self._start_next(crew)
         set_current_scheduler(self.scheduler)
         current = run_for(getattr(self.scheduler, "outputs", None))
         self._currents.append(current)
