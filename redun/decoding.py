@@ -11,7 +11,7 @@ from redun.errors import DecodeError, RedunError
 from redun.expression import QuotedExpression
 from redun.extensions import UserExt
 from redun.graph import GraphReader
-from redun.store.codec import BYTES_PIECE, TEXT_PIECE, Decoder
+from redun.store.codec import BYTES_PIECE, TEXT_PIECE, TOO_DEEP, Decoder
 from redun.store.ids import LINK_MARK, Pieces
 from redun.store.objects import Codec, Flag, Kind, header, link_at, split
 from redun.user_types import REVIVE, REVIVE_BYTES
@@ -93,9 +93,19 @@ class ValueDecoder:
             from redun.task import get_task_registry
 
             find = get_task_registry().require
+        try:
+            try:
+                return self._read_graph(self.decoder.unpacker(body), find)
+            except TOO_DEEP:
+                return self._read_graph(self.decoder.deep_unpacker(body), find)
+        except RedunError:
+            raise
+        except Exception as error:
+            raise DecodeError(f"an expression graph cannot be decoded: {error!r}") from error
+
+    def _read_graph(self, rows: Any, find: Callable[[str], Any]) -> Any:
         depth = len(self._graphs)
         try:
-            rows = self.decoder.unpacker(body)
             if rows.read_array_header() != 3:
                 raise DecodeError("an expression graph has three parts")
             reader = GraphReader(rows.unpack(), find)
@@ -103,10 +113,6 @@ class ValueDecoder:
             for _ in range(rows.read_array_header()):
                 reader.add(rows.unpack())
             return rows.unpack()
-        except RedunError:
-            raise
-        except Exception as error:
-            raise DecodeError(f"an expression graph cannot be decoded: {error!r}") from error
         finally:
             del self._graphs[depth:]
 

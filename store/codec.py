@@ -397,6 +397,10 @@ _FROM_STATE: dict[int, Callable[[Any], Any]] = {
 }
 
 
+# What decoding raises at bytes that are nested too deeply for it.
+TOO_DEEP = (msgpack.exceptions.StackError, RecursionError)
+
+
 def _words(error: Exception) -> str:
     return str(error) if isinstance(error, ValueError) and str(error) else repr(error)
 
@@ -428,7 +432,7 @@ class Decoder:
             return self._unpack(data)
         except RedunError:
             raise
-        except (msgpack.exceptions.StackError, RecursionError):
+        except TOO_DEEP:
             from redun.store.codec_deep import decode_deep
 
             try:
@@ -453,6 +457,13 @@ class Decoder:
         )
         unpacker.feed(data)
         return unpacker
+
+    def deep_unpacker(self, data: bytes | memoryview) -> Any:
+        """Return what does the same for messages of any depth, more slowly: for when the other raises `TOO_DEEP`."""
+        from redun.store.codec_deep import DeepUnpacker
+
+        self._depth = 0
+        return DeepUnpacker(self.maker, self._unpack, bytes(data))
 
     def _extension(self, code: int, data: bytes) -> Any:
         # The unpacker's hook.

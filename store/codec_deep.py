@@ -189,25 +189,65 @@ def decode_deep(maker: Maker, unpack: Callable[[bytes], Any], data: bytes) -> An
     Raises:
         DecodeError, or what constructors raise on a bad state; the caller translates.
     """
-    at = 0
-    root = _Open(1, _identity)
-    stack = [root]
-    while root.left:
-        opened, value, at = _item(maker, unpack, data, at)
-        if opened is not None:
-            stack.append(opened)
-        else:
-            stack[-1].items.append(value)
-            stack[-1].left -= 1
-        while stack[-1].left == 0 and len(stack) > 1:
-            done = stack.pop()
-            if done.end is not None and done.end != at:
-                raise DecodeError("an extension's size does not match its content")
-            stack[-1].items.append(done.make(done.items))
-            stack[-1].left -= 1
-    if at != len(data):
-        raise DecodeError(f"{len(data) - at} bytes follow the value")
-    return root.items[0]
+    unpacker = DeepUnpacker(maker, unpack, data)
+    value = unpacker.unpack()
+    if unpacker.tell() != len(data):
+        raise DecodeError(f"{len(data) - unpacker.tell()} bytes follow the value")
+    return value
+
+
+class DeepUnpacker:
+    """Takes bytes of any depth apart piece by piece, as `msgpack.Unpacker` does those that are not deep.
+
+    Args:
+        maker, unpack, data: as for `decode_deep`.
+    """
+
+    def __init__(self, maker: Maker, unpack: Callable[[bytes], Any], data: bytes) -> None:
+        self._maker = maker
+        self._unpack = unpack
+        self._data = data
+        self._at = 0
+
+    def tell(self) -> int:
+        """Return the offset of what comes next."""
+        return self._at
+
+    def read_array_header(self) -> int:
+        """Return how many items the list has that begins here; they come next.
+
+        Raises:
+            DecodeError: no list begins here.
+        """
+        opened, _, self._at = _item(self._maker, self._unpack, self._data, self._at)
+        if opened is None or opened.make is not _identity:
+            raise DecodeError("expected a list")
+        return opened.left
+
+    def unpack(self) -> Any:
+        """Return the value that begins here.
+
+        Raises:
+            DecodeError: as `decode_deep`.
+        """
+        at = self._at
+        root = _Open(1, _identity)
+        stack = [root]
+        while root.left:
+            opened, value, at = _item(self._maker, self._unpack, self._data, at)
+            if opened is not None:
+                stack.append(opened)
+            else:
+                stack[-1].items.append(value)
+                stack[-1].left -= 1
+            while stack[-1].left == 0 and len(stack) > 1:
+                done = stack.pop()
+                if done.end is not None and done.end != at:
+                    raise DecodeError("an extension's size does not match its content")
+                stack[-1].items.append(done.make(done.items))
+                stack[-1].left -= 1
+        self._at = at
+        return root.items[0]
 
 
 def _identity(items: list[Any]) -> Any:

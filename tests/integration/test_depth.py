@@ -64,6 +64,26 @@ def catches(n: int):
 @task()
 def recursion(n: int):
     return 0 if n == 0 else recursion(n - 1)
+
+
+@task()
+def wrap(n: int):
+    nested = inc(n)
+    for _ in range(n):
+        nested = [nested]
+    return nested
+
+
+@task()
+def unwrap(nested):
+    while isinstance(nested, list):
+        [nested] = nested
+    return nested
+
+
+@task()
+def calls_in_lists(n: int):
+    return unwrap([wrap(n)])
 """
 
 
@@ -93,3 +113,12 @@ def test_deep(cli: Cli, tmp_path: Path, name: str, depth: int, result: int) -> N
     assert job.status == 0
     assert f"deep.{name}" in job.stdout
     assert len(job.stdout) < 1_000_000
+
+
+def test_a_call_deep_inside_lists(cli: Cli, tmp_path: Path) -> None:
+    """As a result and as an argument, each an expression graph whose root is nested."""
+    (tmp_path / "deep.py").write_text(SCRIPT)
+    for logged in ("Run", "Cached"):
+        ended = cli("run", "deep.py", "calls_in_lists", "--n", "20000")
+        assert (ended.status, ended.stdout) == (0, "20001\n")
+        assert sorted(ended.jobs(logged)) == ["calls_in_lists", "inc", "unwrap", "wrap"]
