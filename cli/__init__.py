@@ -6,15 +6,13 @@ imported under any other name.
 Scripts and tests may import `RedunClient`, `setup_scheduler`, `import_script` and the other names of `redun.cli.client` from here.
 """
 
-from typing import Any
-
 if __name__ != "redun.cli":
     raise ImportError(
         f"this package is redun.cli, it cannot be imported as {__name__!r}: install redun, do not put its folder on sys.path"
     )
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # Loaded when asked for: the commands themselves do not need it.
     if not name.startswith("_"):
         from importlib import import_module

@@ -15,9 +15,8 @@ import collections.abc
 import inspect
 import types
 import typing
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from redun.cli.errors import CommandError
 from redun.task import Task
@@ -48,8 +47,7 @@ class HelpAsked(Exception):
     """The words ask for the task's help."""
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter of a task.
 
     Attributes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from pathlib import Path
 from typing import Any
 
+from redun.store import who
 from redun.tags import DOC_KEY, GIT_COMMIT_KEY, GIT_ORIGIN_KEY, HOST_KEY, PROJECT_KEY, USER_KEY, VERSION_KEY
 from redun.version import __version__
 
@@ -32,7 +32,7 @@ def execution_tags(
         (DOC_KEY, doc),
         (USER_KEY, user or user_name()),
         (VERSION_KEY, __version__),
-        (HOST_KEY, socket.gethostname()),
+        (HOST_KEY, who.host_name()),
         *git.items(),
     ):
         if value and (key, value) not in tags:
@@ -42,15 +42,7 @@ def execution_tags(
 
 def user_name() -> str | None:
     """Return the user: of environment variable REDUN_USER, else the one who runs this process; None if it has no name."""
-    import getpass
-
-    if os.environ.get("REDUN_USER"):
-        return os.environ["REDUN_USER"]
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # A user id without a name, as in containers.
-        return None
+    return os.environ.get("REDUN_USER") or who.user_name()
 
 
 def _from_environment() -> dict[str, str]:
@@ -115,7 +107,7 @@ def _read_origin(config: Path) -> str | None:
     return None
 
 
-_USER_INFO = re.compile(r"^(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/?#]*)@")
+_USER_INFO = r"^(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/?#]*)@"
 
 
 def without_credentials(url: str) -> str:
@@ -123,7 +115,7 @@ def without_credentials(url: str) -> str:
 
     The name in `ssh://git@host` is part of the address and stays; over http it may itself be a token, and goes.
     """
-    found = _USER_INFO.match(url)
+    found = re.match(_USER_INFO, url)
     if found is None:
         return url
     name = found["user"].partition(":")[0]

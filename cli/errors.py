@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 
 from redun.errors import RedunError
 
@@ -70,6 +69,8 @@ def report(error: BaseException, debug: bool = False, colour: bool | None = None
     else:
         say(f"redun: internal error: {_internal(error)}")
     if debug:
+        import traceback
+
         say("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n"))
     return FAILED
 
@@ -100,13 +101,14 @@ def _say(text: str, colour: bool | None) -> None:
 
 
 def _on_terminal() -> bool:
-    from redun.cli.render.colour import is_terminal
+    from redun.cli.terminal import is_terminal
 
     return is_terminal(sys.stderr)
 
 
 def _in_colours(text: str, colour: bool | None) -> str:
-    from redun.cli.render.colour import BOLD, RED, YELLOW, paint, wants_colour
+    from redun.cli.render.colour import BOLD, RED, YELLOW, paint
+    from redun.cli.terminal import wants_colour
 
     lead, _, rest = text.removeprefix("redun: ").partition(": ")
     if not rest or not wants_colour(sys.stderr, colour):
@@ -135,6 +137,8 @@ def _usage_message(error: object) -> str:
 
 
 def _internal(error: BaseException) -> str:
+    import traceback
+
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     text = " ".join(str(error).split())[:300]

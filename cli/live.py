@@ -34,11 +34,8 @@ _JOBS = 3
 
 
 @contextlib.contextmanager
-def live(screen: Screen | None, scheduler: Scheduler) -> Iterator[None]:
-    """Show how far the runs of a scheduler are, while inside; without a screen, nothing."""
-    if screen is None:
-        yield
-        return
+def live(screen: Screen, scheduler: Scheduler) -> Iterator[None]:
+    """Show how far the runs of a scheduler are, while inside."""
     display = _Display(screen, scheduler)
     scheduler.on_leave = screen.hide
     scheduler.line_width = screen.size()[0] - len(PREFIX)

@@ -20,7 +20,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-from redun.cli.render.colour import FAINT, colour_event, is_terminal, paint
+from redun.cli.render.colour import FAINT, colour_event, paint
+from redun.cli.terminal import is_terminal
 from redun.evaluation.events import PREFIX
 
 _ERASE = "\x1b[J"
@@ -166,19 +167,14 @@ class _Through:
 
 
 @contextlib.contextmanager
-def screen(plain: bool, colours: bool) -> Iterator[Screen | None]:
-    """Let standard error, and output if it is a terminal as well, go through a screen; None where there is none.
+def through_screen(colours: bool) -> Iterator[Screen]:
+    """Let standard error, which is a terminal, and output if it is one as well, go through a screen.
 
     Args:
-        plain: the user wants plain lines.
         colours: whether lines of the log get colours.
     """
-    error = sys.stderr
-    if plain or os.environ.get("TERM", "dumb") == "dumb" or not is_terminal(error):
-        yield None
-        return
+    error, output = sys.stderr, sys.stdout
     found = Screen(error, colours)
-    output = sys.stdout
     through = {"stderr": (_Through(found, error), error)}
     if is_terminal(output):
         through["stdout"] = (_Through(found, output), output)

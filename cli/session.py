@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
-
-import click
 
 from redun.cli.errors import FAILED, CommandError, tell_failure, warn
 from redun.version import __version__
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import click
+
     from redun.cli.screen import Screen
     from redun.config import Config
     from redun.evaluation.scheduler import Scheduler
@@ -24,7 +24,6 @@ MOST_FORKS = 30
 LOG_LEVELS = ("ERROR", "WARN", "INFO", "DEBUG")
 
 
-@dataclass
 class Session:
     """One invocation of `redun`.
 
@@ -42,17 +41,25 @@ class Session:
         owns_process: True if the process is here for this invocation only.
     """
 
-    config_dir: str | None = None
-    owns_process: bool = False
-    repo: str | None = None
-    log_level: str = "INFO"
-    argv: tuple[str, ...] = ()
-    setup: tuple[str, ...] = ()
-    result: Any = None
-    failure: BaseException | None = None
-    scheduler: Scheduler | None = None
-    colour: bool | None = None
-    screen: Screen | None = None
+    def __init__(
+        self,
+        argv: tuple[str, ...] = (),
+        *,
+        config_dir: str | None = None,
+        log_level: str = "INFO",
+        owns_process: bool = False,
+    ) -> None:
+        self.config_dir = config_dir
+        self.owns_process = owns_process
+        self.repo: str | None = None
+        self.log_level = log_level
+        self.argv = argv
+        self.setup: tuple[str, ...] = ()
+        self.result: Any = None
+        self.failure: BaseException | None = None
+        self.scheduler: Scheduler | None = None
+        self.colour: bool | None = None
+        self.screen: Screen | None = None
 
     @property
     def logs(self) -> bool:
@@ -61,7 +68,7 @@ class Session:
 
     def wants_colour(self, stream: TextIO) -> bool:
         """Tell whether what goes to a stream is to have colours."""
-        from redun.cli.render.colour import wants_colour
+        from redun.cli.terminal import wants_colour
 
         return wants_colour(stream, self.colour)
 
@@ -223,6 +230,8 @@ def _take_colour(context: click.Context, parameter: click.Parameter, value: bool
 
 def colour_option(function: _F) -> _F:
     """Add `--color/--no-color` to a command."""
+    import click
+
     option = click.option(
         "--color/--no-color",
         "color",
@@ -237,6 +246,8 @@ def colour_option(function: _F) -> _F:
 
 def current_session() -> Session:
     """Return the session of the command that is running; one with defaults outside of any."""
+    import click
+
     context = click.get_current_context(silent=True)
     found = context.find_object(Session) if context is not None else None
     return found if found is not None else Session()

@@ -1,13 +1,15 @@
 """redun: a workflow engine inside Python, on a content-addressed store.
 
-Only what every workflow needs is imported at once; the rest when it is first asked for, so `redun --version` stays quick.
+Every name is imported when it is first asked for: a command pays for what it uses, `redun --version` for nothing.
 """
 
-from typing import TYPE_CHECKING, Any
+import sys
+from types import ModuleType
 
-from redun.namespace import get_current_namespace, namespace
-from redun.task import PartialTask, Task, get_task_registry, task
 from redun.version import __version__
+
+# As `typing.TYPE_CHECKING`, to type checkers too; `typing` alone takes a third of the time that Python needs to start.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from redun.evaluation.current import get_current_scheduler, set_current_scheduler
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
     from redun.file import Dir, File, ShardedS3Dataset
     from redun.forms import apply_tags, catch, cond, get_context, merge_handles, throw
     from redun.handle import Handle
+    from redun.namespace import get_current_namespace, namespace
     from redun.running import run
     from redun.scripting import script
+    from redun.task import PartialTask, Task, task
+    from redun.task_registry import get_task_registry
 
 version = __version__
 
@@ -41,29 +46,37 @@ _HOMES = {
     "File": "redun.file",
     "Handle": "redun.handle",
     "LocalExecutor": "redun.executors.local",
+    "PartialTask": "redun.task",
     "Scheduler": "redun.evaluation.scheduler",
     "ShardedS3Dataset": "redun.file",
+    "Task": "redun.task",
     "apply_tags": "redun.forms",
     "catch": "redun.forms",
     "cond": "redun.forms",
     "get_context": "redun.forms",
-    "merge_handles": "redun.forms",
+    "get_current_namespace": "redun.namespace",
     "get_current_scheduler": "redun.evaluation.current",
+    "get_task_registry": "redun.task_registry",
+    "merge_handles": "redun.forms",
+    "namespace": "redun.namespace",
     "script": "redun.scripting",
     "set_current_scheduler": "redun.evaluation.current",
+    "task": "redun.task",
     "throw": "redun.forms",
 }
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'redun' has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:
 
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name):
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module 'redun' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(home), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
@@ -103,3 +116,15 @@ __all__ = [
     "throw",
     "version",
 ]
+
+
+class _Package(ModuleType):
+    """This package, in which `task` and `namespace` are the functions, though modules have these names, too."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Python puts each module into its package when it has been imported.
+        if name not in _HOMES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

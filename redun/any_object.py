@@ -10,8 +10,7 @@ from __future__ import annotations
 import copyreg
 import functools
 import io
-import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
@@ -21,6 +20,9 @@ from redun.errors import EncodeError, UnknownTypeError
 from redun.extensions import UserExt
 from redun.store.codec import Form
 from redun.value import MADE_IN_PYTHON
+
+if TYPE_CHECKING:
+    from pickle import PickleBuffer
 
 _SET_REDUCERS: tuple[Any, ...] = (set.__reduce__, frozenset.__reduce__)
 # What these give as state ends with their `__dict__`.
@@ -108,9 +110,11 @@ def pickled(value: Any) -> Form:
     Raises:
         EncodeError: it cannot be pickled either.
     """
+    import pickle
+
     buffers: list[Buffer] = []
 
-    def keep_inside(found: pickle.PickleBuffer) -> bool:
+    def keep_inside(found: PickleBuffer) -> bool:
         try:
             content = found.raw()
         except BufferError:
@@ -129,6 +133,8 @@ def pickled(value: Any) -> Form:
 
 def revived_pickle(data: bytes, buffers: Any = ()) -> Any:
     """Return the object of a pickle."""
+    import pickle
+
     try:
         return pickle.loads(data, buffers=buffers)
     except Exception as error:

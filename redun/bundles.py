@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from redun.journal_memo import new_memo
-from redun.store.identity import user_at_host
 from redun.store.reach import reachable
 from redun.store.remote.bundle import Bundle, read_bundle, write_bundle
 from redun.store.remote.log import Writer
 from redun.store.sources.base import Batch
+from redun.store.who import user_at_host
 from redun.travel import Selection, check_vouched, doubtful_refs, memo_elsewhere, movements, select, shared_refs, tags_about
 
 if TYPE_CHECKING:

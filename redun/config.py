@@ -318,13 +318,13 @@ def make_folder(folder: Path) -> bool:
     Raises:
         ConfigError: permissions, full disk, ...
     """
-    import tempfile
-
     ini = folder / INI
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if ini.exists():
             return False
+        import tempfile
+
         # Others must see the whole file or none, and whose was first stays.
         number, name = tempfile.mkstemp(prefix=f"{INI}.", suffix=".partial", dir=folder)
         partial = Path(name)

@@ -92,11 +92,14 @@ def _unknown_options(section: Section, known: frozenset[str] | None) -> Iterator
 
 
 def _misspelt(section: Section, known: tuple[str, ...]) -> Iterator[str]:
+    unknown = [option for option in section if option not in known]
+    if not unknown:
+        return
     import difflib
 
-    for option in section:
+    for option in unknown:
         near = difflib.get_close_matches(option, known, n=1, cutoff=0.8)
-        if near and near[0] != option:
+        if near:
             yield f"{section.where(option)} looks misspelt: did you mean {near[0]!r}? (it becomes an option of tasks)"
 
 

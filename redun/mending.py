@@ -8,7 +8,6 @@ of jobs is gone; a fact `repaired` in the journal says that something is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from uuid import UUID
 
 from redun.errors import RedunError
@@ -71,7 +70,7 @@ class Histories:
             if not known:
                 extra = segment.extra if rewrite else [*segment.extra, ("repaired", {"lost": lost})]
                 rewrite = True
-                segment = replace(segment, parent=parent, execution=new, extra=extra)
+                segment = segment._replace(parent=parent, execution=new, extra=extra)
             data = encode_segment(segment)
             parent = object_id(data)
             if rewrite:

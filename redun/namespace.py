@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import Any
 
 from redun.errors import TaskDefinitionError
-
-_NAMESPACE = re.compile(r"[A-Za-z_][A-Za-z_0-9]*(\.[A-Za-z_][A-Za-z_0-9]*)*\Z")
 
 _current = [""]
 
@@ -43,7 +40,7 @@ def compute_namespace(obj: Any, namespace: str | None = None) -> str:
 
 def check_namespace(namespace: str, whose: str) -> None:
     """Raise TaskDefinitionError unless a namespace is names joined by dots."""
-    if not _NAMESPACE.match(namespace):
+    if not (namespace.isascii() and all(name.isidentifier() for name in namespace.split("."))):
         raise TaskDefinitionError(
             f"namespace {namespace!r} of {whose} must be names joined by dots, each of ASCII letters, digits and underscores"
         )

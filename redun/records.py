@@ -16,8 +16,7 @@ reduction is nil where it equals the result. Child calls and tasks are sorted by
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -41,8 +40,7 @@ def _unpack(data: bytes, kind: Kind) -> tuple[Any, list[bytes], int]:
         raise DecodeError(f"{kind.name.lower()} cannot be decoded: {error!r}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRecord:
+class TaskRecord(NamedTuple):
     """A task as it was when it was hashed.
 
     Attributes:
@@ -73,8 +71,7 @@ class TaskRecord:
             raise DecodeError(f"task cannot be decoded: {error!r}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(NamedTuple):
     """One call: shared by every job that made it.
 
     Attributes:
@@ -161,8 +158,7 @@ def encode_call(
     return object_id(data), data
 
 
-@dataclass(slots=True)
-class ExecutionRecord:
+class ExecutionRecord(NamedTuple):
     """One run, as known when it began; how it ended stands in the journal.
 
     Attributes:
@@ -180,7 +176,7 @@ class ExecutionRecord:
     pid: int = 0
     cwd: str = ""
     version: str = ""
-    tags: list[tuple[str, Any]] = field(default_factory=list)
+    tags: Sequence[tuple[str, Any]] = ()
 
     def encode(self) -> bytes:
         """Return the object bytes."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redun.errors import ConfigError, RedunError
-from redun.store.identity import user_at_host
 from redun.store.remote.url import scheme, shown
+from redun.store.who import user_at_host
 from redun.trust import TRUST_ALL, parse_fingerprints, revoked, shared_secret, signer_of
 
 if TYPE_CHECKING:

@@ -16,16 +16,24 @@ def function_source(function: Callable[..., Any], dedented: bool = True) -> str:
     compiled code stands in, so that a change is still noticed.
     """
     import inspect
-    import textwrap
 
     try:
         text = inspect.getsource(function)
         if dedented:
-            text = textwrap.dedent(text)
+            text = dedent(text)
     except (OSError, TypeError):
         return _compiled(function)
     found = _DEFINITION.search(text)
     return text[found.start() :] if found else text
+
+
+def dedent(text: str) -> str:
+    """Return a function's text as `textwrap.dedent` does, which is loaded only where that changes it."""
+    if not text[:1].isspace() and not any(line.isspace() for line in text.split("\n")):
+        return text
+    import textwrap
+
+    return textwrap.dedent(text)
 
 
 def _compiled(function: Callable[..., Any]) -> str:

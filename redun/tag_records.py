@@ -16,8 +16,7 @@ Body of the object, msgpack: [kind, entity, key or nil, value, [places of parent
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -33,8 +32,7 @@ KINDS = (EXECUTION, JOB, CALL, TASK, VALUE)
 Pair = tuple[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class TagRecord:
+class TagRecord(NamedTuple):
     """One fact about one entity.
 
     Attributes:

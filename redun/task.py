@@ -8,7 +8,6 @@ What has to be found out about a task (signature, source, hash) is found out onc
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -37,8 +36,6 @@ Func2 = TypeVar("Func2", bound=Callable[..., Any])
 Result = TypeVar("Result")
 
 _COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
 
 
 class Task(Value, Generic[P, R]):
@@ -96,7 +93,7 @@ class Task(Value, Generic[P, R]):
     def _check_definition(self) -> None:
         if not callable(self.func):
             raise TaskDefinitionError(f"@task needs a function, found {type(self.func).__qualname__!r}")
-        if not _NAME.match(self.name):
+        if not (self.name.isascii() and self.name.isidentifier()):
             raise TaskDefinitionError(
                 f"task name {self.name!r} must be ASCII letters, digits and underscores, not starting with a digit: give @task(name=...)"
             )

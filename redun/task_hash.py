@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 from redun.records import TaskRecord
+from redun.source import dedent
 from redun.task import Task
 
 
 def plain_source(task: Task[Any, Any]) -> str:
     """Return a task's text, dedented: it is the same wherever it stands."""
-    return textwrap.dedent(task.source)
+    return dedent(task.source)
 
 
 def make_record(task: Task[Any, Any]) -> TaskRecord:

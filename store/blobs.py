@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import mmap
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -57,6 +55,8 @@ class Blobs:
             return pointer
         path = self.path(oid)
         self._make_folder(path.parent)
+        import tempfile
+
         handle, temporary = tempfile.mkstemp(prefix="tmp-", dir=path.parent)
         try:
             with open(handle, "wb") as file:
@@ -92,6 +92,8 @@ class Blobs:
         """
         self._make_folder(self._folder)
         digest, check, size = sha256(), xxh3_64(), 0
+        import tempfile
+
         handle, temporary = tempfile.mkstemp(prefix="tmp-", dir=self._folder)
         try:
             with open(handle, "wb") as file:
@@ -204,6 +206,8 @@ class Blobs:
         try:
             with open(self.path(oid), "rb", buffering=0) as file:
                 status = os.fstat(file.fileno())
+                import mmap
+
                 view = memoryview(mmap.mmap(file.fileno(), status.st_size, access=mmap.ACCESS_COPY) if status.st_size else b"")
                 self._verify(oid, pointer, view, status)
         except (OSError, ValueError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from pathlib import Path
 
 from redun.store.errors import StoreUnavailable
@@ -68,6 +67,8 @@ def without_room(error: Exception, folder: Path, wanted_bytes: int) -> Exception
     if error_code(error) != errno.EIO:
         return error
     try:
+        import tempfile
+
         with tempfile.TemporaryFile(dir=folder, prefix="probe-") as probe:
             os.posix_fallocate(probe.fileno(), os.stat(folder / "data.mdb").st_size, max(wanted_bytes, _PROBE_BYTES))
     except OSError as found:

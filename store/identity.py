@@ -15,20 +15,10 @@ from pathlib import Path
 
 from redun.store.disk import is_readonly_error, unavailable
 from redun.store.errors import StoreError
+from redun.store.who import user_at_host
 
 FILE = "identity"
 _NOBODY = bytes(16)
-
-
-def user_at_host() -> str:
-    """Return who we are in words."""
-    import getpass
-
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        user = str(os.getuid())
-    return f"{user}@{os.uname().nodename}"
 
 
 def store_identity(folder: Path) -> bytes:

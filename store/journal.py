@@ -29,9 +29,9 @@ jobs of an execution from 1 in order of creation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgpack
@@ -134,8 +134,10 @@ class OutputFact(NamedTuple):
     ref: bytes
 
 
-@dataclass(slots=True)
-class Segment:
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
+class Segment(NamedTuple):
     """A decoded segment; see the module text for what each part means.
 
     Attributes:
@@ -153,16 +155,16 @@ class Segment:
     execution: bytes
     sequence: int
     parent: bytes | None
-    jobs: list[JobRecord] = field(default_factory=list)
-    memo: list[tuple[bytes, bytes]] = field(default_factory=list)
-    reductions: list[tuple[bytes, bytes]] = field(default_factory=list)
-    upstreams: dict[int, list[Upstream]] = field(default_factory=dict)
-    sources: dict[bytes, bytes] = field(default_factory=dict)
-    tags: list[TagFact] = field(default_factory=list)
-    extra: list[tuple[str, Any]] = field(default_factory=list)
-    handles: list[HandleEvent] = field(default_factory=list)
-    kept: list[bytes] = field(default_factory=list)
-    outputs: list[OutputFact] = field(default_factory=list)
+    jobs: Sequence[JobRecord] = ()
+    memo: Sequence[tuple[bytes, bytes]] = ()
+    reductions: Sequence[tuple[bytes, bytes]] = ()
+    upstreams: Mapping[int, Sequence[Upstream]] = _NOTHING
+    sources: Mapping[bytes, bytes] = _NOTHING
+    tags: Sequence[TagFact] = ()
+    extra: Sequence[tuple[str, Any]] = ()
+    handles: Sequence[HandleEvent] = ()
+    kept: Sequence[bytes] = ()
+    outputs: Sequence[OutputFact] = ()
 
 
 def encode_segment(segment: Segment) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -54,6 +53,8 @@ class Quarantine:
             try:
                 os.link(path, place)
             except OSError:
+                import shutil
+
                 shutil.copyfile(path, place)
 
     def _place(self, name: str, most_bytes: int | None = _MOST_BYTES) -> Path | None:

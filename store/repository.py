@@ -10,8 +10,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -104,6 +102,8 @@ class Store:
         if not self.readonly:
             return self.source
         if self._index is None:
+            import tempfile
+
             self._index_folder = tempfile.mkdtemp(prefix="redun-index-")
             self._index = _source(Path(self._index_folder), False, False)
         return self._index
@@ -200,6 +200,8 @@ class Store:
             self._index.close()
             self._index = None
         if self._index_folder is not None:
+            import shutil
+
             shutil.rmtree(self._index_folder, ignore_errors=True)
             self._index_folder = None
 

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -16,19 +17,25 @@ from redun.cli import completion
 from redun.cli.errors import is_users, warn
 from redun.cli.session import Session, colour_option, current_session
 from redun.cli.tags import context_pairs, nested, tag_pairs, task_options
-from redun.cli.values import Selection
 
 if TYPE_CHECKING:
     from redun.cli.arguments import TaskArguments
+    from redun.cli.result_part import Selection
+    from redun.cli.screen import Screen
     from redun.config import Config
+    from redun.evaluation.scheduler import Scheduler
     from redun.store.repository import Store
 
     Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def _selection(context: click.Context, parameter: click.Parameter, text: str | None) -> Selection | None:
+    if text is None:
+        return None
+    from redun.cli.result_part import Selection
+
     try:
-        return None if text is None else Selection(text)
+        return Selection(text)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx=context, param=parameter) from None
 
@@ -123,7 +130,7 @@ def command(script: str | None, task_name: str | None, words: tuple[str, ...], p
       redun run --rerun 3f1a8bc5 hello_world.py --greet Hello
       redun run --remote team --push hello_world.py main
     """
-    from redun.cli.screen import screen
+    from redun.cli.terminal import screen
 
     session = current_session()
     _end_like_ctrl_c()
@@ -245,8 +252,6 @@ def _run(
     options: dict[str, Any],
 ) -> int:
     from redun.cli.arguments import HelpAsked
-    from redun.cli.live import live
-    from redun.cli.values import check_output, read_arguments, write_result
 
     task = arguments.task
     try:
@@ -254,6 +259,8 @@ def _run(
             _no_more(words[1:], f"{arguments.name} help")
             raise HelpAsked
         if options["input_file"] is not None:
+            from redun.cli.values import read_arguments
+
             recorded = read_arguments(options["input_file"])
         args, kwargs = arguments.parse(words, recorded)
     except HelpAsked:
@@ -263,6 +270,8 @@ def _run(
     from redun.fetching import fetch_when_needed
 
     if options["output_file"] is not None:
+        from redun.cli.values import check_output
+
         check_output(options["output_file"])
     if session.config_dir is None:
         make_folder(folder)
@@ -280,7 +289,7 @@ def _run(
             # The display tells more; only who asks for the table gets both.
             scheduler.job_status_interval = None
         try:
-            with live(session.screen, scheduler):
+            with _shown(session.screen, scheduler):
                 result = scheduler.run(
                     expression,
                     exec_argv=["redun", *session.argv],
@@ -308,8 +317,18 @@ def _run(
         result = options["select"].of(result)
     session.result = result
     if options["output_file"] is not None:
+        from redun.cli.values import write_result
+
         write_result(options["output_file"], result)
     return _print_result(result)
+
+
+def _shown(screen: Screen | None, scheduler: Scheduler) -> AbstractContextManager[None]:
+    if screen is None:
+        return nullcontext()
+    from redun.cli.live import live
+
+    return live(screen, scheduler)
 
 
 def _tell_size(config: Config, store: Store) -> None:

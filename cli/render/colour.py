@@ -1,13 +1,11 @@
-"""Colours: when they are wanted, and where they go in a line.
+"""Colours: where they go in a line.
 
 Only the sixteen colours that every terminal has and lets its user choose, and never one without a word that says the same.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from typing import TextIO
 
 RED, GREEN, YELLOW, BLUE, CYAN = 31, 32, 33, 34, 36
 BOLD, FAINT = 1, 2
@@ -51,35 +49,6 @@ _ERROR = re.compile(
 def paint(text: str, *codes: int) -> str:
     """Return text in colours."""
     return f"\x1b[{';'.join(map(str, codes))}m{text}{_RESET}" if text else text
-
-
-def wants_colour(stream: TextIO, asked: bool | None = None) -> bool:
-    """Tell whether what goes to a stream should have colours.
-
-    Args:
-        asked: what the user said on the command line, None for nothing.
-
-    The first that says something counts: the command line; NO_COLOR (not empty); CLICOLOR_FORCE or FORCE_COLOR (not empty, not 0);
-    CLICOLOR=0; TERM=dumb; whether the stream is a terminal.
-    """
-    if asked is not None:
-        return asked
-    if os.environ.get("NO_COLOR"):
-        return False
-    if any(os.environ.get(name, "0") not in ("", "0") for name in ("CLICOLOR_FORCE", "FORCE_COLOR")):
-        return True
-    if os.environ.get("CLICOLOR") == "0" or os.environ.get("TERM") == "dumb":
-        return False
-    return is_terminal(stream)
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Tell whether a stream leads to a terminal."""
-    try:
-        return stream.isatty()
-    except (AttributeError, ValueError):
-        # Closed, or something that somebody put in its place.
-        return False
 
 
 # Nearly all lines begin with one of these.

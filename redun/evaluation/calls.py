@@ -22,8 +22,7 @@ from redun.evaluation.job import Column, Job
 from redun.evaluation.node import FINAL, Node, Scope, State
 from redun.evaluation.recorder import NoRecorder, Recorder
 from redun.evaluation.recovery import Recoveries
-from redun.evaluation.undecoded import Undecoded
-from redun.executors.messages import EncodedResult
+from redun.evaluation.undecoded import EncodedResult, Undecoded
 from redun.nested import ATOMS, holds_expression, iter_leaves
 from redun.records import encode_call
 from redun.store.ids import LINK_MARK, link_ref

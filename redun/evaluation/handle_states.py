@@ -327,7 +327,7 @@ class HandleStates:
             for event in self._pending:
                 self._overlay(event)
 
-    def _between(self, new: bytes, old: bytes | None) -> Iterator[list[HandleEvent]]:
+    def _between(self, new: bytes, old: bytes | None) -> Iterator[Sequence[HandleEvent]]:
         """Yield the events of each segment from `new` back to, but without, `old`."""
         at: bytes | None = new
         while at is not None and at != old:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shlex
-import socket
+import sys
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -21,8 +20,6 @@ from redun.evaluation.calls import Calls
 from redun.evaluation.current import get_current_scheduler, set_current_scheduler
 from redun.evaluation.evaluation import Evaluation
 from redun.evaluation.events import EventLog
-from redun.evaluation.extension import Above, ExtensionRecorder
-from redun.evaluation.failure import job_traceback
 from redun.evaluation.garbage import raised_thresholds
 from redun.evaluation.interruption import Interruption
 from redun.evaluation.limits import Limits
@@ -41,11 +38,10 @@ from redun.files.stamping import counted_by_content
 from redun.output import capturing
 from redun.records import ExecutionRecord
 from redun.root import as_root
-from redun.scripting import kill_scripts
+from redun.store import who
 from redun.store.journal import Status
 from redun.tags import check_tags
 from redun.task import get_task_registry
-from redun.traceback_lines import from_users_frame
 from redun.value import get_type_registry
 from redun.version import __version__
 
@@ -53,6 +49,7 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from redun.config import Config
+    from redun.evaluation.extension import Above
     from redun.evaluation.handle_states import HandleStates
     from redun.evaluation.job import Job
     from redun.evaluation.progress import Progress
@@ -283,6 +280,8 @@ class Scheduler(Reports, TakesBack):
         if done.error is not None:
             # Notebooks and pytest show tracebacks themselves: what lies between the caller and the task is of no use there.
             __tracebackhide__ = True
+            from redun.traceback_lines import from_users_frame
+
             raise done.error if self.all_frames else from_users_frame(done.error)
         return done.value
 
@@ -302,6 +301,7 @@ class Scheduler(Reports, TakesBack):
         Raises:
             ValueError: the job is not in the store.
         """
+        from redun.evaluation.extension import Above
         from redun.provenance import Provenance
 
         try:
@@ -330,6 +330,8 @@ class Scheduler(Reports, TakesBack):
         if dryrun:
             recorder = DryRecorder(self.store.source, self._execution(expr, None, (), None))
         elif self._root_records(root, {}):
+            from redun.evaluation.extension import ExtensionRecorder
+
             recorder = ExtensionRecorder(self.store.source, above)
         else:
             recorder = NoRecorder()
@@ -452,7 +454,10 @@ class Scheduler(Reports, TakesBack):
             set_current_scheduler(before)
 
     def _leave(self) -> None:
-        kill_scripts()
+        # In a signal handler nothing is imported; without the module no script runs.
+        scripting = sys.modules.get("redun.scripting")
+        if scripting is not None:
+            scripting.kill_scripts()
         if self.on_leave is not None:
             self.on_leave()
 
@@ -482,6 +487,8 @@ class Scheduler(Reports, TakesBack):
         if isinstance(error, DryRunResult):
             log.line("Dryrun: Additional jobs would run.")
             return
+        from redun.evaluation.failure import job_traceback
+
         log.line("*** Execution failed. Traceback (most recent task last):")
         for line in job_traceback(calls.origin(error) if self.use_task_traceback else None, error, self.all_frames):
             log.line(line)
@@ -504,18 +511,10 @@ class Scheduler(Reports, TakesBack):
             id=identity.bytes,
             argv=list(argv) if argv is not None else ["scheduler.run", format_value(expr)],
             start_us=time.time_ns() // 1000,
-            host=socket.gethostname(),
-            user=_user(),
+            host=who.host_name(),
+            user=who.user_name() or str(os.getuid()),
             pid=os.getpid(),
             cwd=os.getcwd(),
             version=__version__,
             tags=list(check_tags(tags)),
         )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # A container may run under a user id that has no name.
-        return str(os.getuid())

@@ -8,14 +8,14 @@ store: the worker writes them there, or reads them from there, and only the id r
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from redun.content import RAW
 from redun.decoding import ValueDecoder
 from redun.encoding import ValueEncoder, restore, value_bytes
 from redun.errors import EncodeError, ValueEncodeError
 from redun.evaluation.text import format_value
-from redun.evaluation.undecoded import Undecoded, decoded
+from redun.evaluation.undecoded import EncodedResult, Undecoded, decoded
 from redun.executors.streams import Ends, Mark
 from redun.expression import ApplyExpression, QuotedExpression, ValueExpression
 from redun.job_info import JobInfo
@@ -27,9 +27,6 @@ from redun.store.rows import BLOB_ABOVE
 from redun.task import PartialTask, Task
 from redun.threads import Thread
 from redun.value import get_type_registry
-
-if TYPE_CHECKING:
-    from redun.store.sources.base import Source
 
 MOST_BYTES = 1 << 20
 """Arguments above this are written to the store early rather than sent, if the worker reaches it."""
@@ -84,39 +81,6 @@ class ResultMessage(NamedTuple):
     ends: Ends | None = None
     marks: list[Mark] | None = None
     written: list[Piece] | None = None
-
-
-class EncodedResult(NamedTuple):
-    """A result that a worker has encoded.
-
-    Attributes:
-        ref: of the value (`redun.store.ids`).
-        flags: of its object (`redun.store.objects.Flag`).
-        objects: id -> bytes of the objects that must be in the store with it and are not.
-        stored: ids of those that the worker has put there: nothing keeps them before the scheduler names them.
-        text: if the scheduler need not look into it, what stands for it in lines of the log; else empty.
-    """
-
-    ref: bytes
-    flags: int
-    objects: dict[bytes, bytes]
-    stored: tuple[bytes, ...] = ()
-    text: str = ""
-
-    def decode(self, source: Source) -> Any:
-        """Return the value.
-
-        Args:
-            source: the store.
-
-        Raises:
-            DecodeError: what it names is not known here.
-        """
-
-        def among_sent(get: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-            return lambda oid: self.objects[oid] if oid in self.objects else get(oid)
-
-        return ValueDecoder(among_sent(source.pieces), view=among_sent(source.view)).decode(self.ref)
 
 
 def modules_of(arguments: Any) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ import contextlib
 import io
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -201,6 +200,7 @@ class WorkerOutput:
 
 def _file() -> Any:
     import fcntl
+    import tempfile
 
     file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
     # Whoever writes does so at the end, child processes of the task, too.

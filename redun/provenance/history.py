@@ -80,7 +80,7 @@ def read_execution(source: Source, head: Head, is_alive: Callable[[str], bool]) 
     return make_execution(head, record, extra, is_alive, _tags_of_run(source, head, extra))
 
 
-def _tags_of_run(source: Source, head: Head, extra: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+def _tags_of_run(source: Source, head: Head, extra: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Return the tags that a run, and the sub-runs in it, gave to its execution."""
     found = _tags_in_chain(source, head.segment, extra)
     for _, at in source.refs(f"{REF_PREFIX}{head.uuid}/"):
@@ -91,7 +91,7 @@ def _tags_of_run(source: Source, head: Head, extra: list[tuple[str, Any]]) -> li
     return found
 
 
-def _tags_in_chain(source: Source, newest: bytes, extra: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+def _tags_in_chain(source: Source, newest: bytes, extra: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Return what one chain says: told at its end; one without an end has to be read as a whole."""
     for key, fact in reversed(extra):
         if key == "end" and isinstance(fact, dict):
@@ -111,7 +111,7 @@ def _tags_in_chain(source: Source, newest: bytes, extra: list[tuple[str, Any]]) 
 def make_execution(
     head: Head,
     record: ExecutionRecord,
-    extra: list[tuple[str, Any]],
+    extra: Sequence[tuple[str, Any]],
     is_alive: Callable[[str], bool],
     tags: Sequence[tuple[str, Any]] = (),
 ) -> Execution:
@@ -134,7 +134,7 @@ def make_execution(
     )
 
 
-def _read_end(extra: list[tuple[str, Any]]) -> tuple[Status | None, int | None]:
+def _read_end(extra: Sequence[tuple[str, Any]]) -> tuple[Status | None, int | None]:
     for key, fact in reversed(extra):
         if key == "end" and isinstance(fact, dict):
             try:

@@ -13,7 +13,6 @@ folder; each opens its own source, and again after a fork.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from redun.store.ids import Pieces
@@ -46,7 +45,6 @@ class ReflogEntry(NamedTuple):
     message: str
 
 
-@dataclass(slots=True)
 class Batch:
     """What one commit writes.
 
@@ -66,12 +64,23 @@ class Batch:
     lists all of them as `links` then, not only the topmost.
     """
 
-    objects: Mapping[bytes, bytes | Pieces] = field(default_factory=dict)
-    memo: dict[bytes, bytes] = field(default_factory=dict)
-    refs: list[RefUpdate] = field(default_factory=list)
-    links: Collection[bytes] = ()
-    forget: Collection[bytes] = ()
-    away: Mapping[bytes, int] = field(default_factory=dict)
+    __slots__ = ("away", "forget", "links", "memo", "objects", "refs")
+
+    def __init__(
+        self,
+        objects: Mapping[bytes, bytes | Pieces] | None = None,
+        memo: dict[bytes, bytes] | None = None,
+        refs: list[RefUpdate] | None = None,
+        links: Collection[bytes] = (),
+        forget: Collection[bytes] = (),
+        away: Mapping[bytes, int] | None = None,
+    ) -> None:
+        self.objects = objects if objects is not None else {}
+        self.memo = memo if memo is not None else {}
+        self.refs = refs if refs is not None else []
+        self.links = links
+        self.forget = forget
+        self.away = away if away is not None else {}
 
 
 class Table(Protocol):

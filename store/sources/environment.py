@@ -24,18 +24,19 @@ import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import lmdb
 
-from redun.store.creation import create
 from redun.store.disk import error_code, free_bytes, unavailable, without_room
 from redun.store.errors import DamagedStore, SamePid, StoreError, StoreLocked, StoreUnavailable
-from redun.store.exclusive import ExclusiveLock
 from redun.store.file_check import check_head, check_pages
 from redun.store.locks import FolderLock
 from redun.store.sources.checks import MAX_TABLES
 from redun.store.upgrades import STORE_FORMAT, read_format, upgrade, write_format
+
+if TYPE_CHECKING:
+    from redun.store.exclusive import ExclusiveLock
 
 BASE_TABLES = ("meta", "objects", "memo", "refs", "reflog", "dropped")
 MAP_BYTES = 1 << 40
@@ -84,7 +85,11 @@ class Environment:
         self._env: Any = None
         self._tables: dict[str, Any] = {}
         self._failed = ""
-        self._alone = ExclusiveLock(folder) if exclusive and not readonly else None
+        self._alone: ExclusiveLock | None = None
+        if exclusive and not readonly:
+            from redun.store.exclusive import ExclusiveLock
+
+            self._alone = ExclusiveLock(folder)
         self._lock: FolderLock | None = None
         try:
             self._lock = FolderLock(folder, readonly=readonly, timeout_s=timeout_s, trusted=not exclusive)
@@ -150,6 +155,8 @@ class Environment:
                 lock.acquire()
                 try:
                     if not data.exists():
+                        from redun.store.creation import create
+
                         create(self.folder, BASE_TABLES, MAX_TABLES + len(BASE_TABLES) + 1)
                 finally:
                     lock.release()

@@ -18,7 +18,8 @@ from pathlib import Path
 import click
 import pytest
 
-from redun.cli.main import VERBS, group, main
+from redun.cli.main import main
+from redun.cli.verbs import VERBS, group
 
 from .conftest import Cli
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 from click.shell_completion import BashComplete
 
-from redun.cli.main import group
+from redun.cli.verbs import group
 
 from .conftest import Cli
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from redun.cli.main import VERBS, group
+from redun.cli.verbs import VERBS, group
 
 from .conftest import Cli
 

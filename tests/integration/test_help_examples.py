@@ -14,8 +14,9 @@ from pathlib import Path
 import click
 import pytest
 
-from redun.cli.main import group, main
+from redun.cli.main import main
 from redun.cli.session import Session
+from redun.cli.verbs import group
 
 HELLO = Path(__file__).resolve().parents[2] / "examples" / "01_hello_world" / "hello_world.py"
 FLOW = """

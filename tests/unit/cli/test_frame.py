@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redun.cli.render.colour import colour_error, colour_event, colour_record, wants_colour
+from redun.cli.render.colour import colour_error, colour_event, colour_record
 from redun.cli.render.estimate import expected_jobs, seconds_left
 from redun.cli.render.frame import Facts, cells, clip_cells, clock, frame_lines
+from redun.cli.terminal import wants_colour
 from redun.evaluation.progress import RunningJob
 from redun.provenance.pace import Pace
 
