@@ -117,7 +117,7 @@ class ValueDecoder:
             del self._graphs[depth:]
 
     def _node(self, data: bytes) -> Any:
-        return self._graphs[-1].node(data)
+        return self._graphs[-1].nodes[int.from_bytes(data, "big")]
 
     def _link(self, data: bytes) -> Any:
         oid = link_at(self._links, int.from_bytes(data, "big"))

@@ -24,7 +24,7 @@ from redun.expression import Expression, QuotedExpression
 from redun.extensions import UserExt
 from redun.graph import LINK_ABOVE, GraphWriter, LinkTo
 from redun.large_values import LARGE_BYTES, LOOKS, LargeValues
-from redun.nested import iter_leaves
+from redun.nested import EXPRESSION_TYPES, iter_leaves
 from redun.store.codec import PIECE_MAX, Encoder, Form
 from redun.store.ids import INLINE_MAX, Pieces, checksum, link_ref, object_id, ref_id
 from redun.store.objects import Codec, Flag, Kind, LinkTable, with_links
@@ -180,12 +180,17 @@ class ValueEncoder:
         self.counts_as = False
         if type(value) is bytes:
             return RAW + value
+        graph: GraphWriter | None
         links = self._links = LinkTable()
         self._blocks.clear()
         self._linked.clear()
         self._forms.clear()
         try:
-            body = self._encoder.encode(value)
+            if type(value) is list and value and EXPRESSION_TYPES.issuperset(map(type, value)):
+                graph = self.graph = GraphWriter(self._extend_leaf, self._link)
+                body = graph.encode_list(value)
+            else:
+                body = self._encoder.encode(value)
         except CyclicError as error:
             whole = next((one for one in error.chain if type(one) not in _PLAIN_CONTAINERS), None)
             if whole is None or id(whole) in self._whole:
@@ -196,7 +201,7 @@ class ValueEncoder:
                 return self.object(value)
             finally:
                 self._whole.pop(id(whole), None)
-        graph: GraphWriter | None = self.graph
+        graph = self.graph
         if graph is not None:
             # A graph may have been begun by an attempt that the codec had to repeat: its rows are the same, once.
             body = graph.finish(body)

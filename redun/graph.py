@@ -38,7 +38,7 @@ from redun.expression import (
 )
 from redun.extensions import UserExt
 from redun.nested import ATOMS, holds_expression
-from redun.store.codec import Encoder, Form, array_header
+from redun.store.codec import Encoder, Form, array_header, ext_header
 
 if TYPE_CHECKING:
     from redun.task import Task
@@ -47,16 +47,18 @@ LINK_ABOVE = 1024
 
 _TASK, _SCHEDULER, _SIMPLE, _VALUE = range(4)
 _SMALL = ATOMS - {str, bytes}
-_node_refs: list[msgpack.ExtType] = []
+_PLAIN = frozenset((int, bool, type(None)))
 
 
 def _node_ref(place: int) -> msgpack.ExtType:
-    if place < len(_node_refs):
-        return _node_refs[place]
-    return msgpack.ExtType(UserExt.NODE, place.to_bytes((place.bit_length() + 7) // 8 or 1, "big"))
+    return msgpack.ExtType(UserExt.NODE, _place_bytes(place))
 
 
-_node_refs.extend([_node_ref(place) for place in range(256)])
+def _place_bytes(place: int) -> bytes:
+    return place.to_bytes((place.bit_length() + 7) // 8 or 1, "big")
+
+
+_NODE_HEADS = {size: ext_header(UserExt.NODE, size) for size in range(1, 9)}
 
 
 class LinkTo:
@@ -97,11 +99,22 @@ class GraphWriter:
     def place(self, expr: Expression[Any]) -> msgpack.ExtType:
         """Add an expression and all that it is made of; return the extension that stands for it."""
         place = self._places.get(id(expr))
-        if place is None:
-            place = self._add(expr)
-        return _node_ref(place)
+        return _node_ref(self._add(expr) if place is None else place)
+
+    def encode_list(self, expressions: list[Expression[Any]]) -> bytes:
+        """Add expressions; return the encoding of the list of them, as the codec would give it: what a fan-out returns."""
+        parts = [array_header(len(expressions))]
+        places = self._places
+        for expr in expressions:
+            place = places.get(id(expr))
+            data = _place_bytes(self._add(expr) if place is None else place)
+            parts.append(_NODE_HEADS[len(data)] + data)
+        return b"".join(parts)
 
     def _add(self, expr: Expression[Any]) -> int:
+        if type(expr) is TaskExpression and not expr.kwargs and _PLAIN.issuperset(map(type, expr.args)):
+            # Nothing in it has to be added first, nor is it long.
+            return self._note(expr, self._encoder.encode(self._fields(expr, list(expr.args), expr.kwargs)))
         stack = [expr]
         waiting = self._waiting
         while stack:
@@ -118,11 +131,16 @@ class GraphWriter:
                     raise EncodeError(f"the expression {expr!r} contains itself")
                 continue
             stack.pop()
-            self._places[id(top)] = self._rows.setdefault(row, len(self._rows))
-            self._alive.append(top)
-            if len(self._rows) > len(self.canonical):
-                self.canonical.append(top)
+            self._note(top, row)
         return self._places[id(expr)]
+
+    def _note(self, expr: Expression[Any], row: bytes) -> int:
+        rows = self._rows
+        place = self._places[id(expr)] = rows.setdefault(row, len(rows))
+        self._alive.append(expr)
+        if len(rows) > len(self.canonical):
+            self.canonical.append(expr)
+        return place
 
     def aliases(self) -> dict[int, Expression[Any]] | None:
         """Return id of an expression -> the one that stands for it, for those that equal an earlier one; None if there is none."""
@@ -197,10 +215,6 @@ class GraphReader:
         self._tasks: dict[int, Task[Any, Any]] = {}
         self.nodes: list[Expression[Any]] = []
 
-    def node(self, data: bytes) -> Expression[Any]:
-        """Return the expression that a NODE extension refers to."""
-        return self.nodes[int.from_bytes(data, "big")]
-
     def add(self, row: list[Any]) -> None:
         """Make the expression of the next row.
 
@@ -210,10 +224,13 @@ class GraphReader:
         """
         kind, name, *rest = row
         expr: Expression[Any]
-        if kind in (_TASK, _SCHEDULER):
+        if kind == _TASK or kind == _SCHEDULER:
             task = self._tasks.get(name)
             if task is None:
                 task = self._tasks[name] = self._find_task(self._names[name])
+            if len(rest) == 1 and kind == _TASK:
+                self.nodes.append(TaskExpression(task, tuple(rest[0])))
+                return
             make = TaskExpression if kind == _TASK else SchedulerExpression
             args, kwargs, options, exported, length = rest if len(rest) == 5 else (*rest, *_ABSENT[len(rest) :])
             expr = make(task, tuple(args), kwargs, options, exported, length)

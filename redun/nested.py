@@ -10,10 +10,19 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from redun.errors import EncodeError
-from redun.expression import Expression
+from redun.expression import (
+    Expression,
+    SchedulerExpression,
+    SimpleExpression,
+    TaskExpression,
+    ValueExpression,
+)
 
 ATOMS = frozenset((int, str, float, bool, type(None), bytes, complex))
 """Types that hold nothing: most arguments are of these, and a look at the type settles them."""
+
+EXPRESSION_TYPES = frozenset((TaskExpression, SchedulerExpression, SimpleExpression, ValueExpression))
+"""Expressions, for a quick look at what a list holds. There are other kinds, inside the engine."""
 
 _SEQUENCES = frozenset((list, tuple, set, frozenset))
 
@@ -91,10 +100,20 @@ def iter_leaves(value: Any) -> Iterator[Any]:
 def find_expressions(value: Any) -> list[Expression[Any]]:
     """List the expressions in a nested value, in order, repeats included; those inside other expressions are not listed."""
     kind = type(value)
+    if kind is list and len(value) == 1:
+        value = value[0]
+        kind = type(value)
     if kind in ATOMS:
         return []
-    if kind in _SEQUENCES and ATOMS.issuperset(map(type, value)):
-        return []
+    if kind in EXPRESSION_TYPES:
+        return [value]
+    if kind in _SEQUENCES:
+        kinds = set(map(type, value)) - ATOMS
+        if not kinds:
+            return []
+        if kinds <= EXPRESSION_TYPES:
+            # Flat, as what a fan-out returns is: the items of the only kinds that need no look.
+            return [item for item in value if type(item) not in ATOMS]
     return [leaf for leaf in iter_leaves(value) if isinstance(leaf, Expression)]
 
 
@@ -115,9 +134,9 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
     """
     if type(value) is list:
         # The shape of nearly all fan-outs: spare it the stack.
-        if not any(map(_is_container, value)):
+        if not any(map(_is_container, set(map(type, value)))):
             return [function(item) for item in value]
-    elif not _is_container(value):
+    elif not _is_container(type(value)):
         return function(value)
     root: list[Any] = []
     # A frame: items still to do, items done, the container to rebuild.
@@ -137,8 +156,7 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
     return root[0]
 
 
-def _is_container(value: Any) -> bool:
-    kind = type(value)
+def _is_container(kind: type) -> bool:
     if kind in ATOMS:
         return False
     return kind in _SEQUENCES or kind is dict or _other_kind(kind) != "leaf"

@@ -15,7 +15,7 @@ reduction is nil where it equals the result. Child calls and tasks are sorted by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import msgpack
@@ -124,16 +124,18 @@ def reduction_of(data: bytes) -> bytes:
 
 
 _packer = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass")
+_LEAF_HEADS = [with_links(Kind.CALL, Codec.MSGPACK, flags, [b""], b"") for flags in (0, Flag.ERROR)]
+"""What stands before the one link of a call that has one, by whether it failed."""
 
 
 def encode_call(
     task: bytes,
-    args: Sequence[bytes],
-    kwargs: Iterable[tuple[str, bytes]],
+    args: list[bytes],
+    kwargs: Collection[tuple[str, bytes]],
     reduction: bytes | None,
     result: bytes,
-    children: Iterable[bytes] = (),
-    tasks: Iterable[bytes] = (),
+    children: Collection[bytes] = (),
+    tasks: Collection[bytes] = (),
     failed: bool = False,
 ) -> tuple[bytes, bytes]:
     """Return id and object bytes of a call. On the path of every cold job, hence no record object in between.
@@ -142,6 +144,10 @@ def encode_call(
         reduction: None if it equals the result.
         children, tasks: any order, repeats allowed; see `CallRecord`.
     """
+    if not (kwargs or children or tasks) and result[0] and (reduction is None or reduction[0]) and all([ref[0] for ref in args]):
+        # Small values only, as in most calls: none is a link, and the task is the only one.
+        data = _LEAF_HEADS[failed] + task + _packer.pack([0, args, [], reduction, result, [], []])
+        return object_id(data), data
     table = LinkTable()
     place = table.place
     place_id = table.place_id

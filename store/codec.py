@@ -161,8 +161,13 @@ class Encoder:
             code = SETS[kind]
             content = join_sorted([self._nested(item) for item in value])
         else:
-            form = self.form(value)
-            code, content = form if type(form) is msgpack.ExtType else (form[0], self._nested(form[1]))
+            form: Any = self.form(value)
+            if type(form) is msgpack.ExtType:
+                if len(form.data) <= PIECE_MAX:
+                    return form
+                code, content = form
+            else:
+                code, content = form[0], self._nested(form[1])
         return msgpack.ExtType(code, content) if len(content) <= PIECE_MAX else self.spill(code, content)
 
     def form(self, value: Any) -> Form:
@@ -419,7 +424,8 @@ class Decoder:
         revive_bytes: Mapping[int, Callable[[bytes], Any]] | None = None,
     ) -> None:
         self._from_state = {**_FROM_STATE, **(revive or {})}
-        self._from_bytes = {**_FROM_BYTES, **(revive_bytes or {})}
+        from_bytes = {**_FROM_BYTES, **(revive_bytes or {})}
+        self._from_bytes = {code: make for code, make in from_bytes.items() if code not in self._from_state}
         self._depth = 0
 
     def decode(self, data: bytes | memoryview) -> Any:
@@ -467,9 +473,10 @@ class Decoder:
 
     def _extension(self, code: int, data: bytes) -> Any:
         # The unpacker's hook.
-        from_bytes, make = self.maker(code)
-        if from_bytes:
+        make = self._from_bytes.get(code)
+        if make is not None:
             return make(data)
+        _, make = self.maker(code)
         self._depth = depth = self._depth + 1
         if depth > _MAX_NESTING:
             raise _TooHard
@@ -498,10 +505,10 @@ class Decoder:
         Raises:
             DecodeError: nobody knows the code.
         """
-        make = self._from_state.get(code)
-        if make is not None:
-            return False, make
         make = self._from_bytes.get(code)
         if make is not None:
             return True, make
+        make = self._from_state.get(code)
+        if make is not None:
+            return False, make
         raise DecodeError(f"extension type {code} is unknown: written by a newer redun?")

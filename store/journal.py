@@ -174,9 +174,8 @@ def encode_segment(segment: Segment) -> bytes:
     body["p"] = None if segment.parent is None else table.place_id(segment.parent)
     jobs = segment.jobs
     base = jobs[0].start_us if jobs else 0
-    tasks: dict[bytes, int] = {}
-    task_places = [tasks.setdefault(job.task, len(tasks)) for job in jobs]
-    numbers = [job.number for job in jobs]
+    numbers, job_ids, parents, tasks_of, starts, durations, statuses, calls = zip(*jobs, strict=True) if jobs else [()] * 8
+    tasks: dict[bytes, int] = {task: place for place, task in enumerate(dict.fromkeys(tasks_of))}
     for task in segment.sources:
         tasks.setdefault(task, len(tasks))
     body["t"] = base
@@ -185,13 +184,13 @@ def encode_segment(segment: Segment) -> bytes:
         body["S"] = [[tasks[task], table.place(ref)] for task, ref in segment.sources.items()]
     body["J"] = [
         [number - before for number, before in zip(numbers, [0, *numbers], strict=False)],
-        b"".join([job.job_id for job in jobs]),
-        [job.parent for job in jobs],
-        task_places,
-        [job.start_us - base for job in jobs],
-        [job.duration_us for job in jobs],
-        bytes([job.status for job in jobs]),
-        [-1 if job.call is None else table.place_id(job.call) for job in jobs],
+        b"".join(job_ids),
+        list(parents),
+        [tasks[task] for task in tasks_of],
+        [start_us - base for start_us in starts],
+        list(durations),
+        bytes(statuses),
+        [-1 if call is None else table.place_id(call) for call in calls],
     ]
     if segment.upstreams:
         body["U"] = [

@@ -35,7 +35,8 @@ class Arguments:
     def take(self, job: Job) -> None:
         """Make the arguments concrete and compute the eval hash."""
         plan = job.plan
-        encode: Callable[[Any], bytes] = job.recorder.encoder.encode
+        encoder = job.recorder.encoder
+        encode: Callable[[Any], bytes] = encoder.encode
         args, kwargs = before = job.positional, job.keywords
         if job.lazy_args:
             job.upstreams = self._upstreams(job.scope, args, kwargs)
@@ -59,7 +60,7 @@ class Arguments:
             for arg in args:
                 ref = encode(arg)
                 refs.append(ref)
-                keys.append(self._key(job, arg, ref))
+                keys.append(ref if ref[0] != LINK_MARK and not encoder.counts_as else self._key(job, arg, ref))
             if kwargs:
                 kwarg_keys = {}
                 for name, arg in kwargs.items():

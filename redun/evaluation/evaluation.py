@@ -11,7 +11,7 @@ than `WINDOW` jobs are in flight, the newest walk first. So subtrees finish, and
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -83,9 +83,9 @@ class Evaluation:
 
     # What nodes call.
 
-    def demand(self, node: Node, values: Iterable[Any], scope: Scope) -> bool:
+    def demand(self, node: Node, values: Sequence[Any], scope: Scope) -> bool:
         """Let a node wait for every expression in nested values; False if there was none and it is ready."""
-        expressions = find_expressions(list(values))
+        expressions = find_expressions(values)
         if not expressions:
             self.ready_now(node)
             return False

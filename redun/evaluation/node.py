@@ -61,6 +61,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.FAILED: frozenset(),
     State.CANCELLED: frozenset(),
 }
+_UNKNOWN: tuple[None, tuple[bytes, ...]] = (None, ())
 _LEGAL = frozenset((before, after) for before, afters in TRANSITIONS.items() for after in afters)
 
 
@@ -151,17 +152,20 @@ class Scope:
 
     def _calls(self, nested: Any, inside_calls: bool) -> tuple[bytes, ...]:
         found: dict[bytes, None] = {}
-        seen: set[int] = set()
-        pending: list[Any] = list(reversed(find_expressions(nested)))
+        entered: set[int] = set()
+        settled, aliases = self.settled, self.aliases
+        pending: list[Any] = find_expressions(nested)
+        pending.reverse()
         while pending:
-            expr = self.canonical(pending.pop())
-            if id(expr) in seen:
-                continue
-            seen.add(id(expr))
-            _, calls = self.settled.get(id(expr), (None, ()))
+            expr = pending.pop()
+            if aliases is not None:
+                expr = aliases.get(id(expr), expr)
+            _, calls = settled.get(id(expr), _UNKNOWN)
             if calls is not None:
-                found.update(dict.fromkeys(calls))
-            if isinstance(expr, ApplyExpression) and (inside_calls or calls is None):
+                for call in calls:
+                    found[call] = None
+            if (inside_calls or calls is None) and isinstance(expr, ApplyExpression) and id(expr) not in entered:
+                entered.add(id(expr))
                 pending.extend(reversed(find_expressions([*expr.args, *expr.kwargs.values()])))
         return tuple(found)
 

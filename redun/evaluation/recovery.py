@@ -104,6 +104,6 @@ class Recoveries:
         encode = self._calls.recorder.encoder.encode
         reduction, result = encode(recovered), encode(value)
         form_id = self._calls.plans.task_id(form)
-        call, data = encode_call(form_id, (), (), None if reduction == result else reduction, result, involved, subtree)
+        call, data = encode_call(form_id, [], (), None if reduction == result else reduction, result, involved, subtree)
         self._calls.recorder.put(call, data)
         self._calls.recorder.recovery(key, call, reduction)

@@ -9,6 +9,7 @@ from redun.nested import ATOMS
 
 MAX_LENGTH = 200
 _FEW = 50
+_LONG = 1 << 64
 
 
 def format_value(value: Any, max_length: int = MAX_LENGTH) -> str:
@@ -18,6 +19,8 @@ def format_value(value: Any, max_length: int = MAX_LENGTH) -> str:
     type's name.
     """
     kind = type(value)
+    if kind is int and -_LONG < value < _LONG:
+        return repr(value)
     if kind is int and value.bit_length() > 4000:
         return f"<int of {value.bit_length()} bits>"
     if kind in ATOMS and not (kind in (str, bytes) and len(value) > max_length):
@@ -66,10 +69,8 @@ def _shortened(value: Any, most: int) -> Any:
 
 def format_call(fullname: str, names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """Return `ns.name(a=1, b='x')`: a call with its positional arguments named after their parameters."""
-    shown = []
-    for place, arg in enumerate(args):
-        text = format_value(arg)
-        shown.append(f"{names[place]}={text}" if place < len(names) else text)
+    shown = [f"{name}={format_value(arg)}" for name, arg in zip(names, args, strict=False)]
+    shown.extend(map(format_value, args[len(names) :]))
     for name, arg in kwargs.items():
         shown.append(f"{name}={format_value(arg)}")
     return f"{fullname}({', '.join(shown)})"
