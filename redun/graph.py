@@ -224,7 +224,7 @@ class GraphReader:
         """
         kind, name, *rest = row
         expr: Expression[Any]
-        if kind == _TASK or kind == _SCHEDULER:
+        if kind in (_TASK, _SCHEDULER):
             task = self._tasks.get(name)
             if task is None:
                 task = self._tasks[name] = self._find_task(self._names[name])

@@ -15,13 +15,13 @@ reduction is nil where it equals the result. Child calls and tasks are sorted by
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import msgpack
 
 from redun.store.errors import DecodeError
-from redun.store.ids import object_id
+from redun.store.ids import LINK_MARK, object_id
 from redun.store.objects import Codec, Flag, Kind, LinkTable, body_ref, link_at, split, with_links
 
 
@@ -144,21 +144,20 @@ def encode_call(
         reduction: None if it equals the result.
         children, tasks: any order, repeats allowed; see `CallRecord`.
     """
-    if not (kwargs or children or tasks) and result[0] and (reduction is None or reduction[0]) and all([ref[0] for ref in args]):
+    if not (kwargs or children or tasks) and LINK_MARK not in [ref[0] for ref in (*args, result, reduction or result)]:
         # Small values only, as in most calls: none is a link, and the task is the only one.
         data = _LEAF_HEADS[failed] + task + _packer.pack([0, args, [], reduction, result, [], []])
         return object_id(data), data
     table = LinkTable()
     place = table.place
-    place_id = table.place_id
     body = [
-        place_id(task),
+        table.place_id(task),
         [place(ref) for ref in args],
         [[name, place(ref)] for name, ref in kwargs],
         None if reduction is None else place(reduction),
         place(result),
-        [place_id(child) for child in sorted(set(children))] if children else [],
-        [place_id(other) for other in sorted(set(tasks)) if other != task] if tasks else [],
+        table.place_ids(sorted(set(children))),
+        table.place_ids([other for other in sorted(set(tasks)) if other != task]),
     ]
     data = with_links(Kind.CALL, Codec.MSGPACK, Flag.ERROR if failed else 0, table.ids, _packer.pack(body))
     return object_id(data), data

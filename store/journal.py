@@ -179,7 +179,7 @@ def encode_segment(segment: Segment) -> bytes:
     for task in segment.sources:
         tasks.setdefault(task, len(tasks))
     body["t"] = base
-    body["T"] = [table.place_id(task) for task in tasks]
+    body["T"] = table.place_ids(tasks)
     if segment.sources:
         body["S"] = [[tasks[task], table.place(ref)] for task, ref in segment.sources.items()]
     body["J"] = [
@@ -190,15 +190,14 @@ def encode_segment(segment: Segment) -> bytes:
         [start_us - base for start_us in starts],
         list(durations),
         bytes(statuses),
-        [-1 if call is None else table.place_id(call) for call in calls],
+        table.place_ids(calls) if None not in calls else [-1 if call is None else table.place_id(call) for call in calls],
     ]
     if segment.upstreams:
         body["U"] = [
-            [number, [[up.slot, [table.place_id(call) for call in up.calls]] for up in ups]]
-            for number, ups in segment.upstreams.items()
+            [number, [[up.slot, table.place_ids(up.calls)] for up in ups]] for number, ups in segment.upstreams.items()
         ]
     if segment.memo:
-        body["M"] = [b"".join([key for key, _ in segment.memo]), [table.place_id(call) for _, call in segment.memo]]
+        body["M"] = [b"".join([key for key, _ in segment.memo]), table.place_ids([call for _, call in segment.memo])]
     if segment.reductions:
         body["R"] = [[key, table.place(ref)] for key, ref in segment.reductions]
     if segment.tags:
@@ -206,7 +205,7 @@ def encode_segment(segment: Segment) -> bytes:
     if segment.handles:
         body["H"] = [[event.state, None if event.parents is None else list(event.parents)] for event in segment.handles]
     if segment.kept:
-        body["K"] = [table.place_id(oid) for oid in segment.kept]
+        body["K"] = table.place_ids(segment.kept)
     if segment.outputs:
         body["O"] = [[fact.number, fact.attempt, table.place(fact.ref)] for fact in segment.outputs]
     if segment.extra:

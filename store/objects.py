@@ -9,7 +9,7 @@ table. Bytes are described in docs/format.md and held fast by golden tests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from struct import Struct
 
@@ -95,6 +95,11 @@ class LinkTable:
     def place_id(self, oid: bytes) -> int:
         """Return the number of the link to `oid`, adding it if it is new."""
         return self._places.setdefault(oid, len(self._places))
+
+    def place_ids(self, oids: Iterable[bytes]) -> list[int]:
+        """Return the numbers of many links, as `place_id` does."""
+        places = self._places
+        return [places.setdefault(oid, len(places)) for oid in oids]
 
     @property
     def ids(self) -> list[bytes]:

@@ -55,6 +55,7 @@ class Outcome(NamedTuple):
 
 
 _NOTHING: frozenset[bytes] = frozenset()
+_PENDING = int(Column.PENDING)
 
 
 class Calls:
@@ -129,19 +130,19 @@ class Calls:
 
     def job_with(self, expr: Any, scope: Scope, plan: Any) -> Job:
         """Make a job whose plan is known."""
-        self._numbers += 1
-        job = Job(expr, scope, plan, self._numbers)
-        if scope.job is None and self.root_job is None:
-            self.root_job = job
-        if expr.export_options or "capture_files" in plan.options:
-            self.plans.export(job, expr)
-        if plan.context_update:
-            job.context = merge(job.context or {}, plan.context_update)
-        plan.counts[Column.PENDING] += 1
         parent = scope.job
         recorder = self.recorder if parent is None else parent.recorder
         # What is not recorded above cannot be below: there would be no call that it belongs to.
-        job.recorder = recorder = recorder if plan.records else self.unrecorded
+        recorder = recorder if plan.records else self.unrecorded
+        self._numbers = number = self._numbers + 1
+        job = Job(expr, scope, plan, number, recorder)
+        if parent is None and self.root_job is None:
+            self.root_job = job
+        if expr.export_options or plan.exports_files:
+            self.plans.export(job, expr)
+        if plan.context_update:
+            job.context = merge(job.context or {}, plan.context_update)
+        plan.counts[_PENDING] += 1
         recorder.created(job)
         return job
 
@@ -238,6 +239,9 @@ class Calls:
         job.known_call, job.known_data = hit.call, hit.call_data
         self.log.cached(job)
         if hit.ultimate is not None:
+            assert hit.call is not None
+            assert hit.call_data is not None
+            job.recorder.was_read(hit.call, hit.call_data)
             self.take_whole(job, hit)
             return True
         if hit.ref[0] == LINK_MARK and hit.flags & Flag.EXPRESSION:
@@ -475,7 +479,7 @@ class Calls:
             return None
         if job.known_call is not None and job.inner is None and not failed:
             assert job.known_data is not None
-            recorder.needs_object(job.known_call, job.known_data)
+            recorder.was_read(job.known_call, job.known_data)
             return job.known_call
         reduction = job.reduction_ref
         call, data = encode_call(

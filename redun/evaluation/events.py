@@ -50,8 +50,9 @@ class EventLog:
         if self.enabled:
             plan = job.plan
             call = format_call(plan.fullname, plan.names, job.positional, job.keywords)
-            self._lines.append(f"{action:<6} Job {job.job_id[:4].hex()}:  {call}{rest}")
-            if len(self._lines) >= 500:
+            lines = self._lines
+            lines.append(f"{action:<6} Job {job.job_id[:4].hex()}:  {call}{rest}")
+            if len(lines) >= 500:
                 self.flush()
 
     def run(self, job: Job) -> None:
@@ -66,7 +67,8 @@ class EventLog:
             place: name of where it is from, empty for the store.
         """
         if self.enabled:
-            self.job("Cached", job, f" (eval_hash={job.eval_key[:4].hex()}{f', from {place}' if place else ''})")
+            origin = f", from {place}" if place else ""
+            self.job("Cached", job, f" (eval_hash={job.eval_key[:4].hex()}{origin})")
 
     def miss(self, job: Job, reason: str) -> None:
         """A stored result was not taken, for a reason worth telling."""

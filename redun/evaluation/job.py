@@ -128,7 +128,7 @@ class Job(Node):
 
     STATUSES = ("PENDING", "RUNNING", "FAILED", "CACHED", "DONE", "TOTAL")
 
-    def __init__(self, expr: Any, scope: Scope, plan: Plan, number: int) -> None:
+    def __init__(self, expr: Any, scope: Scope, plan: Plan, number: int, recorder: Recorder | NoRecorder) -> None:
         super().__init__(expr, scope)
         parent = scope.job
         self.number = number
@@ -158,7 +158,7 @@ class Job(Node):
         self.holds_limits = False
         self.at_executor = False
         self.column = Column.PENDING
-        self.recorder: Recorder | NoRecorder
+        self.recorder = recorder
         self.upstreams: list[Any] | None = None
         self.known_data: bytes | None = None
         self.settling = False

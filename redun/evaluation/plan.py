@@ -46,6 +46,7 @@ class Plan:
         captures: what its jobs write is kept.
         refusal: why its jobs cannot run, though their results may be known; None if they can.
         leave_out: parameters outside the eval hash (`config_args`).
+        exports_files: its option `capture_files` holds for the jobs below, too.
         keeps_files: True: the content of files in its results is kept; None: where the class of the files asks for it.
     """
 
@@ -56,6 +57,7 @@ class Plan:
         "context_update",
         "counts",
         "executor",
+        "exports_files",
         "fullname",
         "has_defaults",
         "is_async",
@@ -102,6 +104,7 @@ class Plan:
         self.context_update: Mapping[str, Any] = options.get("_context_update") or {}
         self.records = options.get("prov") is not False
         self.keeps_files = kept_files(options, everywhere)
+        self.exports_files = "capture_files" in options
         self.tags = check_tags(options.get("tags"))
         self.is_async = task.is_async()
         if self.is_async:

@@ -108,6 +108,9 @@ class Recorder:
         self._kept: dict[bytes, None] = {}
         self._outputs: list[OutputFact] = []
         self._needed_objects: dict[bytes, bytes | Pieces] = {}
+        self._read_objects: dict[bytes, bytes | Pieces] = {}
+        self._moment = source.moment()
+        source.refresh()
         self._needed_values: dict[bytes, Any] = {}
         self._needed_contents: dict[bytes, Content] = {}
         self.encoder = ValueEncoder(self.put, reused=self.needs_value, keeps=self.has_content, ahead=self.put_ahead)
@@ -157,6 +160,12 @@ class Recorder:
         self._needed_objects[oid] = data
         if self._since is None:
             # It must be said before the scheduler may wait for long.
+            self._note(0)
+
+    def was_read(self, oid: bytes, data: bytes | Pieces) -> None:
+        """As `needs_object`, of an object that was just read from this store: unless others write, it need not be looked up again."""
+        self._read_objects[oid] = data
+        if self._since is None:
             self._note(0)
 
     def needs_value(self, ref: bytes, value: Any) -> None:
@@ -237,7 +246,7 @@ class Recorder:
 
     def call_record(self, call: bytes) -> CallRecord | None:
         """Return a call that this execution has made or replayed."""
-        data = self._objects.get(call) or self._needed_objects.get(call)
+        data = self._objects.get(call) or self._needed_objects.get(call) or self._read_objects.get(call)
         try:
             if data is None and not self._source.contains(call):
                 # A sub-run may have written it since we last looked.
@@ -364,7 +373,7 @@ class Recorder:
         Raises:
             StoreUnavailable: disk full, read-only, ...; nothing is forgotten, so a later commit may succeed.
         """
-        batch = Batch(self._objects, self._memo, [], [])
+        batch = Batch(self._objects, self._memo, read=self._read_objects.keys(), moment=self._moment)
         segment_id = self._add_segment(batch)
         began = time.monotonic()
         links = dict.fromkeys((*self._needed_objects, *self._needed_values, *self._needed_contents, *self._kept))
@@ -442,7 +451,7 @@ class Recorder:
     def _put_again(self, missing: Iterable[bytes]) -> None:
         self.encoder.forget()
         for oid in missing:
-            data = self._needed_objects.get(oid)
+            data = self._needed_objects.get(oid) or self._read_objects.get(oid)
             if data is not None:
                 if type(data) is not Pieces or object_id(data) == oid:
                     self.put(oid, data)
@@ -467,6 +476,8 @@ class Recorder:
         self._kept = {}
         self._outputs = []
         self._needed_objects = {}
+        self._read_objects = {}
+        self._moment = self._source.moment()
         self._needed_values = {}
         self._needed_contents = {}
         self._since = None
@@ -515,9 +526,9 @@ class NoRecorder:
     def _ignore(self, *facts: Any) -> None:
         return None
 
-    put = put_all = needs_object = needs_value = keep = after_wait = created = dropped = reduction = memo = recovery = (
-        finished
-    ) = new_task = _ignore
+    put = put_all = needs_object = was_read = needs_value = keep = after_wait = created = dropped = reduction = memo = (
+        recovery
+    ) = finished = new_task = _ignore
     tag = tag_value = tag_execution = note = handle = output = tick = commit = end = _ignore
 
     def before_wait(self) -> float | None:

@@ -135,6 +135,10 @@ class RemoteSource:
         """
         raise self._only_read()
 
+    def moment(self) -> int:
+        """Nothing is ever committed here."""
+        return 0
+
     def refresh(self) -> None:
         """See `Source.refresh`; what others push later is not seen."""
 

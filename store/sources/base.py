@@ -56,7 +56,8 @@ class Batch:
         refs: compare-and-swaps, all of which must hold.
         links: ids that must exist once `objects` are put. The links of `objects` themselves are checked by the source only if
             they are listed here too, or if a gc has swept since the source was opened.
-
+        read: more such ids, of objects that were read from this source after `moment`. If nobody has written since, they are there.
+        moment: what `Source.moment` said then, None if it was not asked.
         away: id -> size in bytes of values that `objects` link and that are left in a remote: links to them hold. That is noted
             unless they are here.
 
@@ -64,7 +65,7 @@ class Batch:
     lists all of them as `links` then, not only the topmost.
     """
 
-    __slots__ = ("away", "forget", "links", "memo", "objects", "refs")
+    __slots__ = ("away", "forget", "links", "memo", "moment", "objects", "read", "refs")
 
     def __init__(
         self,
@@ -74,6 +75,8 @@ class Batch:
         links: Collection[bytes] = (),
         forget: Collection[bytes] = (),
         away: Mapping[bytes, int] | None = None,
+        read: Collection[bytes] = (),
+        moment: int | None = None,
     ) -> None:
         self.objects = objects if objects is not None else {}
         self.memo = memo if memo is not None else {}
@@ -81,6 +84,8 @@ class Batch:
         self.links = links
         self.forget = forget
         self.away = away if away is not None else {}
+        self.read = read
+        self.moment = moment
 
 
 class Table(Protocol):
@@ -167,6 +172,9 @@ class Source(Protocol):
 
     def refresh(self) -> None:
         """Let later reads see what others have committed by now. Reads in between may keep one snapshot for speed."""
+
+    def moment(self) -> int:
+        """Number of the last change to the store by anybody, for `Batch.moment`."""
 
     def put_ahead(self, oid: bytes, data: Pieces) -> Any:
         """As `stage`, for an object whose id is known; what has its file already is left alone.

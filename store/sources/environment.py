@@ -267,6 +267,11 @@ class Environment:
             row: bytes | None = txn.get(key, db=self._tables["meta"])
             return row
 
+    def last_transaction(self) -> int:
+        """Return the number of the last transaction that was committed, by whatever process."""
+        number: int = self._env.info()["last_txnid"]
+        return number
+
     def begin(self, db: Any = None, buffers: bool = False) -> Any:
         """Begin a read transaction, with `db` as its default table.
 

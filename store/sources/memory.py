@@ -140,7 +140,11 @@ class MemorySource:
         check_batch(batch)
         objects = self._objects
         missing = frozenset(
-            [oid for oid in batch.links if oid not in objects and oid not in batch.objects and oid not in batch.away]
+            [
+                oid
+                for oid in (*batch.links, *batch.read)
+                if oid not in objects and oid not in batch.objects and oid not in batch.away
+            ]
         )
         if missing:
             raise MissingLinks(missing)
@@ -164,6 +168,10 @@ class MemorySource:
                 self._refs[name] = new
         for update in batch.refs:
             self._reflog.append(ReflogEntry(len(self._reflog) + 1, update.name, update.old, update.new, now, update.message))
+
+    def moment(self) -> int:
+        """See `Source.moment`. A look at a dict costs nothing, so nobody asks when it was taken."""
+        return 0
 
     def refresh(self) -> None:
         """See `Source.refresh`: nobody else can have written."""
