@@ -15,7 +15,7 @@ reduction is nil where it equals the result. Child calls and tasks are sorted by
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import msgpack
