@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +11,8 @@ from bench.baseline import BASELINE, Baseline
 from bench.measure import BenchError
 from bench.report import against_baseline, as_json, conditions, number, said, side_by_side
 from bench.rounds import Found, measure
-from bench.sides import ROOT, Side, git, peer_side, revision_sides, tree_side
-from bench.workload import KINDS, Workload, select, workloads
+from bench.sides import KEEPS, REQUIREMENTS, ROOT, Side, git, other_side, revision_sides, tree_side
+from bench.workload import KINDS, select, workloads
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 EXAMPLES = """examples:
@@ -55,6 +54,7 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     )
     compare.add_argument("-w", "--workload", dest="names", action="append", metavar="NAME[=SIZE]", help="default: fanout")
     peer = commands.add_parser("peer", help="this tree beside other tools; writes bench/RESULTS.md")
+    peer.add_argument("--beside", action="append", choices=list(REQUIREMENTS), help="one of them only; may be repeated")
     for command in (run, baseline, peer):
         command.add_argument("names", nargs="*", metavar="NAME[=SIZE]", help="workloads; default: all that are quick")
         command.add_argument("--all", action="store_true", help="those that are slow as well")
@@ -78,28 +78,24 @@ def show_list() -> None:
                 print(f"  {found.name:{width}}  {found.title} (N = {found.size:,}{also})")
 
 
-def version(side: Side) -> str:
-    """Return what a side says of its version."""
-    done = subprocess.run([str(side.program), "--version"], env=side.environ(), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BenchError(f"{side.program} --version ended with status {done.returncode}: {done.stderr.strip()}")
-    return done.stdout.strip()
-
-
 def here() -> str:
     """Return this tree's commit."""
     changed = " with uncommitted changes" if git("status", "--porcelain", "--untracked-files=no") else ""
     return git("rev-parse", "--short", "HEAD") + changed
 
 
-def write_results(found: Sequence[Found], where: dict[str, str], versions: dict[str, str], path: Path = RESULTS) -> None:
-    """Write the page of results."""
-    named = "".join(f"- {name}: {what}\n" for name, what in versions.items())
-    path.write_text(
+def results(found: Sequence[Found], where: dict[str, str], names: Sequence[str]) -> str:
+    """Return the page of results."""
+    lines = [f"- ours: commit {where['commit']}; keeps results and call graph"]
+    lines += [f"- {name}: {REQUIREMENTS[name]} (PyPI); keeps {KEEPS[name]}" for name in names if name in REQUIREMENTS]
+    return (
         "# Results\n\n"
-        "Written by `make bench-peer`; do not edit. A run is measured whole, as a user starts it, with its log going to a\n"
-        "file; the sides take turns. Timings on a shared machine are noisy: only the ratios of one table mean anything.\n\n"
-        f"{named}\n{said(where)}\n\n{side_by_side(found)}\n"
+        "Written by `make bench-peer`; do not edit. Every process is measured whole, as a user starts it, with its log going to a\n"
+        'file; the sides take turns. "Without start-up" leaves off what a run with nothing to do took in the same round. Timings on a\n'
+        "shared machine are noisy: only the ratios of one table mean anything. What is run: `bench/flows/`, and `bench/tools/` for\n"
+        "tools that are no redun. What keeps nothing has to do all of it again.\n\n"
+        + "\n".join(lines)
+        + f"\n\n{said(where)}\n\n{side_by_side(found)}\n"
     )
 
 
@@ -121,12 +117,12 @@ def main(args: Sequence[str]) -> None:
             found = measure(chosen, sides, asked.rounds)
         print(as_json(found, where) if asked.format == "json" else f"{said(where)}\n\n{side_by_side(found)}")
         return
-    chosen = select(names, asked.all)
     where["commit"] = here()
     ours = tree_side("ours", ROOT)
     if asked.command == "peer":
-        beside(ours, chosen, asked, where)
+        beside(ours, asked, where)
         return
+    chosen = select(names, asked.all)
     baseline = Baseline()
     found = measure(chosen, [ours], asked.rounds)
     if asked.command == "baseline":
@@ -139,14 +135,14 @@ def main(args: Sequence[str]) -> None:
         print(f"{said(where)}; commit {where['commit']}; reference {reference}\n\n{against_baseline(found, baseline)}")
 
 
-def beside(ours: Side, chosen: list[tuple[Workload, int]], asked: argparse.Namespace, where: dict[str, str]) -> None:
+def beside(ours: Side, asked: argparse.Namespace, where: dict[str, str]) -> None:
     """Measure this tree beside other tools and write the page of results."""
-    peer = peer_side()
-    # Asked before measuring: the answer also proves that both can start.
-    versions = {"ours": f"redun {version(ours)}, commit {where['commit']}", "peer": f"redun {version(peer)} (PyPI)"}
-    found = measure([(workload, size) for workload, size in chosen if workload.sides], [ours, peer], asked.rounds or 1)
-    write_results(found, where, versions)
-    print(as_json(found, where) if asked.format == "json" else RESULTS.read_text(), end="\n" if asked.format == "json" else "")
+    chosen = [(workload, size) for workload, size in select(asked.names, asked.all, beside=True) if workload.sides]
+    sides = [ours, *[other_side(name) for name in asked.beside or REQUIREMENTS]]
+    found = measure(chosen, sides, asked.rounds or 1)
+    page = results(found, where, [side.name for side in sides])
+    RESULTS.write_text(page)
+    print(as_json(found, where) if asked.format == "json" else page.rstrip())
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def side_by_side(found: Sequence[Found], show: Sequence[str] = ()) -> str:
                     continue
                 value, mine = figures[metric.key], first[metric.key]
                 over, under = (mine, value) if metric.is_rate else (value, mine)
-                line += [number(value, metric.unit), number(over / under) if under > 0 else ""]
+                line += [number(value, metric.unit), number(over / under) if under > 0 <= over else ""]
             lines.append(line)
         head = ["", group[0].side]
         for entry in group[1:]:

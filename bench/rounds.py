@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,11 +65,14 @@ def measure(chosen: Sequence[tuple[Workload, int]], sides: Sequence[Side], round
                 # Every other round in the opposite order: nobody is always the one after the other.
                 turns = list(zip(able, of, strict=True))
                 for side, entry in turns if number % 2 == 0 else reversed(turns):
-                    print(f"{workload.name}={size}, round {number + 1} of {times}: {side.name}", file=sys.stderr)
+                    print(f"{workload.name}={size}, round {number + 1} of {times}, {side.name}: ", end="", file=sys.stderr)
+                    sys.stderr.flush()
+                    began_s = time.monotonic()
                     folder = _new(Path(scratch, "round"))
                     entry.references.append(reference_s())
                     entry.rounds.append(_checked(workload, workload.measure(Site(side, folder), size)))
                     shutil.rmtree(folder)
+                    print(f"{time.monotonic() - began_s:.1f} s", file=sys.stderr)
     return found
 
 

@@ -15,7 +15,14 @@ from bench.measure import BenchError
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRATCH = ROOT / ".bench"
-PEER = "redun==0.44.1"
+# The existing package, and other tools that run functions; what each keeps of a run.
+REQUIREMENTS = {"peer": "redun==0.44.1", "joblib": "joblib==1.6.0", "dask": "dask==2026.8.0", "doit": "doit==0.37.0"}
+KEEPS = {
+    "peer": "results and call graph",
+    "joblib": "results (`Memory`; `Parallel` nothing)",
+    "dask": "nothing",
+    "doit": "results",
+}
 
 LAUNCHER = """#!{python}
 import sys
@@ -64,24 +71,37 @@ def tree_side(name: str, tree: Path) -> Side:
     return Side(name, (sys.executable,), program, tree)
 
 
-def peer_side() -> Side:
-    """Make a side of the existing package, installing it into an environment of its own at the first use.
+def other_side(name: str) -> Side:
+    """Make a side of a tool named in `REQUIREMENTS`, installing it into an environment of its own at the first use.
 
     Raises:
         BenchError: it cannot be installed.
     """
-    folder = SCRATCH / "peer-venv"
-    program = folder / "bin" / "redun"
-    if not program.exists():
-        print(f"installing {PEER} into {folder.relative_to(ROOT)}", file=sys.stderr)
+    requirement = REQUIREMENTS[name]
+    folder = SCRATCH / requirement
+    python = folder / "bin" / "python"
+    if not (folder / "installed").exists():
+        print(f"installing {requirement} into {folder.relative_to(ROOT)}", file=sys.stderr)
+        shutil.rmtree(folder, ignore_errors=True)
         try:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PEER]
-            subprocess.run(pip, check=True, cwd=SCRATCH)
+            _install(requirement, folder, python)
         except subprocess.CalledProcessError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise BenchError(f"cannot install {PEER}: {error}") from error
-    return Side("peer", (str(folder / "bin" / "python"),), program)
+            raise BenchError(f"cannot install {requirement}: {error}") from error
+        (folder / "installed").touch()
+    return Side(name, (str(python),), folder / "bin" / "redun" if name == "peer" else None)
+
+
+def _install(requirement: str, folder: Path, python: Path) -> None:
+    """Make an environment: with uv, which takes seconds, where it is there and works; else with pip, which takes a minute."""
+    try:
+        subprocess.run(["uv", "--version"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    else:
+        subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+        pip = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]
+    subprocess.run([*pip, requirement], check=True)
 
 
 def git(*args: str) -> str:

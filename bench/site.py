@@ -49,7 +49,7 @@ class Site:
             shutil.copy(source, place)
         if self.side.is_redun:
             return self.redun(place, "run", source.name, task, *words)
-        return self._run([*self.side.python, source.name, *map(str, words)], place)
+        return self._run([*self.side.python, source.name, task, *map(str, words)], place)
 
     def driver(self, name: str, *words: object) -> dict[str, float]:
         """Run `bench/drivers/NAME.py`, which measures itself through the Python API and prints figures as JSON."""
@@ -85,6 +85,9 @@ class Site:
             BenchError: the counts differ.
         """
         if not self.side.is_redun:
+            said = self.out.read_text().strip().rpartition("\n")[2]
+            if said != "keeps nothing" and not (said.startswith("ran ") and (done is None or said == f"ran {done}")):
+                raise BenchError(f"expected {done} functions to run, {self.side.name} says {said!r}")
             return
         for found, wanted, what in zip(self.counts(fails), (cached, done), ("from the cache", "done"), strict=True):
             if wanted is not None and found != wanted:

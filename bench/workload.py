@@ -128,11 +128,12 @@ def workloads() -> dict[str, Workload]:
     return dict(_WORKLOADS)
 
 
-def select(words: Sequence[str], everything: bool = False) -> list[tuple[Workload, int]]:
+def select(words: Sequence[str], everything: bool = False, beside: bool = False) -> list[tuple[Workload, int]]:
     """Return workloads with their sizes, as the command line names them: `NAME` or `NAME=SIZE`.
 
     Args:
         words: none stands for all that are quick, or with `everything` for all that are not giant.
+        beside: sizes are those that other tools can do, too.
 
     Raises:
         BenchError: a name or size means nothing.
@@ -140,7 +141,7 @@ def select(words: Sequence[str], everything: bool = False) -> list[tuple[Workloa
     known = workloads()
     if not words:
         kinds = ("quick", "slow") if everything else ("quick",)
-        return [(found, found.size) for found in known.values() if found.kind in kinds]
+        return [(found, found.beside if beside else found.size) for found in known.values() if found.kind in kinds]
     chosen: dict[str, tuple[Workload, int]] = {}
     for word in words:
         name, sign, number = word.partition("=")
@@ -150,5 +151,6 @@ def select(words: Sequence[str], everything: bool = False) -> list[tuple[Workloa
             raise BenchError(f"there is no workload {name!r}{hint}")
         if sign and not (number.isascii() and number.isdigit() and int(number) > 0):
             raise BenchError(f"the size of {name} is a whole number from 1 on, not {number!r}")
-        chosen[name] = (known[name], int(number) if sign else known[name].size)
+        usual = known[name].beside if beside else known[name].size
+        chosen[name] = (known[name], int(number) if sign else usual)
     return list(chosen.values())

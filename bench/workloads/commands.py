@@ -53,6 +53,7 @@ def start(site: Site, size: int) -> dict[str, float]:
     "`redun log` after a fan-out of N tasks, whole processes",
     size=10_000,
     tiny=5,
+    beside=1000,
     sides=("peer",),
     metrics=[
         *_both("log", "`redun log`, the first since the run", 150),

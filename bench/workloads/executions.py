@@ -12,7 +12,15 @@ METRICS = [
 ]
 
 
-@workload("executions", "N executions in one process, store in memory", size=1000, tiny=3, sides=("peer",), metrics=METRICS)
+@workload(
+    "executions",
+    "N executions in one process, store in memory",
+    size=1000,
+    tiny=3,
+    beside=100,
+    sides=("peer",),
+    metrics=METRICS,
+)
 def in_memory(site: Site, size: int) -> dict[str, float]:
     """Without a disk: what an execution costs by itself."""
     return site.driver("executions", size)

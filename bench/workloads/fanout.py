@@ -28,7 +28,6 @@ TOOLS = ("peer", "joblib", "dask", "doit")
     size=20_000,
     tiny=5,
     metrics=cycle_metrics("per job", "us", goals={**GOALS, "cold.peak": 70, "replay.peak": 70}),
-    sides=TOOLS,
     rounds=2,
 )
 @workload(

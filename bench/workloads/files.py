@@ -19,7 +19,9 @@ def make_files(place: Path, count: int) -> None:
 
 
 def _files(name: str, title: str, task: str, size: int, kind: str) -> None:
-    @workload(name, title, size=size, tiny=4, kind=kind, rounds=1, metrics=cycle_metrics("per file", "us"))
+    metrics = cycle_metrics("per file", "us")
+
+    @workload(name, title, size=size, tiny=4, kind=kind, rounds=1, beside=200, sides=("peer",), metrics=metrics)
     def files(site: Site, size: int) -> dict[str, float]:
         def prepare(place: Path) -> None:
             make_files(place, size if place.name == "full" else 0)

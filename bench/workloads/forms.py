@@ -8,7 +8,9 @@ from bench.workload import workload
 
 
 def _forms(name: str, title: str, task: str, each: str, size: int, twins: bool = False, fails: bool = False) -> None:
-    @workload(name, title, size=size, tiny=4, metrics=cycle_metrics(f"per {each}", "us"), rounds=2)
+    metrics = cycle_metrics(f"per {each}", "us")
+
+    @workload(name, title, size=size, tiny=4, rounds=2, beside=200, sides=("peer",), metrics=metrics)
     def forms(site: Site, size: int) -> dict[str, float]:
         return run_cycle(site, "forms", size, task=task, twins=twins, fails=fails).figures(size, 1e6)
 

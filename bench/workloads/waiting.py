@@ -27,6 +27,8 @@ def _cycle(site: Site, size: int, task: str, executor: str, mode: str, workers: 
     "N jobs that sleep 10 ms on 200 threads; without start-up, N / 200 * 10 ms would be perfect",
     size=2000,
     tiny=4,
+    beside=200,
+    sides=("peer", "joblib", "dask"),
     metrics=[
         Metric("wall", "wall clock, without start-up", "ms", 150),
         Metric("excess", "of which beyond the sleep", "ms"),
@@ -47,7 +49,7 @@ def threads(site: Site, size: int) -> dict[str, float]:
     "N trivial jobs on 2 worker processes",
     size=200,
     tiny=2,
-    sides=("peer",),
+    sides=("peer", "joblib", "dask"),
     metrics=[
         Metric("wall", "wall clock per job, start of the workers included, without that of redun", "ms", 1),
         Metric("whole", "wall clock per job, whole process", "ms"),
@@ -66,7 +68,7 @@ def processes(site: Site, size: int) -> dict[str, float]:
     "N jobs of 8 ms sleep on 8 worker processes: at most 1,000 come back in a second",
     size=3000,
     tiny=4,
-    rounds=2,
+    rounds=1,
     metrics=[
         Metric("rate", "jobs that came back, without start-up", "jobs/s"),
         Metric("cpu", "CPU per job, workers included, without start-up", "us"),

@@ -15,7 +15,7 @@ from bench.baseline import Baseline
 from bench.measure import BenchError, run
 from bench.report import against_baseline, as_json, conditions, side_by_side
 from bench.rounds import Found, measure
-from bench.sides import ROOT, Side, tree_side
+from bench.sides import REQUIREMENTS, ROOT, Side, tree_side
 from bench.site import Site
 from bench.workload import Metric, Workload, select, workloads
 
@@ -53,6 +53,30 @@ def test_sides_take_turns(ours: Side) -> None:
     rows = side_by_side(found).splitlines()
     assert "|  | ours | again | again / ours |" in rows
     assert len([row for row in rows if row.startswith("| cold, CPU per job, whole process | ")]) == 1
+
+
+def test_tools_have_programs_for_what_they_can_do(tmp_path: Path) -> None:
+    """That they run is not tried here, for it would need them installed; that they compile, and answer for what they ran."""
+    for workload in workloads().values():
+        for name in workload.sides:
+            assert name in REQUIREMENTS
+    programs = sorted((ROOT / "bench" / "tools").rglob("*.py"))
+    assert {program.parent.name for program in programs} == REQUIREMENTS.keys() - {"peer"}
+    for program in programs:
+        text = program.read_text()
+        compile(text, str(program), "exec")
+        assert ('print("ran", ran)' in text) != ('print("keeps nothing")' in text)
+        assert (ROOT / "bench" / "flows" / program.name).exists()
+    site = Site(Side("joblib", (sys.executable,)), tmp_path)
+    site.out.write_text("ran 3\n")
+    site.expect(0, 3)
+    with pytest.raises(BenchError, match="expected 0 functions to run, joblib says 'ran 3'"):
+        site.expect(None, 0)
+    site.out.write_text("keeps nothing\n")
+    site.expect(None, 0)
+    site.out.write_text("")
+    with pytest.raises(BenchError, match="joblib says ''"):
+        site.expect(0, None)
 
 
 def _found(workload: Workload, reference_s: float, **figures: float) -> Found:
@@ -123,7 +147,16 @@ def test_a_program_that_fails_is_no_measurement(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [["run", "--rounds", "0"], ["compare"], [], ["measure"], ["run", "--format", "xml"], ["baseline", "--rounds", "x"]]
+    "args",
+    [
+        ["run", "--rounds", "0"],
+        ["compare"],
+        [],
+        ["measure"],
+        ["run", "--format", "xml"],
+        ["baseline", "--rounds", "x"],
+        ["peer", "--beside", "x"],
+    ],
 )
 def test_words_that_mean_nothing_are_refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refused:
@@ -137,6 +170,7 @@ def test_words_that_mean_nothing_are_refused(args: list[str], capsys: pytest.Cap
     [
         (["run", "fanuot"], "there is no workload 'fanuot'; did you mean 'fanout'?"),
         (["run", "nothing-like-it"], "there is no workload 'nothing-like-it'; `python -m bench list` shows them"),
+        (["peer", "dri"], "there is no workload 'dri'; did you mean 'dir'?"),
         (["run", "fanout=many"], "the size of fanout is a whole number from 1 on, not 'many'"),
         (["compare", "HEAD", "-w", "fanout=0"], "the size of fanout is a whole number from 1 on, not '0'"),
         (["compare", "no-such-revision"], "git rev-parse --verify"),
