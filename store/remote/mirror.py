@@ -6,7 +6,7 @@ It holds the remote's refs (with a reflog of when we learned of them), objects t
     pack     number (4)           -> msgpack [name, size, kind, [packed sizes], [raw sizes]], of packs that are gone []
     name     digits of the name   -> number of the pack (4)
     state    "remote" id, "log" [sequence number, digest] of the last entry taken in, "shards" of merged indexes not read yet,
-             "began" number of the checkpoint that was read first,
+             "began" number of the checkpoint that was read first, "claimed" number of the entry up to which claims were taken from `recent`,
              "said" | number (4): msgpack [signer, [signers of the checkpoints that say that this one said so]]
     claim    eval hash (20) | number of who says so (4) -> id of the call that it leads to (20) | number of the entry that says it (8)
     writer   name of a ref        -> msgpack [id, number of the entry that set it, its signer, [signers of checkpoints that say so]]; or
@@ -15,7 +15,7 @@ It holds the remote's refs (with a reflog of when we learned of them), objects t
     alive    name of a pack       -> msgpack [size, kind], as the log states it; empty: it is gone
     gone     "p" name of a pack   -> number of the entry that dropped it (8); "r" name of a ref -> id that it had when it was dropped (20)
     recent   number of the entry (8) | place (2) -> at 0 msgpack [signer, [[name, size, kind]] of packs that it added], then bytes
-             of its indexes: for the next checkpoint
+             of its indexes: for the next checkpoint, and for claims when somebody first asks for one
     upload   digits of the name   -> msgpack [microseconds, index]: packs sent whose entry is not written yet; empty: it is
 
 All of it can be had again from the remote, but for "remote" and "log": they are how a remote that was replaced, or set back, is noticed.
@@ -25,7 +25,7 @@ What is new is written in the order places, refs, "log", so that a reader that d
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,8 @@ from typing import NamedTuple
 
 import msgpack
 
-from redun.store.remote.index import Index, Place
+from redun.store.remote.claim_rows import RECENT_KEY, ClaimRows, KnownClaim, put_rows
+from redun.store.remote.index import Claim, Columns, Place
 from redun.store.remote.log import Entry, IndexFact, PackFact, RefFact, Shard
 from redun.store.remote.only_one import OnlyOne
 from redun.store.remote.pack import Pack, PackKind
@@ -41,9 +42,6 @@ from redun.store.sources.base import Batch, RefUpdate, Source
 
 _PLACE = struct.Struct(">IQQB")
 _NUMBER = struct.Struct(">I")
-_CLAIM = struct.Struct(">20sQ")
-_SAID = b"said"
-_RECENT = struct.Struct(">QH")
 _SEQ = struct.Struct(">Q")
 _RECENT_MOST = 400
 _NO_PACK = Pack("", 0, PackKind.MIXED)
@@ -62,22 +60,6 @@ class Known:
     remote: bytes
     seq: int
     digest: bytes
-
-
-class KnownClaim(NamedTuple):
-    """What somebody says of an eval hash.
-
-    Attributes:
-        call: the call that it leads to.
-        seq: number of the log entry that says so.
-        signer: of that entry, empty if nobody signed it.
-        vouchers: empty if that entry was read here; else the signers of the checkpoints that say what it says.
-    """
-
-    call: bytes
-    seq: int
-    signer: bytes
-    vouchers: tuple[bytes, ...]
 
 
 class SignerFact(NamedTuple):
@@ -118,14 +100,13 @@ class Mirror:
         self._writers = source.table("writer")
         self._signers = source.table("signer")
         self._recent = source.table("recent")
-        self._claims = source.table("claim")
+        self._claims = ClaimRows(source)
         self._alive = source.table("alive")
         self._gone = source.table("gone")
         self._open: dict[int, Pack | None] = {}
         self._numbers: dict[str, int] = {}
         self._shards: list[list[Shard]] | None = None
         self._next: int | None = None
-        self._said: dict[int, tuple[bytes, tuple[bytes, ...]]] | None = None
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -133,7 +114,8 @@ class Mirror:
         with self._lock.held() as begun:
             if begun:
                 self.source.refresh()
-                self._shards = self._next = self._said = None
+                self._shards = self._next = None
+                self._claims.forget()
                 self._open.clear()
             yield
 
@@ -273,54 +255,33 @@ class Mirror:
 
     # Objects.
 
-    def add_index(self, index: Index, older: bool = False, vouchers: tuple[bytes, ...] = ()) -> None:
-        """Take in where objects are, and which calls eval hashes lead to.
+    def add_indexes(self, indexes: Sequence[Columns], older: bool = False) -> None:
+        """Take in where objects are; of two indexes that tell of the same object the later one counts.
 
         Args:
             older: what is known already is newer, and stays.
-            vouchers: signers of the checkpoints that it came through; none of an index of an entry that was read here.
         """
-        self.add_packs(index.packs.values())
-        number = {name: self._number(name) for name in index.packs}
-        get = self._places.get
-        pack = _PLACE.pack
-        rows = [
-            (oid, pack(number[place.pack], place.offset, place.size, place.kind))
-            for oid, place in index.places.items()
-            if not older or (row := get(oid)) is None or self._leads_nowhere(row)
-        ]
-        # Number 0: the remote knows of it, and does not have it.
-        rows += [
-            (oid, pack(0, 0, size, 0))
-            for oid, size in index.absent.items()
-            if (row := get(oid)) is None or self._leads_nowhere(row)
-        ]
-        if rows:
-            self._places.put_many(rows)
-        said = {signer: _NUMBER.pack(self._number_of(signer, vouchers)) for signer in {pair[1] for pair in index.claims}}
-        claims = [(key + said[signer], _CLAIM.pack(*claim)) for (key, signer), claim in index.claims.items()]
+        self.add_packs([pack for index in indexes for pack in index.packs])
+        rows: dict[bytes, bytes] = {}
+        absent: dict[bytes, int] = {}
+        for index in indexes:
+            # Later entries may have dropped what this one added.
+            index = index.without({pack.name for pack in index.packs if self.pack(pack.name) is None})
+            numbers = [self._number(pack.name) for pack in index.packs]
+            places = map(_PLACE.pack, map(numbers.__getitem__, index.numbers), index.offsets, index.sizes, index.kinds)
+            rows.update(zip(index.ids, places, strict=True))
+            absent.update(index.absent)
         if older:
-            claims = [row for row in claims if self._claims.get(row[0]) is None]
-        if claims:
-            self._claims.put_many(claims)
+            self._leave_known(rows)
+        missing = {oid: _PLACE.pack(0, 0, size, 0) for oid, size in absent.items() if oid not in rows}
+        self._leave_known(missing)
+        put_rows(self._places, rows | missing if missing else rows)
 
-    def _sayings(self) -> dict[int, tuple[bytes, tuple[bytes, ...]]]:
-        if self._said is None:
-            self._said = {}
-            for key, row in self._state.scan(_SAID):
-                signer, vouchers = msgpack.unpackb(row)
-                self._said[_NUMBER.unpack(key[len(_SAID) :])[0]] = (signer, tuple(vouchers))
-        return self._said
-
-    def _number_of(self, signer: bytes, vouchers: tuple[bytes, ...]) -> int:
-        said = self._sayings()
-        for number, known in said.items():
-            if known == (signer, vouchers):
-                return number
-        number = max(said, default=0) + 1
-        said[number] = (signer, vouchers)
-        self._state.put_many([(_SAID + _NUMBER.pack(number), msgpack.packb([signer, list(vouchers)]))])
-        return number
+    def _leave_known(self, rows: dict[bytes, bytes]) -> None:
+        """Take out what is known to be somewhere."""
+        for oid, row in self._places.get_many(list(rows)).items():
+            if not self._leads_nowhere(row):
+                del rows[oid]
 
     def _leads_nowhere(self, row: bytes) -> bool:
         """Tell whether the pack that a row names is gone."""
@@ -358,19 +319,31 @@ class Mirror:
             if place is not None and place.pack:
                 yield oid
 
+    # What is said of eval hashes.
+
+    def add_claims(self, claims: Mapping[tuple[bytes, bytes], Claim], vouchers: tuple[bytes, ...]) -> None:
+        """Take in what a merged index says of eval hashes; what is known already is newer, and stays.
+
+        Args:
+            vouchers: signers of the checkpoints that it came through.
+        """
+        with self.alone():
+            self._claims.add(claims, vouchers)
+
     def claims(self, eval_hash: bytes) -> list[KnownClaim]:
         """List what is said of an eval hash, as far as the indexes read so far tell, the newest first."""
-        found = [self._claim(key, row) for key, row in self._claims.scan(eval_hash)]
-        return sorted(found, key=lambda claim: -claim.seq) if len(found) > 1 else found
+        self._take_claims()
+        return self._claims.of(eval_hash)
 
     def all_claims(self) -> Iterator[tuple[bytes, KnownClaim]]:
         """Yield eval hash and claim of all that is known."""
-        for key, row in self._claims.scan():
-            yield key[:-4], self._claim(key, row)
+        self._take_claims()
+        return self._claims.all()
 
-    def _claim(self, key: bytes, row: bytes) -> KnownClaim:
-        call, seq = _CLAIM.unpack(row)
-        return KnownClaim(call, seq, *self._sayings()[_NUMBER.unpack(key[-4:])[0]])
+    def _take_claims(self) -> None:
+        if not self._claims.are_taken:
+            with self.alone():
+                self._claims.take(self._recent)
 
     # Refs.
 
@@ -438,14 +411,16 @@ class Mirror:
     def add_recent(self, seq: int, signer: bytes, packs: Iterable[PackFact], indexes: list[bytes]) -> None:
         """Keep what an entry added for whoever writes the next checkpoint; once there is too much, none of it is kept."""
         first = next(iter(self._recent.scan()), None)
-        if first is not None and _RECENT.unpack(first[0])[0] < seq - _RECENT_MOST:
+        if first is not None and RECENT_KEY.unpack(first[0])[0] < seq - _RECENT_MOST:
+            self._take_claims()
             self._recent.clear()
+        self._claims.are_taken = False
         head: bytes = msgpack.packb([signer, [list(pack) for pack in packs]])
-        self._recent.put_many([(_RECENT.pack(seq, place), data) for place, data in enumerate([head, *indexes])])
+        self._recent.put_many([(RECENT_KEY.pack(seq, place), data) for place, data in enumerate([head, *indexes])])
 
     def recent(self, seq: int) -> tuple[bytes, list[PackFact], list[bytes]] | None:
         """Return who signed an entry, and the packs and indexes that it added; None if they are not kept here."""
-        rows = [row for _, row in self._recent.scan(_RECENT.pack(seq, 0)[:8])]
+        rows = [row for _, row in self._recent.scan(RECENT_KEY.pack(seq, 0)[:8])]
         if not rows:
             return None
         signer, packs = msgpack.unpackb(rows[0])

@@ -33,7 +33,7 @@ from redun.store.errors import (
 )
 from redun.store.keys import SharedSecret
 from redun.store.remote.backends.base import Backend, Meter, backoff, free, patiently
-from redun.store.remote.index import INDEX_LIMIT, Index, Place, decode_index, index_name
+from redun.store.remote.index import INDEX_LIMIT, Columns, Place, index_name, read_index
 from redun.store.remote.log import (
     ENTRY_LIMIT,
     REMOTE_FORMAT,
@@ -58,7 +58,7 @@ B = TypeVar("B")
 
 CONFIG_LIMIT = 64 << 10
 IDS = "sha256-20"
-_ROWS_AT_ONCE = 300_000
+_ROWS_AT_ONCE = 200_000
 _COMMIT_TRIES = 100
 
 
@@ -349,7 +349,7 @@ class Remote:
         given = indexes or {}
         wanted = [fact for entry in entries if entry.digest not in given for fact in entry.indexes]
         fetched = dict(zip(wanted, self.each(self.index_bytes, wanted), strict=True))
-        waiting = Index()
+        waiting: list[Columns] = []
         refs: dict[str, RefFact | None] = {}
         for entry in entries:
             data = given.get(entry.digest)
@@ -357,42 +357,38 @@ class Remote:
                 data = [fetched[fact] for fact in entry.indexes] + ([entry.inline] if entry.inline else [])
             self.mirror.add_facts(entry.packs)
             if entry.dropped:
-                waiting = waiting.without(entry.dropped)
                 self.mirror.drop_packs(entry.dropped, entry.seq)
-            for one in data:
-                index = self._checked(decode_index(one, f"{self.where}: index of entry {entry.seq}"))
-                waiting.update(index.said_by(entry.writer, entry.seq))
+            waiting += [self._checked(read_index(one, f"{self.where}: index of entry {entry.seq}")) for one in data]
             for move in entry.refs:
                 refs[move.name] = None if move.new is None else RefFact(move.name, move.new, entry.seq, entry.writer)
             self.mirror.add_recent(entry.seq, entry.writer, entry.packs, data)
             self.mirror.note_signer(entry)
-            if len(waiting) > _ROWS_AT_ONCE:
-                self.mirror.add_index(waiting)
-                waiting = Index()
-        if len(waiting):
-            self.mirror.add_index(waiting)
+            if sum(map(len, waiting)) > _ROWS_AT_ONCE:
+                self.mirror.add_indexes(waiting)
+                waiting = []
+        self.mirror.add_indexes(waiting)
         if refs:
             gone = [name for name, fact in refs.items() if fact is None]
             self.mirror.set_refs([fact for fact in refs.values() if fact is not None], gone, f"entry {seq}")
         self.mirror.note(seq, digest)
         self._known = Known(known.remote, seq, digest)
 
-    def _checked(self, index: Index) -> Index:
+    def _checked(self, index: Columns) -> Columns:
         """Return an index without what lies in packs that the remote does not have (any more).
 
         Raises:
             RemoteDamaged: it and the log say different things of a pack.
         """
-        gone = []
-        for name, pack in index.packs.items():
-            fact = self.mirror.fact(name)
+        gone = set()
+        for pack in index.packs:
+            fact = self.mirror.fact(pack.name)
             if fact is None:
-                gone.append(name)
+                gone.add(pack.name)
             elif fact.size != pack.size:
                 raise RemoteDamaged(
-                    f"{self.where}: the log says that pack {name} has {fact.size:,} bytes, an index {pack.size:,}"
+                    f"{self.where}: the log says that pack {pack.name} has {fact.size:,} bytes, an index {pack.size:,}"
                 )
-        return index.without(gone) if gone else index
+        return index.without(gone)
 
     def index_bytes(self, fact: IndexFact) -> bytes:
         """Return the bytes of an index, checked against its name."""
@@ -437,8 +433,9 @@ class Remote:
         for start in range(0, len(wanted), self.jobs):
             part = wanted[start : start + self.jobs]
             for shard, data in zip(part, self.each(self.index_bytes, [shard.part for shard in part]), strict=True):
-                index = self._checked(decode_index(data, f"{self.where}: {shard.part.name}"))
-                self.mirror.add_index(index, older=True, vouchers=shard.vouchers)
+                index = self._checked(read_index(data, f"{self.where}: {shard.part.name}"))
+                self.mirror.add_indexes([index], older=True)
+                self.mirror.add_claims(index.claims, shard.vouchers)
         self.mirror.set_shards([run for run in left if run])
         return True
 
