@@ -1,11 +1,13 @@
 """How objects become packs in a remote: which pack an object goes into, how a pack is sent, how an entry names what was sent.
 
-`Packer` does all of it for a gc and a repair; a push, which can be resumed and writes entries on its way, uses the parts.
+`PackStream` sends packs and tells of each that has arrived. A push, which can be resumed and writes entries on its way, hears of them itself;
+for a gc and a repair `Packer` collects them.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import BinaryIO
 
@@ -18,6 +20,7 @@ from redun.store.remote.remote import Remote
 from redun.store.remote.spool import spool
 from redun.store.rows import BLOB_ABOVE
 
+Arrived = Callable[[Pack, Index, int], None]
 INLINE_INDEX_BYTES = 128 << 10
 """An index up to this stands in the entry itself: one request less."""
 
@@ -29,7 +32,7 @@ def kind_for(data: bytes | memoryview) -> PackKind:
     return PackKind.VALUES if len(data) <= BLOB_ABOVE else PackKind.LARGE
 
 
-class OpenPack:
+class _OpenPack:
     """A pack that is being filled."""
 
     def __init__(self, kind: PackKind) -> None:
@@ -39,7 +42,6 @@ class OpenPack:
         self._rows: list[tuple[bytes, int, int, int]] = []
 
     def add(self, oid: bytes, data: bytes | memoryview) -> None:
-        """Add an object."""
         self._rows.append((oid, self.writer.add(data), len(data), data[0]))
 
     def finish(self, nonce: str) -> tuple[Pack, Index]:
@@ -48,7 +50,7 @@ class OpenPack:
         return pack, Index({pack.name: pack}, {oid: Place(pack.name, *row) for oid, *row in self._rows})
 
 
-def send(remote: Remote, pack: Pack, file: BinaryIO) -> int:
+def _send(remote: Remote, pack: Pack, file: BinaryIO) -> int:
     """Send a pack; return when that began by the remote's clock, 0 if it does not tell."""
     backend = remote.backend
     before = backend.now_us()
@@ -80,67 +82,141 @@ def name_in(remote: Remote, entry: Entry, index: Index) -> list[bytes]:
     return parts
 
 
-class Packer:
-    """Writes objects to new packs of a remote. Close it.
+class PackStream:
+    """Objects become packs, each of which is sent while the next ones are filled. Close it.
+
+    Args:
+        arrived: is told of each pack that is in the remote, in the thread of whoever calls: the pack, where its objects are, and when
+            its sending began by the remote's clock (0 if that does not tell). It may see how many others are still `sending`.
+        pack_bytes: a pack is closed when its file has grown to about this.
+        small_bytes: as long as there are no more bytes than that, they wait for `flush`, which makes one pack of all.
 
     Attributes:
-        index: packs that arrived, and where objects are in them.
-        since_us: when the first of them was sent, by the remote's clock; None if none was.
-        sent_bytes: of all of them.
+        count: objects in packs that have not arrived.
+        sealed_bytes: of the files of all packs that were closed.
     """
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, arrived: Arrived, pack_bytes: int, small_bytes: int = 0) -> None:
         self._remote = remote
+        self._arrived = arrived
+        self._pack_bytes = pack_bytes
         self._nonce = uuid.uuid4().hex[:16]
-        self._open: dict[PackKind, OpenPack] = {}
+        # None: there was more than that.
+        self._small: list[tuple[bytes, bytes | memoryview]] | None = []
+        self._small_left = small_bytes
+        self._open: dict[PackKind, _OpenPack] = {}
         self._sending: dict[Future[int], tuple[Pack, Index, BinaryIO]] = {}
-        self.index = Index()
-        self.since_us: int | None = None
-        self.sent_bytes = 0
+        self.count = 0
+        self.sealed_bytes = 0
+
+    @property
+    def sending(self) -> int:
+        """How many packs are on their way."""
+        return len(self._sending)
 
     def add(self, oid: bytes, data: bytes | memoryview) -> None:
-        """Add an object."""
-        kind = kind_for(data)
+        """Add an object.
+
+        Raises:
+            RemoteError: a pack could not be sent.
+        """
+        self.count += 1
+        small = self._small
+        if small is None:
+            self._pack(kind_for(data), oid, data)
+            return
+        small.append((oid, data))
+        self._small_left -= len(data)
+        if self._small_left < 0:
+            self._small = None
+            for one, its_data in small:
+                self._pack(kind_for(its_data), one, its_data)
+
+    def _pack(self, kind: PackKind, oid: bytes, data: bytes | memoryview) -> None:
         made = self._open.get(kind)
         if made is None:
-            made = self._open[kind] = OpenPack(kind)
+            made = self._open[kind] = _OpenPack(kind)
         made.add(oid, data)
-        if made.writer.written >= PACK_BYTES:
+        if made.writer.written >= self._pack_bytes:
             self._seal(kind)
 
     def _seal(self, kind: PackKind) -> None:
         made = self._open.pop(kind)
         pack, index = made.finish(self._nonce)
+        self.sealed_bytes += pack.size
         while len(self._sending) >= self._remote.jobs:
             self._collect()
-        self._sending[self._remote.pool.submit(send, self._remote, pack, made.file)] = (pack, index, made.file)
+        self._sending[self._remote.pool.submit(_send, self._remote, pack, made.file)] = (pack, index, made.file)
 
     def _collect(self) -> None:
+        """Wait for a pack that is being sent, and tell of it."""
         finished, _ = wait(self._sending, return_when=FIRST_COMPLETED)
         for future in finished:
             pack, index, file = self._sending.pop(future)
             file.close()
-            began = future.result()
-            if began:
-                self.since_us = began if self.since_us is None else min(self.since_us, began)
-            self.index.update(index)
-            self.sent_bytes += pack.size
+            began_us = future.result()
+            self.count -= len(index.places)
+            self._arrived(pack, index, began_us)
 
-    def finish(self) -> Index:
-        """Send what is left; return the index of all."""
+    def flush(self) -> None:
+        """Send all that was added; returns when it has arrived.
+
+        Raises:
+            RemoteError: a pack could not be sent.
+        """
+        if self._small:
+            small, self._small = self._small, []
+            for oid, data in small:
+                self._pack(PackKind.MIXED, oid, data)
         for kind in list(self._open):
             self._seal(kind)
         while self._sending:
             self._collect()
-        return self.index
 
     def close(self) -> None:
-        """Let go of files; what is being sent is waited for."""
-        wait(self._sending)
-        for _, _, file in self._sending.values():
-            file.close()
+        """Wait for what is being sent, and tell of what arrives; nothing else is sent."""
+        while self._sending:
+            try:
+                self._collect()
+            except Exception:
+                continue
         for made in self._open.values():
             made.file.close()
 
 
-__all__ = ["OpenPack", "Packer", "kind_for", "name_in", "send"]
+class Packer:
+    """Writes objects to new packs of a remote. Close it.
+
+    Attributes:
+        index: packs that arrived, and where objects are in them.
+        since_us: when the first of them was sent, by the remote's clock; None if none was, or it does not tell.
+        sent_bytes: of all of them.
+    """
+
+    def __init__(self, remote: Remote) -> None:
+        self._stream = PackStream(remote, self._arrived, PACK_BYTES)
+        self.add = self._stream.add
+        self.close = self._stream.close
+        self.index = Index()
+        self.since_us: int | None = None
+        self.sent_bytes = 0
+
+    def _arrived(self, pack: Pack, index: Index, began_us: int) -> None:
+        self.since_us = earlier(self.since_us, began_us)
+        self.index.update(index)
+        self.sent_bytes += pack.size
+
+    def finish(self) -> Index:
+        """Send what is left; return the index of all."""
+        self._stream.flush()
+        return self.index
+
+
+def earlier(since_us: int | None, began_us: int) -> int | None:
+    """Return when the first of some packs was sent, with one more that began then (0: nobody tells)."""
+    if not began_us:
+        return since_us
+    return began_us if since_us is None else min(since_us, began_us)
+
+
+__all__ = ["PackStream", "Packer", "earlier", "kind_for", "name_in"]

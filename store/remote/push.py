@@ -11,30 +11,33 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
+from redun.store.bulk import KEEP_BYTES
 from redun.store.errors import ObjectNotFound, RemoteError, StoreError
 from redun.store.journal import decode_results
 from redun.store.objects import Kind
-from redun.store.reach import in_order
+from redun.store.reach import in_order, links_in
 from redun.store.remote.backends.base import patiently
 from redun.store.remote.checkpoint import checkpoint_if_due
 from redun.store.remote.heads import Relation, relation
 from redun.store.remote.index import Index, Place, decode_index, encode_index
 from redun.store.remote.log import Entry, RefMove
-from redun.store.remote.pack import PACK_BYTES, Pack, PackKind
-from redun.store.remote.packer import OpenPack, kind_for, name_in, send
+from redun.store.remote.pack import PACK_BYTES, Pack
+from redun.store.remote.packer import PackStream, earlier, name_in
 from redun.store.remote.remote import Moved, Remote
 from redun.store.remote.rules import in_time, may_resume
 from redun.store.sources.base import Source
 
 COMMIT_BYTES = 1 << 30
 """After so many bytes an entry is written in between."""
+COMMIT_ROWS = 250_000
+"""So it is when the index has so many rows, for objects and results: they are held in memory until then."""
 SMALL_BYTES = 1 << 20
 """Up to so many bytes all objects go into one pack."""
 _PLANS = 8
+_KEPT = 2000
 
 
 class Progress(Protocol):
@@ -154,6 +157,31 @@ def _nothing_is_there(oid: bytes) -> bool:
     return False
 
 
+class _ReadOnce:
+    """Objects of a source for a walk that wants their links first and their bytes soon after: small ones are read once."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._kept: dict[bytes, bytes | memoryview] = {}
+
+    def links(self, oid: bytes) -> list[bytes] | None:
+        """See `Source.links`."""
+        try:
+            data = self._source.view(oid)
+        except ObjectNotFound:
+            return None
+        if len(data) <= KEEP_BYTES:
+            if len(self._kept) >= _KEPT:
+                # Of a chain as long as a store all would be kept.
+                self._kept.clear()
+            self._kept[oid] = data
+        return links_in(data)
+
+    def view(self, oid: bytes) -> bytes | memoryview:
+        """See `Source.view`."""
+        return self._kept.pop(oid, None) or self._source.view(oid)
+
+
 class _Push:
     """One attempt at a push."""
 
@@ -163,19 +191,15 @@ class _Push:
         self._done = done
         self._progress = progress
         self._dry_run = dry_run
-        self._nonce = uuid.uuid4().hex[:16]
         self._relied: set[str] = set()
-        self._small: list[tuple[bytes, bytes | memoryview]] | None = []
-        self._small_bytes = 0
-        self._packs: dict[PackKind, OpenPack] = {}
-        self._sending: dict[Future[int], tuple[Pack, Index, BinaryIO]] = {}
+        self._stream = PackStream(remote, self._arrived, PACK_BYTES, SMALL_BYTES)
         # What the next entry names: packs, and where objects are in them.
         self._index = Index()
         self._since: int | None = None
         self._noted: dict[bytes, Place] = {}
         self._noted_packs: dict[str, tuple[int, Pack]] = {}
         self._waiting_bytes = 0
-        self._sealed_bytes = 0
+        self._committed_bytes = 0
         self._entry_nonce = uuid.uuid4().bytes
 
     def run(self, moves: list[RefMove], memo: Callable[[], Iterable[tuple[bytes, bytes]]]) -> None:
@@ -193,7 +217,7 @@ class _Push:
                 self._add(oid, data)
         if self._dry_run:
             return
-        self._seal_all()
+        self._stream.flush()
         for key, call in memo():
             self._index.memo.setdefault(key, call)
         self._commit(moves)
@@ -203,14 +227,15 @@ class _Push:
     def _walk(self, roots: list[bytes]) -> Iterator[tuple[bytes, bytes | memoryview]]:
         """Yield what the remote lacks of the closure of some objects, each after those that it links."""
         noted = self._noted
+        source = _ReadOnce(self._source)
         # What an earlier push sent is walked through, too: what it links may not have come that far.
-        for oid in in_order(self._source, roots, stop=self._is_there if self._remote.seq else _nothing_is_there):
+        for oid in in_order(source, roots, stop=self._is_there if self._remote.seq else _nothing_is_there):
             known = noted.get(oid)
             if known is not None and known.kind != Kind.SEGMENT:
                 self._use(oid, known)
                 continue
             try:
-                data = self._source.view(oid)
+                data = source.view(oid)
             except ObjectNotFound as error:
                 self._is_absent(oid, error)
                 continue
@@ -242,69 +267,25 @@ class _Push:
     # Packing.
 
     def _add(self, oid: bytes, data: bytes | memoryview) -> None:
-        small = self._small
-        if small is not None:
-            small.append((oid, data))
-            self._small_bytes += len(data)
-            if self._small_bytes > SMALL_BYTES:
-                self._small = None
-                for one, its_data in small:
-                    self._pack(one, its_data)
-            return
-        self._pack(oid, data)
+        stream = self._stream
+        stream.add(oid, data)
+        if stream.sealed_bytes - self._committed_bytes >= COMMIT_BYTES or stream.count + len(self._index) >= COMMIT_ROWS:
+            self._commit([])
+            checkpoint_if_due(self._remote)
 
-    def _pack(self, oid: bytes, data: bytes | memoryview) -> None:
-        kind = kind_for(data)
-        made = self._packs.get(kind)
-        if made is None:
-            made = self._packs[kind] = OpenPack(kind)
-        made.add(oid, data)
-        if made.writer.written >= PACK_BYTES:
-            self._seal(kind)
-            if self._sealed_bytes >= COMMIT_BYTES:
-                self._seal_all()
-                self._commit([])
-                checkpoint_if_due(self._remote)
+    def _arrived(self, pack: Pack, index: Index, began_us: int) -> None:
+        if self._stream.sending or self._waiting_bytes or pack.size > SMALL_BYTES:
+            self._remote.mirror.note_upload(pack.name, began_us, encode_index(index))
+        self._named(pack, began_us)
+        self._index.places.update(index.places)
+        self._done.packs += 1
+        self._done.sent_bytes += pack.size
 
-    def _seal_all(self) -> None:
-        if self._small:
-            made = self._packs[PackKind.MIXED] = OpenPack(PackKind.MIXED)
-            for oid, data in self._small:
-                made.add(oid, data)
-            self._small = []
-        for kind in list(self._packs):
-            self._seal(kind)
-        while self._sending:
-            self._collect()
-
-    def _seal(self, kind: PackKind) -> None:
-        made = self._packs.pop(kind)
-        pack, index = made.finish(self._nonce)
-        self._sealed_bytes += pack.size
-        while len(self._sending) >= self._remote.jobs:
-            self._collect()
-        self._sending[self._remote.pool.submit(send, self._remote, pack, made.file)] = (pack, index, made.file)
-
-    def _collect(self) -> None:
-        """Wait for a pack that is being sent, and note it."""
-        finished, _ = wait(self._sending, return_when=FIRST_COMPLETED)
-        for future in finished:
-            pack, index, file = self._sending.pop(future)
-            file.close()
-            now = future.result()
-            if len(self._sending) or self._waiting_bytes or pack.size > SMALL_BYTES:
-                self._remote.mirror.note_upload(pack.name, now, encode_index(index))
-            self._named(pack, now)
-            self._index.places.update(index.places)
-            self._done.packs += 1
-            self._done.sent_bytes += pack.size
-
-    def _named(self, pack: Pack, now_us: int) -> None:
+    def _named(self, pack: Pack, began_us: int) -> None:
         if pack.name not in self._index.packs:
             self._index.packs[pack.name] = pack
             self._waiting_bytes += pack.size
-            if now_us:
-                self._since = now_us if self._since is None else min(self._since, now_us)
+            self._since = earlier(self._since, began_us)
 
     # Resuming.
 
@@ -339,7 +320,9 @@ class _Push:
     # The entry.
 
     def _commit(self, moves: list[RefMove]) -> None:
+        """Have an entry name all that was packed so far."""
         remote = self._remote
+        self._stream.flush()
         index = self._index
         entry = Entry(b"", 0, b"", refs=moves, nonce=self._entry_nonce)
         parts = name_in(remote, entry, index)
@@ -351,7 +334,7 @@ class _Push:
         self._index = Index()
         self._since = None
         self._waiting_bytes = 0
-        self._sealed_bytes = 0
+        self._committed_bytes = self._stream.sealed_bytes
         self._entry_nonce = uuid.uuid4().bytes
 
     def _in_time(self) -> None:
@@ -377,10 +360,4 @@ class _Push:
 
     def close(self) -> None:
         """Wait for what is being sent; what has arrived is noted, for the next push to find."""
-        while self._sending:
-            try:
-                self._collect()
-            except Exception:
-                continue
-        for made in self._packs.values():
-            made.file.close()
+        self._stream.close()
