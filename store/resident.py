@@ -7,7 +7,6 @@ Nothing is lost by it: they are read again when touched. Where the system offers
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -25,25 +24,29 @@ class Resident:
     """
 
     def __init__(self, file: Path, most_bytes: int = _MOST_BYTES) -> None:
+        self._file = file
         self._most_pages = most_bytes // os.sysconf("SC_PAGE_SIZE")
-        self._ranges: list[tuple[int, int]] = []
         self._advise: Callable[[int, int, int], int] | None = None
-        with contextlib.suppress(OSError, AttributeError, ValueError):
-            self._ranges = _ranges(os.path.realpath(file))
-            self._advise = _madvise()
+        self._can = True
 
     def trim(self) -> None:
-        """Give pages back if there are many. 10 us."""
-        if self._advise is None or not self._ranges:
+        """Give pages back if there are many. 10 us where there are not."""
+        if not self._can:
             return
         try:
             with open("/proc/self/statm", "rb", buffering=0) as file:
                 shared = int(file.read(200).split()[2])
-        except (OSError, ValueError, IndexError):
-            return
-        if shared > self._most_pages:
-            for start, length in self._ranges:
-                self._advise(start, length, _DONTNEED)
+            if shared > self._most_pages:
+                self._give_back()
+        except (OSError, AttributeError, ValueError, IndexError):
+            self._can = False
+
+    def _give_back(self) -> None:
+        if self._advise is None:
+            self._advise = _madvise()
+        # Looked up each time: a map that had to grow may be somewhere else, and this must not hit what is there now.
+        for start, length in _ranges(os.path.realpath(self._file)):
+            self._advise(start, length, _DONTNEED)
 
 
 def _ranges(file: str) -> list[tuple[int, int]]:

@@ -4,6 +4,9 @@ Objects, memo rows and job records are collected and committed together: before 
 and the last commit is not just over, else after `QUIET_S`; after `BUSY_S` under load. A synced commit costs milliseconds, so it is
 shared by hundreds of jobs. Nobody waits for a commit but the end of the run: dependants go on with values that are in memory.
 
+In a large store a commit takes longer, as rows with random keys change pages all over it. So under load the next one comes after
+`_PAUSE_PER_COMMIT` times what the last one took, `MOST_S` at most: it changes hardly more pages, for more jobs.
+
 Each commit lists the objects that it relies on without having written them (values and calls that the cache named). If one is gone, swept
 by a gc that ran beside us, it is put again.
 """
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 
 QUIET_S = 0.020
 BUSY_S = 0.100
+MOST_S = 1.0
 LONG_US = 50_000
 _ALMOST_AT_ONCE_S = 0.001
 """What follows from a job begins first, and those that end with it are written with it."""
@@ -96,7 +100,8 @@ class Recorder:
         self._memo: dict[bytes, bytes] = {}
         self._memo_calls: list[tuple[bytes, bytes]] = []
         self._reductions: list[tuple[bytes, bytes]] = []
-        self._created: list[Job] = []
+        # Jobs of which nothing has been written yet.
+        self._created: dict[int, Job] = {}
         self._live: dict[int, Job] = {}
         self._jobs: list[JobRecord] = []
         self._upstreams: dict[int, list[Upstream]] = {}
@@ -118,6 +123,7 @@ class Recorder:
         self._urgent: float | None = None
         self._committed = 0.0
         self._pause_s = QUIET_S
+        self._busy_s = BUSY_S
 
     # What the run tells.
 
@@ -210,12 +216,12 @@ class Recorder:
 
     def created(self, job: Job) -> None:
         """A job exists: it is written as running if a commit comes before its end."""
-        self._created.append(job)
-        self._live[job.number] = job
+        self._created[job.number] = self._live[job.number] = job
 
     def dropped(self, job: Job) -> None:
         """A job will never begin, as one of its arguments failed: there is nothing to write of it."""
         self._live.pop(job.number, None)
+        self._created.pop(job.number, None)
 
     def live_jobs(self) -> list[Job]:
         """List the jobs that have not ended; any thread may ask."""
@@ -268,6 +274,7 @@ class Recorder:
     def finished(self, job: Job) -> None:
         """A job has ended, well or not."""
         self._live.pop(job.number, None)
+        self._created.pop(job.number, None)
         parent = job.scope.job
         self._jobs.append(
             JobRecord(
@@ -341,7 +348,7 @@ class Recorder:
         if self._since is None:
             return
         now = time.monotonic()
-        if now - self._since >= BUSY_S or len(self._jobs) >= _MOST_RECORDS:
+        if now - self._since >= self._busy_s or len(self._jobs) >= _MOST_RECORDS:
             self.commit()
 
     def before_wait(self) -> float | None:
@@ -388,7 +395,9 @@ class Recorder:
             raise
         self._written(segment_id)
         self._committed = time.monotonic()
-        self._pause_s = min(max(QUIET_S, _PAUSE_PER_COMMIT * (self._committed - began)), BUSY_S)
+        pause_s = _PAUSE_PER_COMMIT * (self._committed - began)
+        self._pause_s = min(max(QUIET_S, pause_s), BUSY_S)
+        self._busy_s = min(max(BUSY_S, pause_s), MOST_S)
 
     def _write(self, batch: Batch, links: Mapping[bytes, Any]) -> None:
         tried: set[bytes] = set()
@@ -409,7 +418,7 @@ class Recorder:
         self._forget()
 
     def _add_segment(self, batch: Batch) -> bytes:
-        running = [job for job in self._created if job.start_us and job.column <= Column.RUNNING]
+        running = [job for job in self._created.values() if job.start_us and job.column <= Column.RUNNING]
         started = list(map(self._started, running))
         segment = Segment(
             execution=self._execution,
@@ -466,7 +475,7 @@ class Recorder:
         self._memo_calls = []
         self._reductions = []
         # Jobs that have not begun yet are written once they have; those that run were written now.
-        self._created = [job for job in self._created if not job.start_us and job.number in self._live]
+        self._created = {number: job for number, job in self._created.items() if not job.start_us}
         self._jobs = []
         self._upstreams = {}
         self._sources = {}

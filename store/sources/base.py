@@ -4,7 +4,9 @@ A source keeps objects, refs with their reflog, the memo, and derived tables. LM
 for `Scheduler()` without configuration; `tests/contract` holds every source to this text.
 
 **All writing is one call, `commit(batch)`, and a batch is all or nothing.** That is where the invariants are kept: a commit
-re-checks inside its write transaction that everything it links exists, so a cache hit (which puts nothing) is safe beside gc.
+re-checks inside its write transaction that everything it links exists, so a cache hit (which puts nothing) is safe beside gc. The one
+exception: of a large batch that fails, or whose writer is killed, objects may be left that no ref reaches, and memo rows that name them;
+all that they lead to is there, and gc takes them away.
 
 Threads: a source may be used by one thread at a time unless the implementation says more. Processes: any number may share one
 folder; each opens its own source, and again after a fork.

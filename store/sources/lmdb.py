@@ -22,8 +22,7 @@ the quarantine. Where the pages of the tables themselves are damaged, a lookup f
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,29 +32,26 @@ from xxhash import xxh3_64_digest
 
 from redun.store.blobs import Blobs
 from redun.store.disk import unavailable
-from redun.store.errors import DamagedObject, MissingLinks, ObjectNotFound, StoreUnavailable
+from redun.store.errors import DamagedObject, ObjectNotFound, StoreUnavailable
 from redun.store.ids import Pieces
 from redun.store.objects import HEADER_BYTES
 from redun.store.quarantine import Quarantine
-from redun.store.reach import links_in, links_of
+from redun.store.reach import links_in
 from redun.store.rows import (
-    BLOB_ABOVE,
     HERE,
     HERE_BYTE,
     OBJECT_START,
     BlobPointer,
     Staged,
     blob_pointer,
-    blob_row,
     unguarded,
 )
 from redun.store.sources import lmdb_away, lmdb_names
 from redun.store.sources.base import Batch, ReflogEntry
 from redun.store.sources.checks import check_batch, check_table_name
-from redun.store.sources.environment import DAMAGE, MAP_BYTES, SWEEPS, Environment, acquire, release
+from redun.store.sources.environment import DAMAGE, MAP_BYTES, Environment, acquire, release
+from redun.store.sources.lmdb_commit import Commits
 from redun.store.sources.lmdb_table import LmdbTable, scan
-
-_KNOWN_LIMIT = 40_000
 
 
 class LmdbSource:
@@ -93,14 +89,11 @@ class LmdbSource:
             "map_bytes": map_size_bytes,
         }
         self.blobs = Blobs(self._path / "blobs")
-        self._quarantine = Quarantine(self._path)
+        self.quarantine = Quarantine(self._path)
         self._closed = False
         # Fetches an object that is in a remote, and tells whether it could.
         self.elsewhere: Callable[[bytes], bool] | None = None
-        self._damaged: set[bytes] = set()
-        # Ids that were there after the write transaction of this number.
-        self._known: set[bytes] = set()
-        self._known_at = -1
+        self.damaged: set[bytes] = set()
         if not readonly:
             try:
                 self._path.mkdir(parents=True, exist_ok=True)
@@ -110,7 +103,7 @@ class LmdbSource:
             raise StoreUnavailable(f"there is no store at {str(self._path)!r}: nothing was ever written there")
         self._environment: Environment = acquire(self._path, **self._options)
         self.forget()
-        self._sweeps = self._environment.meta(SWEEPS)
+        self._commits = Commits(self, self._environment)
 
     # The snapshot that reads share.
 
@@ -147,6 +140,22 @@ class LmdbSource:
             self._held = environment.begin()
             environment.holders.add(self)
 
+    @property
+    def holds(self) -> bool:
+        """True between `hold` and `let_go`."""
+        return self._held is not None
+
+    def hold_anew(self, key: bytes, row: bytes | None) -> None:
+        """Hold the state of now in place of an older one, if this row of table `meta` is still the same: nothing has been swept."""
+        environment = self.environment()
+        fresh = environment.begin()
+        if fresh.get(key, db=environment.table("meta")) == row:
+            self.let_go()
+            self._held = fresh
+            environment.holders.add(self)
+        else:
+            fresh.abort()
+
     def let_go(self) -> None:
         """See `Source.let_go`."""
         held, self._held = self._held, None
@@ -156,7 +165,7 @@ class LmdbSource:
     def environment(self) -> Environment:
         """Return the open environment of this process, opening it again after a fork."""
         if self._environment.forgotten:
-            self._known.clear()
+            self._commits.forget()
             self._environment = acquire(self._path, **self._options)
         if self._closed:
             raise StoreUnavailable(f"store {str(self._path)!r} was closed")
@@ -239,7 +248,7 @@ class LmdbSource:
         if found is None:
             if self._row(oid) is None:
                 return lmdb_away.fetched(self, oid)
-            self._damaged.add(oid)
+            self.damaged.add(oid)
             raise DamagedObject(
                 f"object {oid.hex()} in store {str(self._path)!r} does not match its checksum: the disk or somebody changed it"
             )
@@ -253,7 +262,7 @@ class LmdbSource:
         self.refresh()
         if self._row(oid) is None:
             return lmdb_away.not_there(self, oid)
-        self._damaged.add(oid)
+        self.damaged.add(oid)
         return error
 
     def _row(self, oid: bytes) -> bytes | None:
@@ -272,7 +281,7 @@ class LmdbSource:
         # LMDB gives up a transaction that met such a page; the next read begins another.
         self.refresh()
         if isinstance(error, DAMAGE):
-            self._damaged.add(oid)
+            self.damaged.add(oid)
             return DamagedObject(
                 f"object {oid.hex()} in store {str(self._path)!r} cannot be found: its index is damaged ({error})"
             )
@@ -285,7 +294,7 @@ class LmdbSource:
             self.snapshot()
             row_of = self._row_of
         try:
-            return row_of(oid) is not None and oid not in self._damaged  # type: ignore[misc]
+            return row_of(oid) is not None and oid not in self.damaged  # type: ignore[misc]
         except DAMAGE as error:
             self._unreadable(oid, error)
             return False
@@ -355,95 +364,9 @@ class LmdbSource:
     def commit(self, batch: Batch) -> None:
         """See `Source.commit`."""
         check_batch(batch)
-        objects = batch.objects
-        environment = self.environment()
         if self._readonly:
             raise StoreUnavailable(f"store {str(self._path)!r} is open for reading only: nothing can be written to it")
-        large = self._write_blobs(objects)
-        replaced = self._damaged.intersection(objects)
-        rows = [
-            # Pieces are large ones.
-            (oid, xxh3_64_digest(data) + b"o" + data if len(data) <= BLOB_ABOVE else blob_row(large[oid]))  # type: ignore
-            for oid, data in sorted(objects.items())
-        ]
-        memo = [(key, xxh3_64_digest(key + row) + row) for key, row in sorted(batch.memo.items())]
-        links = set(batch.links).difference(objects, batch.away)
-
-        aside: dict[bytes, bytes] = {}
-
-        def work(txn: Any) -> int:
-            relied = links
-            if batch.read and txn.id() - 1 != batch.moment:
-                relied = links.union(batch.read).difference(objects)
-            sweeps = txn.get(SWEEPS, db=environment.table("meta"))
-            if sweeps != self._sweeps or (sweeps is not None and sweeps[-1] & 1):
-                # Whatever it was that somebody believed to be there for good.
-                relied = relied.union(*map(links_of, objects.values())).difference(objects, batch.away)
-            self._check_links(txn, environment, relied)
-            # Nothing can be swept any more, and pages that only we still show are free to be used again.
-            self.drop()
-            for oid, pointer in large.items():
-                if not self.blobs.has(oid, pointer.size):
-                    # Swept between our write and this transaction, in which no sweep can run.
-                    data: Any = objects[oid]
-                    if isinstance(data, Staged):
-                        raise MissingLinks(frozenset((oid,)))
-                    self.blobs.write(oid, data)
-            changed = bool(memo or batch.refs or replaced or batch.away)
-            if rows:
-                cursor = txn.cursor(environment.table("objects"))
-                changed = cursor.putmulti(rows, dupdata=False, overwrite=False)[1] > 0 or changed
-                for oid, row in rows if replaced else ():
-                    if oid in replaced:
-                        found = txn.get(oid, db=environment.table("objects"))
-                        if found is not None and found != row:
-                            aside[oid] = found
-                        txn.put(oid, row, db=environment.table("objects"))
-            for key in batch.forget:
-                changed = txn.delete(key, db=environment.table("memo")) or changed
-            if memo:
-                txn.cursor(environment.table("memo")).putmulti(memo, dupdata=False, overwrite=True)
-            if batch.away:
-                lmdb_away.note_away(txn, environment, batch.away)
-            if batch.refs:
-                lmdb_names.move_refs(txn, environment, batch.refs)
-            number: int = txn.id()
-            # A transaction that changed nothing leaves its number to the next one, maybe another process's.
-            return number if changed else number - 1
-
-        wanted = sum(map(len, objects.values())) + 200 * (len(rows) + len(memo)) + (64 << 10)
-        try:
-            number = environment.write(work, wanted)
-        except OSError as error:
-            if isinstance(error, StoreUnavailable):
-                raise
-            raise unavailable("write a blob to", self._path, error, wanted) from error
-        if replaced:
-            self._damaged.difference_update(replaced)
-            for oid, found in aside.items():
-                self._quarantine.keep(oid.hex(), found)
-        known = self._known
-        if len(known) + len(rows) + len(links) > _KNOWN_LIMIT:
-            known.clear()
-        known.update(objects)
-        known.update(links)
-        self._known_at = number
-
-    def _write_blobs(self, objects: Mapping[bytes, Any]) -> dict[bytes, BlobPointer]:
-        if not objects or max(map(len, objects.values())) <= BLOB_ABOVE:
-            return {}
-        large: dict[bytes, BlobPointer] = {}
-        for oid, data in objects.items():
-            if isinstance(data, Staged):
-                large[oid] = data.pointer
-            elif len(data) > BLOB_ABOVE:
-                if oid in self._damaged and os.path.lexists(self.blobs.path(oid)):
-                    self._quarantine.take(oid.hex(), self.blobs.path(oid))
-                try:
-                    large[oid] = self.blobs.write(oid, data, replace=oid in self._damaged)
-                except OSError as error:
-                    raise unavailable("write a blob to", self._path, error, len(data)) from error
-        return large
+        self._commits.commit(batch)
 
     def stage(self, pieces: Iterable[bytes]) -> tuple[bytes, Staged]:
         """See `Source.stage`."""
@@ -456,7 +379,7 @@ class LmdbSource:
     def put_ahead(self, oid: bytes, data: Pieces) -> Staged:
         """See `Source.put_ahead`."""
         try:
-            return Staged(self.blobs.write(oid, data, replace=oid in self._damaged))
+            return Staged(self.blobs.write(oid, data, replace=oid in self.damaged))
         except OSError as error:
             raise unavailable("write a blob to", self._path, error, len(data)) from error
 
@@ -464,17 +387,6 @@ class LmdbSource:
         """Return the path of the file that an object is, None if it stands in its row or is not there."""
         pointer = self._pointer(oid)
         return None if pointer is None else str(self.blobs.path(oid))
-
-    def _check_links(self, txn: Any, environment: Environment, links: set[bytes]) -> None:
-        known = self._known
-        if txn.id() != self._known_at + 1:
-            known.clear()
-        is_there = txn.cursor(environment.table("objects")).set_key
-        missing = [oid for oid in links - known if not is_there(oid)]
-        if self._damaged:
-            missing.extend(self._damaged.intersection(links))
-        if missing:
-            raise MissingLinks(frozenset(missing))
 
     def table(self, name: str) -> LmdbTable:
         """See `Source.table`."""
@@ -485,7 +397,7 @@ class LmdbSource:
 
     def distrust(self, oids: Collection[bytes]) -> None:
         """Count objects as damaged: they are not there until they are put again, which then overwrites them."""
-        self._damaged.update(oids)
+        self.damaged.update(oids)
 
     def other_pids(self) -> list[int]:
         """List other processes that have this store open, as far as the system tells (Linux does)."""
