@@ -69,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         session = Session(tuple(args), owns_process=argv is None)
         if argv is None:
+            from redun.garbage import collect_seldom
+
+            collect_seldom()
             # The first to be registered is called last, when Python will not run handlers any more.
             atexit.register(_ignore_signals)
         status = invoke(args, session)
@@ -118,6 +121,7 @@ def invoke(args: list[str], session: Session) -> int:
 
     from redun.cli.verbs import group
 
+    session.settle()
     # Not group.main(): it would turn Ctrl-C and closed pipes into exits of its own.
     try:
         with group.make_context("redun", args, obj=session) as context:

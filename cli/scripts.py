@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from redun.cli.errors import CommandError, is_users, user_traceback
+from redun.cli.session import current_session
 from redun.modules import find_script, forget_script, is_script, load_script, put_first
 from redun.task import Task, get_task_registry
 
@@ -23,6 +24,7 @@ def load(name: str) -> ModuleType:
     Raises:
         CommandError: it does not exist, cannot be read, or fails while it is imported.
     """
+    current_session().settle(last=True)
     if is_script(name):
         return _load_script(Path(name))
     return _load_module(name)

@@ -60,6 +60,19 @@ class Session:
         self.scheduler: Scheduler | None = None
         self.colour: bool | None = None
         self.screen: Screen | None = None
+        self._settled = False
+
+    def settle(self, *, last: bool = False) -> None:
+        """Keep what has been imported by now out of collections of garbage, which take longer at Python's end than a small command.
+
+        Args:
+            last: code of the user's comes next. What it leaves behind has to be collected: files may be flushed only then.
+        """
+        if self.owns_process and not self._settled:
+            from redun.garbage import set_aside
+
+            set_aside()
+            self._settled = last
 
     @property
     def logs(self) -> bool:
@@ -150,6 +163,7 @@ class Session:
         if self.repo is not None and not local:
             return self._open_repo(self.repo, folder, config, write)
         store = self._open(folder, config, create)
+        self.settle()
         if write and store.readonly:
             from redun.errors import StoreUnavailable
 

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from redun.evaluation.garbage import raised_thresholds
+from redun.garbage import raised_thresholds
 from redun.remotes import Repo, RepoError, open_other_store, open_remote
 from redun.store.errors import RemoteDamaged
 from redun.store.reach import reachable

@@ -161,6 +161,7 @@ def _run_words(
         raise click.UsageError(
             f"expected a task after {script!r}, found {task_name!r}: options of 'redun run' come before the script"
         )
+    _import_engine()
     module = load(script)
     if task_name in ("help", "--help", "-h"):
         _no_more(words, "help")
@@ -174,6 +175,15 @@ def _run_words(
         _no_more(words[1:], f"{task_name} info")
         return _show_info(task)
     return _run(session, folder, TaskArguments(task, script, task_name), list(words), recorded, options)
+
+
+def _import_engine() -> None:
+    """Import what runs the workflow before the user's code is imported, so that all of it is out of the way then (`Session.settle`)."""
+    import redun.cli.default_tags
+    import redun.evaluation.scheduler
+    import redun.executors.local
+    import redun.store.sources.lmdb
+    import redun.task_hash  # noqa: F401
 
 
 def _no_more(words: Sequence[str], after: str) -> None:

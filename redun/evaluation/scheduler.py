@@ -20,7 +20,6 @@ from redun.evaluation.calls import Calls
 from redun.evaluation.current import get_current_scheduler, set_current_scheduler
 from redun.evaluation.evaluation import Evaluation
 from redun.evaluation.events import EventLog
-from redun.evaluation.garbage import raised_thresholds
 from redun.evaluation.interruption import Interruption
 from redun.evaluation.limits import Limits
 from redun.evaluation.node import Node
@@ -35,6 +34,7 @@ from redun.executors.collection import Executors
 from redun.executors.takes_back import Abort, TakesBack, refuse_in_importing_worker
 from redun.expression import Expression
 from redun.files.stamping import counted_by_content
+from redun.garbage import raised_thresholds
 from redun.output import capturing
 from redun.records import ExecutionRecord
 from redun.root import as_root
