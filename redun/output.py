@@ -20,9 +20,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-STDOUT, STDERR = 1, 2
-CUT = 0
-"""In place of a stream: so many characters were not kept."""
+from redun.store.journal import CUT, STDERR, STDOUT
 
 Piece = tuple[int, "str | int"]
 """Stream and text, or CUT and how much."""

@@ -28,8 +28,7 @@ from typing import Any, NamedTuple
 from redun.errors import RedunError
 from redun.file import Dir, File, Staging, StagingFile
 from redun.nested import holds_expression, map_leaves
-from redun.output import CUT, STDERR, add_output
-from redun.output import STDOUT as STANDARD_OUTPUT
+from redun.output import add_output
 from redun.script_text import (
     DEFAULT_SHELL,
     STDOUT,
@@ -40,6 +39,8 @@ from redun.script_text import (
     render_script,
     without_bash,
 )
+from redun.store.journal import CUT, STDERR
+from redun.store.journal import STDOUT as STANDARD_OUTPUT
 from redun.task import CacheScope, Task, task
 
 __all__ = [

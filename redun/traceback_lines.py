@@ -9,7 +9,10 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterable
-from traceback import FrameSummary, StackSummary, TracebackException
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from traceback import FrameSummary, TracebackException
 
 HEADING = "Traceback (most recent call last):"
 
@@ -39,6 +42,8 @@ def traceback_lines(error: BaseException, all_frames: bool = False) -> list[str]
     Args:
         all_frames: fold nothing.
     """
+    from traceback import TracebackException
+
     told = TracebackException.from_exception(error)
     if not all_frames:
         _fold(told, {id(told)})
@@ -57,6 +62,8 @@ def from_users_frame(error: BaseException) -> BaseException:
 
 def _fold(told: TracebackException, seen: set[int]) -> None:
     """Leave out frames, and errors that only redun has seen, in an exception and all that it names."""
+    from traceback import StackSummary
+
     pending = [told]
     while pending:
         one = pending.pop()
@@ -78,6 +85,8 @@ def _came_up_in_redun(told: TracebackException) -> bool:
 
 
 def _users(frames: Iterable[FrameSummary]) -> list[FrameSummary]:
+    from traceback import FrameSummary
+
     frames = list(frames)
     kept: list[FrameSummary] = []
     below_redun = False

@@ -120,13 +120,18 @@ class HandleEvent(NamedTuple):
     parents: tuple[bytes, ...] | None
 
 
+STDOUT, STDERR = 1, 2
+CUT = 0
+"""In place of a stream: so many characters were not kept."""
+
+
 class OutputFact(NamedTuple):
     """What a job wrote while it ran.
 
     Attributes:
         number: of the job.
         attempt: which try at it, from 1.
-        ref: of a value, the pieces: `[[1 or 2 for the stream, text], or [0, characters left out]]`.
+        ref: of a value, the pieces: `[[STDOUT or STDERR, text], or [CUT, characters left out]]`.
     """
 
     number: int

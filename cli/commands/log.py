@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -127,7 +126,7 @@ def command(
     with closing(current_session().open_store()) as store:
         provenance = Provenance(store)
         ids = [provenance.execution(name).id if name == "-" or name.startswith("~") else name for name in filters.exec_id]
-        filters = replace(filters, exec_id=tuple(ids))
+        filters = filters._replace(exec_id=tuple(ids))
         view = LogView(provenance, view_form)
         if output:
             from redun.cli.render.job_output import OutputView

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -34,6 +35,24 @@ class RecordJson:
 
     def __init__(self, provenance: Provenance) -> None:
         self._provenance = provenance
+
+    def line(self, record: Execution | Job | Call | Task | Value | FileUse, whole: bool) -> str:
+        """Any record, as one line.
+
+        Args:
+            whole: with what belongs to it.
+        """
+        if isinstance(record, Execution):
+            return dump(self.execution(record, with_jobs=whole))
+        if isinstance(record, Job):
+            return dump(self.job(record, detail=whole))
+        views: dict[type, Callable[[Any], dict[str, Any]]] = {
+            Call: self.call,
+            Task: self.task,
+            Value: self.value,
+            FileUse: self.file,
+        }
+        return dump(views[type(record)](record))
 
     def _tags(self, record: Execution | Job | Call | Task | Value | FileUse) -> list[list[Any]]:
         return [[key, value] for key, value in self._provenance.tags.of(record)]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from redun.cli.render import words
-from redun.cli.render.as_json import VERSION, dump
 from redun.provenance import Call, Execution, Job, NotRecorded, Output, Provenance, Written
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class OutputView:
     def _one(self, job: Job) -> Iterator[str]:
         output = self._provenance.output(job)
         if self._as_json:
-            yield dump(self._record(job, output))
+            yield self._json_line(job, output)
         elif output is None:
             yield f"No output of Job {words.short(job.id)} {job.task_name} was kept."
         else:
@@ -75,7 +74,7 @@ class OutputView:
                 continue
             shown += 1
             if self._as_json:
-                yield dump(self._record(job, output))
+                yield self._json_line(job, output)
                 continue
             if shown > 1:
                 yield ""
@@ -97,9 +96,11 @@ class OutputView:
                 yield f"-- attempt {number}"
             yield from output_lines(pieces)
 
-    def _record(self, job: Job, output: Output | None) -> dict[str, Any]:
+    def _json_line(self, job: Job, output: Output | None) -> str:
+        from redun.cli.render.as_json import VERSION, dump
+
         attempts = {} if output is None else output.attempts
-        return {
+        record = {
             "_type": "Output",
             "_version": VERSION,
             "job_id": job.id,
@@ -114,6 +115,7 @@ class OutputView:
                 {"attempt": number, "pieces": [_piece(piece) for piece in pieces]} for number, pieces in attempts.items()
             ],
         }
+        return dump(record)
 
 
 def _piece(piece: Written) -> dict[str, Any]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from itertools import islice
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from redun.cli.render.as_json import RecordJson, dump
 from redun.cli.render.records import RecordText
-from redun.cli.render.tree import execution_lines
 from redun.provenance import (
     AmbiguousId,
     Call,
@@ -36,8 +33,7 @@ _ALL = 1 << 30
 Record = Execution | Job | Call | Task | Value | FileUse
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
+class Filters(NamedTuple):
     """What the user asked to see; empty means anything. Ids are prefixes, names of tasks full or bare.
 
     A tag is a key and a value, which may be `ANY_VALUE`; of several tags all must be there.
@@ -68,11 +64,10 @@ class Filters:
 
     def any(self) -> bool:
         """True if there is any filter."""
-        return any(getattr(self, field.name) for field in fields(self))
+        return any(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """How the user wants to see it.
 
     Attributes:
@@ -82,7 +77,7 @@ class Form:
 
     as_json: bool = False
     detail: bool = False
-    count: bool = False
+    only_count: bool = False
     limit: int | None = None
     width: int | None = None
 
@@ -98,7 +93,6 @@ class LogView:
         self.provenance = self._provenance = provenance
         self._form = form
         self._text = RecordText(provenance, form.detail)
-        self._json = RecordJson(provenance)
 
     def lines(self, what: str | None, kinds: Sequence[str], filters: Filters) -> Iterator[str]:
         """Return the lines to show. What cannot be found is noticed before the first line.
@@ -115,7 +109,7 @@ class LogView:
         if kinds:
             return self._lists(kinds, filters)
         recent = self._lists(filters.kinds(), filters, limit=self._form.limit if self._form.limit is not None else _RECENT)
-        if filters.kinds() != ("exec",) or self._form.as_json or self._form.count:
+        if filters.kinds() != ("exec",) or self._form.as_json or self._form.only_count:
             return recent
         return self._recent(recent)
 
@@ -176,14 +170,16 @@ class LogView:
         return f"no {kind} is called {what!r} (an id has only the digits 0-9 a-f): {hint}"
 
     def _one(self, record: Record) -> Iterator[str]:
-        if self._form.count:
+        if self._form.only_count:
             return iter([f"{1:8d} {_kind_name(record)}"])
         if self._form.as_json:
-            return iter([dump(self._record_json(record, whole=True))])
+            return iter([self._json_line(record, whole=True)])
         return self._record_text(record)
 
     def _record_text(self, record: Record) -> Iterator[str]:
         if isinstance(record, Execution):
+            from redun.cli.render.tree import execution_lines
+
             return execution_lines(self._provenance, self._text, record, self._form.width)
         views: dict[type, Callable[[Any], Iterator[str]]] = {
             Job: self._text.job,
@@ -206,18 +202,10 @@ class LogView:
         }
         return views[type(record)](record)
 
-    def _record_json(self, record: Record, whole: bool) -> dict[str, Any]:
-        if isinstance(record, Execution):
-            return self._json.execution(record, with_jobs=whole)
-        if isinstance(record, Job):
-            return self._json.job(record, detail=whole)
-        views: dict[type, Callable[[Any], dict[str, Any]]] = {
-            Call: self._json.call,
-            Task: self._json.task,
-            Value: self._json.value,
-            FileUse: self._json.file,
-        }
-        return views[type(record)](record)
+    def _json_line(self, record: Record, whole: bool) -> str:
+        from redun.cli.render.as_json import RecordJson
+
+        return RecordJson(self._provenance).line(record, whole)
 
     # -- lists
 
@@ -230,7 +218,7 @@ class LogView:
         limit = limit if limit is not None else self._form.limit
         for kind in kinds:
             records = self._records(kind, filters)
-            if self._form.count:
+            if self._form.only_count:
                 yield f"{sum(1 for _ in islice(records, self._form.limit)):8d} {_NAMES[kind]}"
                 continue
             yield from self._list(islice(records, limit))
@@ -240,7 +228,7 @@ class LogView:
     def _list(self, records: Iterator[Record]) -> Iterator[str]:
         for record in records:
             if self._form.as_json:
-                yield dump(self._record_json(record, whole=self._form.detail))
+                yield self._json_line(record, whole=self._form.detail)
             elif self._form.detail:
                 yield from self._record_text(record)
                 yield ""

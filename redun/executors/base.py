@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from redun.errors import ExecutorError
-from redun.output import STDERR, STDOUT
+from redun.store.journal import STDERR, STDOUT
 
 if TYPE_CHECKING:
     from queue import SimpleQueue

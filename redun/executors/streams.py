@@ -19,7 +19,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from redun.output import CUT, STDERR, STDOUT, Kept
+from redun.output import Kept
+from redun.store.journal import CUT, STDERR, STDOUT
 
 Ends = tuple[int, int]
 """Lengths of standard output and error, in bytes."""

@@ -18,7 +18,6 @@ flows that meet again, or go in circles (equal calls of different jobs are one c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -47,8 +46,7 @@ class Step(Enum):
     ORIGIN = "origin"
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """One step back.
 
     Attributes:
@@ -63,16 +61,14 @@ class Hop:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """A value with the name that it goes by in a dataflow; value is None if it is not known any more."""
 
     name: str
     value: Value | None
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """The explanation of one variable.
 
     Attributes:
@@ -86,8 +82,7 @@ class Section:
     omitted: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """A call, and the job at which to look for what it was derived from.
 
     Attributes:

@@ -7,8 +7,7 @@ earlier one. A record that still says RUNNING when nobody is left to run it is r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from redun.provenance.model import Attempt, Execution
@@ -23,8 +22,7 @@ REF_PREFIX = "executions/"
 _ENDED = frozenset((Status.DONE, Status.CACHED, Status.FAILED, Status.CANCELLED))
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """An execution's ref: where its story ends for now.
 
     Attributes:
@@ -144,7 +142,6 @@ def _read_end(extra: Sequence[tuple[str, Any]]) -> tuple[Status | None, int | No
     return None, None
 
 
-@dataclass(slots=True)
 class History:
     """All jobs of one execution.
 
@@ -158,18 +155,19 @@ class History:
         damaged: ids of segments that could not be read; what lies before the first of them is unknown.
     """
 
-    head: Head
-    execution: Execution
-    jobs: dict[int, JobRecord] = field(default_factory=dict)
-    upstreams: dict[int, dict[int | str | None, tuple[bytes, ...]]] = field(default_factory=dict)
-    sources: dict[bytes, bytes] = field(default_factory=dict)
-    job_tags: dict[bytes, list[tuple[str, Any]]] = field(default_factory=dict)
-    extra: list[tuple[str, Any]] = field(default_factory=list)
-    outputs: dict[int, list[OutputFact]] = field(default_factory=dict)
-    damaged: list[bytes] = field(default_factory=list)
-    _children: dict[int, list[int]] | None = None
-    _by_call: dict[bytes, list[int]] | None = None
-    _by_id: dict[bytes, int] | None = None
+    def __init__(self, head: Head, execution: Execution) -> None:
+        self.head = head
+        self.execution = execution
+        self.jobs: dict[int, JobRecord] = {}
+        self.upstreams: dict[int, dict[int | str | None, tuple[bytes, ...]]] = {}
+        self.sources: dict[bytes, bytes] = {}
+        self.job_tags: dict[bytes, list[tuple[str, Any]]] = {}
+        self.extra: list[tuple[str, Any]] = []
+        self.outputs: dict[int, list[OutputFact]] = {}
+        self.damaged: list[bytes] = []
+        self._children: dict[int, list[int]] | None = None
+        self._by_call: dict[bytes, list[int]] | None = None
+        self._by_id: dict[bytes, int] | None = None
 
     def children(self, number: int) -> list[int]:
         """List the numbers of a job's children (of the roots for 0), by start time, then number."""

@@ -27,7 +27,6 @@ Cost: about 15 to 25 us per job the first time; a reader that finds nothing new 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -58,19 +57,19 @@ _VERSION = b"4"
 _SEEN_KEY = b"seen"
 
 
-@dataclass(slots=True)
 class _Rows:
     """Rows collected for one write, and what need not be collected twice in it."""
 
-    jobs: dict[bytes, bytes] = field(default_factory=dict)
-    calls: dict[bytes, bytes] = field(default_factory=dict)
-    parents: dict[bytes, bytes] = field(default_factory=dict)
-    values: dict[bytes, bytes] = field(default_factory=dict)
-    files: dict[bytes, bytes] = field(default_factory=dict)
-    places: dict[bytes, bytes] = field(default_factory=dict)
-    tasks: dict[bytes, bytes] = field(default_factory=dict)
-    runs: dict[bytes, bytes] = field(default_factory=dict)
-    tags: dict[bytes, bytes] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.jobs: dict[bytes, bytes] = {}
+        self.calls: dict[bytes, bytes] = {}
+        self.parents: dict[bytes, bytes] = {}
+        self.values: dict[bytes, bytes] = {}
+        self.files: dict[bytes, bytes] = {}
+        self.places: dict[bytes, bytes] = {}
+        self.tasks: dict[bytes, bytes] = {}
+        self.runs: dict[bytes, bytes] = {}
+        self.tags: dict[bytes, bytes] = {}
 
     def __len__(self) -> int:
         return len(self.jobs) + len(self.calls) + len(self.parents) + len(self.values) + len(self.tags)

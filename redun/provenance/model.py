@@ -6,15 +6,13 @@ microseconds. Nothing here holds a store: to follow a link, ask `redun.provenanc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from redun.store.ids import ref_id
 from redun.store.journal import Status
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """One run.
 
     Attributes:
@@ -51,8 +49,7 @@ class Execution:
         return execution_html(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One evaluation of one task call in one execution.
 
     Attributes:
@@ -88,8 +85,7 @@ class Job:
         return job_html(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try at a job that needed more than one.
 
     Attributes:
@@ -105,8 +101,7 @@ class Attempt:
     error: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """Something that a job wrote to standard output or error, or that was not kept of it.
 
     Attributes:
@@ -120,8 +115,7 @@ class Written:
     cut: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """What a job wrote while it ran.
 
     Attributes:
@@ -142,8 +136,7 @@ class Output:
         return "".join([piece.text for piece in self.pieces if stream in (None, piece.stream)])
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A value by its name.
 
     Attributes:
@@ -163,8 +156,7 @@ class Value:
         return value_html(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument of a call.
 
     Attributes:
@@ -177,8 +169,7 @@ class Argument:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call (call node): a task with its arguments and its result, shared by all jobs that made it.
 
     Attributes:
@@ -200,8 +191,7 @@ class Call:
         return call_html(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """A task as it was at the time.
 
     Attributes:
@@ -220,8 +210,7 @@ class Task:
         return task_html(self)
 
 
-@dataclass(frozen=True, slots=True)
-class FileUse:
+class FileUse(NamedTuple):
     """A file as some calls saw it: a path at one state.
 
     Attributes:
@@ -243,8 +232,7 @@ class FileUse:
         return f"{'r' if self.reads else ' '}{'w' if self.writes else ' '}"
 
 
-@dataclass(frozen=True, slots=True)
-class FailureInfo:
+class FailureInfo(NamedTuple):
     """What a failed call recorded of its error.
 
     Attributes:
@@ -263,8 +251,7 @@ class FailureInfo:
         return f"{name}: {self.message}" if self.message else name
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Something that an id prefix may mean.
 
     Attributes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from redun.output import CUT, STDERR, STDOUT
 from redun.provenance.history import History
 from redun.provenance.model import Job, Output, Written
 from redun.store.errors import RedunError
+from redun.store.journal import CUT, STDERR, STDOUT
 from redun.store.sources.base import Source
 
 _NAMES = {STDOUT: "stdout", STDERR: "stderr"}

@@ -56,14 +56,14 @@ def test_recent_executions_are_limited_and_say_so() -> None:
     assert "--limit" in lines[-1]
     assert len(log(store, None, "exec")) == 105
     assert len(log(store, form=Form(limit=3))) == 2 + 3
-    assert log(store, form=Form(count=True)) == ["     105 Execution"]
+    assert log(store, form=Form(only_count=True)) == ["     105 Execution"]
 
 
 def test_an_empty_store() -> None:
     store = FakeStore()
     assert log(store) == ["Recent executions:", ""]
     assert log(store, None, *KINDS) == []
-    assert log(store, None, *KINDS, form=Form(count=True))[0] == "       0 Execution"
+    assert log(store, None, *KINDS, form=Form(only_count=True))[0] == "       0 Execution"
 
 
 def test_the_tree_of_an_execution() -> None:
@@ -242,7 +242,7 @@ def test_filters() -> None:
     assert len(log(store, None, "file", task_name=("link",))) == 5
     hashes = {job.task_name: job.task_hash for job in Provenance(store).all_jobs()}
     assert len(log(store, None, "job", task_hash=(hashes["c.compile"][:6].upper(),))) == 4
-    assert log(store, None, "job", "file", form=Form(count=True)) == ["      11 Job", "       8 File"]
+    assert log(store, None, "job", "file", form=Form(only_count=True)) == ["      11 Job", "       8 File"]
     assert len(log(store, None, "job", "file", form=Form(limit=2))) == 4
     assert run.id in "\n".join(log(store, None, "exec", form=Form(detail=True)))
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redun.output import CUT, STDERR, STDOUT, Kept, capturing, run_for
+from redun.output import Kept, capturing, run_for
+from redun.store.journal import CUT, STDERR, STDOUT
 
 Writes = list[tuple[int, str]]
 writes = st.lists(st.tuples(st.sampled_from([STDOUT, STDERR]), st.text(max_size=30)), max_size=40)

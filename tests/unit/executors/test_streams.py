@@ -7,7 +7,7 @@ import os
 import pytest
 
 from redun.executors.streams import WorkerOutput
-from redun.output import CUT, STDERR, STDOUT
+from redun.store.journal import CUT, STDERR, STDOUT
 
 
 class Files(WorkerOutput):
