@@ -70,9 +70,10 @@ def _shortened(value: Any, most: int) -> Any:
 def format_call(fullname: str, names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """Return `ns.name(a=1, b='x')`: a call with its positional arguments named after their parameters."""
     shown = [f"{name}={format_value(arg)}" for name, arg in zip(names, args, strict=False)]
-    shown.extend(map(format_value, args[len(names) :]))
-    for name, arg in kwargs.items():
-        shown.append(f"{name}={format_value(arg)}")
+    if len(args) > len(names):
+        shown.extend(map(format_value, args[len(names) :]))
+    if kwargs:
+        shown.extend([f"{name}={format_value(arg)}" for name, arg in kwargs.items()])
     return f"{fullname}({', '.join(shown)})"
 
 
