@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from redun.context import merge
 from redun.errors import EncodeError, RedunError, ValueEncodeError
 from redun.evaluation.arguments import Arguments
 from redun.evaluation.attempts import Attempt, Attempts
 from redun.evaluation.job import Column, Job
-from redun.evaluation.node import FINAL, Node, Scope, State
+from redun.evaluation.node import FINAL, Node, Outcome, Scope, Settled, State
 from redun.evaluation.recorder import NoRecorder, Recorder
 from redun.evaluation.recovery import Recoveries
 from redun.evaluation.undecoded import EncodedResult, Undecoded
@@ -42,16 +42,6 @@ if TYPE_CHECKING:
     from redun.evaluation.plans import Plans
     from redun.executors.collection import Executors
     from redun.expression import TaskExpression
-
-
-class Outcome(NamedTuple):
-    """What is kept of a finished call for equal calls to come."""
-
-    value: Any
-    error: BaseException | None
-    result_ref: bytes
-    call: bytes | None
-    subtree: frozenset[bytes]
 
 
 _NOTHING: frozenset[bytes] = frozenset()
@@ -104,7 +94,7 @@ class Calls:
         self.others: Others | None = None
         self._arguments = Arguments(self.take_handles, lambda job: executors.require(job.plan.executor).takes_names(job))
         self.recoveries = Recoveries(self)
-        self._equal: dict[bytes, Job | Outcome] = {}
+        self._equal: dict[bytes, Job | Settled] = {}
         self._twins: list[Job] = []
         self._to_submit: list[Job] = []
         self._numbers = recorder.first_number
@@ -208,9 +198,9 @@ class Calls:
         else:
             job.move(State.LIMITED)
 
-    def _join(self, job: Job, known: Job | Outcome) -> None:
+    def _join(self, job: Job, known: Job | Settled) -> None:
         """An equal call has been made in this execution: share what it gives."""
-        if isinstance(known, Outcome):
+        if not isinstance(known, Job):
             self._share(job, known)
             return
         job.move(State.TWIN)
@@ -219,16 +209,14 @@ class Calls:
         known.twins.append(job)
         self._twins.append(job)
 
-    def _share(self, job: Job, known: Outcome) -> None:
+    def _share(self, job: Job, known: Settled) -> None:
         job.replayed = True
-        if known.error is not None:
+        if isinstance(known, Outcome) and known.error is not None:
             job.call = known.call
-            job.result_ref = known.result_ref
             self.evaluation.fail(job, known.error)
             return
         self.log.cached(job)
-        job.result_ref = known.result_ref
-        self._settle(job, State.CACHED, known.value, known.call, known.subtree)
+        self._settle(job, State.CACHED, known)
 
     def _replay(self, job: Job) -> bool:
         """Take the result of an earlier execution, if there is a valid one."""
@@ -256,8 +244,7 @@ class Calls:
         call = hit.ultimate
         assert call is not None
         job.reduction_ref, job.result_ref = call.reduction, call.result
-        self._settle(job, State.CACHED, hit.value, hit.call, frozenset(call.tasks))
-        self._remember(job, hit.value, frozenset(call.tasks))
+        self._end(job, State.CACHED, hit.value, hit.call, frozenset(call.tasks))
 
     def _launch(self, job: Job) -> None:
         job.move(State.RUNNING)
@@ -469,8 +456,7 @@ class Calls:
     def _finish(self, job: Job, value: Any) -> None:
         subtree = frozenset(job.subtree) if job.subtree else _NOTHING
         call = self._record_call(job, job.result_ref, subtree, False)
-        self._settle(job, State.CACHED if job.replayed else State.DONE, value, call, subtree)
-        self._remember(job, value, subtree)
+        self._end(job, State.CACHED if job.replayed else State.DONE, value, call, subtree)
 
     def _record_call(self, job: Job, result_ref: bytes, subtree: frozenset[bytes], failed: bool) -> bytes | None:
         """Have the call's object written, unless it is the one that the cache named."""
@@ -500,29 +486,31 @@ class Calls:
                 recorder.memo(job, call, reduction or result_ref)
         return call
 
-    def _remember(self, job: Job, value: Any, subtree: frozenset[bytes]) -> None:
-        """Keep an outcome for equal calls, and give it to those that have been waiting."""
+    def _end(self, job: Job, state: State, value: Any, call: bytes | None, subtree: frozenset[bytes]) -> None:
+        """Give a job its value, keep it for equal calls, and give it to those that have been waiting."""
+        outcome = Outcome(value, call, None, subtree) if subtree else (value, call)
+        self._settle(job, state, outcome)
         if job.plan.shares:
-            outcome = Outcome(value, job.error, job.result_ref, job.call, subtree)
-            self._equal[job.key] = outcome
-            for twin in job.twins or ():
-                if twin.state is State.TWIN:
-                    self._share(twin, outcome)
+            self._remember(job, outcome)
         job.release()
 
-    def _settle(self, job: Job, state: State, value: Any, call: bytes | None, subtree: frozenset[bytes]) -> None:
+    def _remember(self, job: Job, outcome: Settled) -> None:
+        self._equal[job.key] = outcome
+        for twin in job.twins or ():
+            if twin.state is State.TWIN:
+                self._share(twin, outcome)
+
+    def _settle(self, job: Job, state: State, outcome: Settled) -> None:
         """Give a job its value, and its parent what it needs to know of it."""
         job.end_us = time.time_ns() // 1000
-        job.call = call
+        job.call = outcome[1]
         job.move(state)
         job.count(Column.CACHED if state is State.CACHED else Column.DONE)
-        self._tell_parent(job, call, subtree)
+        self._tell_parent(job, job.call, outcome.subtree if isinstance(outcome, Outcome) else _NOTHING)
         job.recorder.finished(job)
-        if call is not None:
-            job.calls = (call,)
-        if type(value) is Undecoded:
+        if type(outcome[0]) is Undecoded:
             job.scope.lazy = True
-        self.evaluation.succeed(job, value)
+        self.evaluation.settle(job, outcome)
 
     def _tell_parent(self, job: Job, call: bytes | None, subtree: frozenset[bytes]) -> None:
         parent = job.scope.job
@@ -572,11 +560,7 @@ class Calls:
         self._tell_parent(job, job.call, frozenset(job.subtree or ()))
         job.recorder.finished(job)
         if knows_arguments and self._equal.get(job.key) is job:
-            outcome = Outcome(None, error, job.result_ref, job.call, _NOTHING)
-            self._equal[job.key] = outcome
-            for twin in job.twins or ():
-                if twin.state is State.TWIN:
-                    self._share(twin, outcome)
+            self._remember(job, Outcome(None, job.call, error, _NOTHING))
 
     def note_origin(self, node: Node, error: BaseException) -> None:
         """Remember where an error came up first."""

@@ -21,7 +21,7 @@ from redun.encoding import value_id
 from redun.errors import CircularCall, DryRunResult, InternalError, RedunError, SchedulerError
 from redun.evaluation.defaults import Default, DefaultExpression
 from redun.evaluation.job import Job, new_job_id
-from redun.evaluation.node import FINAL, Node, Operation, Root, Scope, State
+from redun.evaluation.node import FINAL, Node, Operation, Root, Scope, Settled, State
 from redun.evaluation.promised import Awaited
 from redun.evaluation.waiting import Waiting
 from redun.expression import Expression, SchedulerExpression, SimpleExpression, TaskExpression, ValueExpression
@@ -110,11 +110,15 @@ class Evaluation:
         self._ready.append(node)
 
     def succeed(self, node: Node, value: Any) -> None:
-        """Give a node its value. Jobs come here through `Calls`, in a final state already."""
+        """Give a node its value."""
         if node.state < FINAL:
             node.move(State.DONE)
+        self.settle(node, (value, node.calls))
+
+    def settle(self, node: Node, outcome: Settled) -> None:
+        """Tell what a node came to; it is in a final state. Jobs come here through `Calls`."""
         scope, key = node.scope, id(node.expr)
-        scope.settled[key] = (value, node.calls)
+        scope.settled[key] = outcome
         scope.nodes.pop(key, None)
         waiters = node.waiters
         if waiters:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redun.errors import InternalError
 from redun.evaluation.undecoded import Undecoded, decoded
@@ -65,6 +65,27 @@ _UNKNOWN: tuple[None, tuple[bytes, ...]] = (None, ())
 _LEGAL = frozenset((before, after) for before, afters in TRANSITIONS.items() for after in afters)
 
 
+Settled = tuple[Any, Any] | tuple[Any, Any, Any, Any]
+"""What an expression came to: its value, and from what it derives: the id of its own call, a tuple of ids of calls, or None for what its
+inputs derive from. Of calls with a longer story it is an `Outcome`. Millions of these live at once, hence no class of its own."""
+
+
+class Outcome(NamedTuple):
+    """What a call came to that failed, or called others.
+
+    Attributes:
+        value: of one that has not failed.
+        call: its id, None if it is not recorded.
+        error: of one that failed.
+        subtree: ids of the tasks called below it.
+    """
+
+    value: Any
+    call: bytes | None
+    error: BaseException | None
+    subtree: frozenset[bytes]
+
+
 class Scope:
     """The expressions that are evaluated on behalf of one job, each exactly once.
 
@@ -75,7 +96,7 @@ class Scope:
         job: the job, None for the root of a run.
         context: what `get_context` sees in it, and what jobs in it inherit.
         nodes: id of an expression -> its node, while it has no value. Failed ones stay.
-        settled: id of an expression -> (value, ids of the calls that it derives from, or None: look at its inputs).
+        settled: id of an expression -> what it came to (`Settled`).
         identity: digests of its expressions (`redun.evaluation.identity`), once somebody asks.
         handle_uses: which calls take which handles (`redun.evaluation.handles`), once a call takes one.
         aliases: id of an expression -> the equal one that stands for it, where a result holds several equal ones.
@@ -104,7 +125,7 @@ class Scope:
         self.job = job
         self.context = context
         self.nodes: dict[int, Node] = {}
-        self.settled: dict[int, tuple[Any, tuple[bytes, ...] | None]] = {}
+        self.settled: dict[int, Settled] = {}
         self.aliases: dict[int, Expression[Any]] | None = None
         self.keep: list[Any] = []
         self.identity: Any = None
@@ -160,8 +181,10 @@ class Scope:
             expr = pending.pop()
             if aliases is not None:
                 expr = aliases.get(id(expr), expr)
-            _, calls = settled.get(id(expr), _UNKNOWN)
-            if calls is not None:
+            calls = settled.get(id(expr), _UNKNOWN)[1]
+            if type(calls) is bytes:
+                found[calls] = None
+            elif calls is not None:
                 for call in calls:
                     found[call] = None
             if (inside_calls or calls is None) and isinstance(expr, ApplyExpression) and id(expr) not in entered:
