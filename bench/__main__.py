@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench import goals
 from bench.baseline import BASELINE, Baseline
 from bench.measure import BenchError
 from bench.report import against_baseline, as_json, conditions, number, said, side_by_side
@@ -47,7 +48,9 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("list", help="show what can be measured")
     run = commands.add_parser("run", help="this tree, beside the baseline and the goals")
-    baseline = commands.add_parser("baseline", help="this tree; writes bench/BASELINE.json")
+    baseline = commands.add_parser(
+        "baseline", help="this tree; writes bench/BASELINE.json and the table in docs/performance.md"
+    )
     compare = commands.add_parser("compare", help="revisions of this repository beside one another")
     compare.add_argument(
         "revisions", nargs="+", metavar="REVISION", help="whatever git knows; `.` is this tree as it lies here"
@@ -127,6 +130,7 @@ def main(args: Sequence[str]) -> None:
     found = measure(chosen, [ours], asked.rounds)
     if asked.command == "baseline":
         baseline.keep(found, where)
+        goals.write(baseline)
         print(f"kept {', '.join(entry.workload.name for entry in found)} in {BASELINE.relative_to(ROOT)}")
     elif asked.format == "json":
         print(as_json(found, where, baseline))

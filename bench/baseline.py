@@ -36,6 +36,10 @@ class Baseline:
             except (ValueError, KeyError, TypeError) as error:
                 raise BenchError(f"{path} is no baseline ({error!r}): `python -m bench baseline` writes it anew") from error
 
+    def kept(self, name: str) -> dict[str, Any]:
+        """Return what is kept of a workload: `size`, `figures`, and the conditions; nothing if it was never measured."""
+        return self._workloads.get(name, {})
+
     def _entry(self, found: Found) -> dict[str, Any] | None:
         """Return what is kept of a workload at the same size."""
         entry = self._workloads.get(found.workload.name)

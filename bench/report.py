@@ -20,18 +20,20 @@ def number(value: float, unit: str = "") -> str:
     return f"{value:,.{digits}f} {unit}".strip()
 
 
-def _goal(metric: Metric) -> str:
+def goal_text(metric: Metric) -> str:
+    """Write a goal."""
     return "" if metric.goal is None else f"{'>=' if metric.is_rate else '<='} {number(metric.goal, metric.unit)}"
 
 
-def _used(metric: Metric, value: float) -> str:
+def of_goal(metric: Metric, value: float) -> str:
     """Return how much of a goal was used up: above 1 it is missed."""
     if not metric.goal:
         return ""
     return number(metric.goal / value if metric.is_rate else value / metric.goal) if value else "0"
 
 
-def _lay_out(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def lay_out(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Write a Markdown table."""
     rows = [list(head), ["---"] + ["---:"] * (len(head) - 1), *lines]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
@@ -71,12 +73,12 @@ def against_baseline(found: Sequence[Found], baseline: Baseline) -> str:
                     number(value, metric.unit),
                     "" if before is None else number(before, metric.unit),
                     "" if ratio is None else number(ratio),
-                    _goal(metric),
-                    _used(metric, value),
+                    goal_text(metric),
+                    of_goal(metric, value),
                 ]
             )
         head = ["", "now", "baseline", "now / baseline", "goal", "of goal"]
-        parts.append(_title(group) + _lay_out(head, lines))
+        parts.append(_title(group) + lay_out(head, lines))
     return "\n\n".join(parts)
 
 
@@ -105,7 +107,7 @@ def side_by_side(found: Sequence[Found], show: Sequence[str] = ()) -> str:
         head = ["", group[0].side]
         for entry in group[1:]:
             head += [entry.side, f"{entry.side} / {group[0].side}"]
-        parts.append(_title(group) + _lay_out(head, lines))
+        parts.append(_title(group) + lay_out(head, lines))
     return "\n\n".join(parts)
 
 

@@ -7,10 +7,12 @@ from bench.site import Site
 from bench.workload import workload
 
 
-def _forms(name: str, title: str, task: str, each: str, size: int, twins: bool = False, fails: bool = False) -> None:
+def _forms(
+    name: str, title: str, task: str, each: str, size: int, beside: int = 200, twins: bool = False, fails: bool = False
+) -> None:
     metrics = cycle_metrics(f"per {each}", "us")
 
-    @workload(name, title, size=size, tiny=4, rounds=2, beside=200, sides=("peer",), metrics=metrics)
+    @workload(name, title, size=size, tiny=4, rounds=2, beside=beside, sides=("peer",), metrics=metrics)
     def forms(site: Site, size: int) -> dict[str, float]:
         return run_cycle(site, "forms", size, task=task, twins=twins, fails=fails).figures(size, 1e6)
 
@@ -18,4 +20,4 @@ def _forms(name: str, title: str, task: str, each: str, size: int, twins: bool =
 _forms("catch", "N times `catch`, half of the calls fail", "catches", "catch", 5000, fails=True)
 _forms("cond", "N times `cond`: two jobs each", "conds", "cond", 5000)
 _forms("handles", "N handles, each changed by two jobs", "handles", "handle", 2000)
-_forms("handle-chain", "one handle changed by N jobs", "handle_chain", "state", 2000)
+_forms("handle-chain", "one handle changed by N jobs", "handle_chain", "state", 2000, beside=50)

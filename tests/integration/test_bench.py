@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import sides
+from bench import goals, sides
 from bench.__main__ import main, parse
 from bench.baseline import Baseline
 from bench.measure import BenchError, run
@@ -116,6 +116,29 @@ def test_the_baseline_is_set_in_units_of_the_reference(pushing: Workload, tmp_pa
     # What is not measured anew stays.
     baseline.keep([], conditions("y"))
     assert Baseline(page).value(slower, pushing.metrics[0]) == 2
+
+
+def test_the_page_shows_the_baseline(pushing: Workload, tmp_path: Path) -> None:
+    text = goals.PAGE.read_text()
+    assert goals.page(Baseline(), text) == text, "`python -m bench baseline` makes the table anew"
+    for name, keys in goals.SHOWN.items():
+        assert set(keys) <= {metric.key for metric in workloads()[name].metrics if metric.goal is None}
+    baseline = Baseline(tmp_path / "BASELINE.json")
+    fib = workloads()["fib"]
+    figures = {"cold.jobs": 47.0, "replay.jobs": 94.0, "ratio": 2.0, "cold.cpu": 0.1}
+    baseline.keep([Found(fib, 16, "ours", [figures], [0.05])], conditions("x"))
+    page = tmp_path / "page.md"
+    page.write_text(f"above\n{goals.BEGIN}old\n{goals.END}below\n")
+    goals.write(baseline, page)
+    assert page.read_text().startswith(f"above\n{goals.BEGIN}| workload | figure | goal |")
+    assert page.read_text().endswith(
+        "| `fib`, N = 16 | cold, jobs |  | 47 jobs |  |\n"
+        "|  | replay, jobs |  | 94 jobs |  |\n"
+        f"|  | jobs of the replay against those of the cold run | <= 1 x | 2 x | 2 |\n{goals.END}below\n"
+    )
+    page.write_text("nothing")
+    with pytest.raises(BenchError, match="no place for the table"):
+        goals.write(baseline, page)
 
 
 def test_a_file_that_is_no_baseline(tmp_path: Path) -> None:
