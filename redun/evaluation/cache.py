@@ -60,7 +60,7 @@ class Cache:
         log: is told of misses that are worth a word.
 
     Attributes:
-        source: where the store's objects are.
+        source: where the store's objects are. decoder: reads its values; for the scheduler's thread.
         restores: files of results are written back where the store keeps their content; False: that they could be is good enough.
     """
 
@@ -72,7 +72,7 @@ class Cache:
         self._history: dict[str, list[bytes]] = {}
         self._said: Job | None = None
         self._log = log
-        self._decoder = ValueDecoder(source.get, view=source.view)
+        self.decoder = ValueDecoder(source.get, view=source.view)
         self._current: dict[bytes, bool] = {}
         self.restores = True
 
@@ -99,19 +99,19 @@ class Cache:
             source: has the objects of the reduction, or of the call and all that it leads to.
             whole: a shallow check is to be made.
         """
-        before = self._source, self._decoder
-        self._source, self._decoder = source, ValueDecoder(source.get, view=source.view)
+        before = self._source, self.decoder
+        self._source, self.decoder = source, ValueDecoder(source.get, view=source.view)
         try:
             # The call is made here, from what its children give.
             return self._shallow(job, row)[0] if whole else self._full(job, NO_CALL + row[ID_BYTES:])
         finally:
-            self._source, self._decoder = before
+            self._source, self.decoder = before
 
     def _full(self, job: Job, row: bytes) -> Hit | None:
         call, ref = row[:ID_BYTES], row[ID_BYTES:]
         try:
             data = ref if ref[0] != LINK_MARK else self._source.pieces(ref[1:])
-            value = self._decoder.decode_object(data)
+            value = self.decoder.decode_object(data)
             call_data = None if call == NO_CALL else self._source.get(call)
         except RedunError as error:
             self._said = job
@@ -132,7 +132,7 @@ class Cache:
                 return None, False
             ref = record.result
             data = ref if ref[0] != LINK_MARK else self._source.pieces(ref[1:])
-            value = self._decoder.decode_object(data)
+            value = self.decoder.decode_object(data)
         except RedunError as error:
             self._said = job
             self._log.miss(job, f"Cached result cannot be used: {error}")
@@ -157,7 +157,7 @@ class Cache:
             data = self._source.get(call)
             if not all(map(self._is_current, CallRecord.decode(data).tasks)):
                 return None
-            value = self._decoder.decode(row[ID_BYTES:])
+            value = self.decoder.decode(row[ID_BYTES:])
             return (value, call, data) if self._first_invalid(value) is None else None
         except RedunError:
             return None

@@ -384,10 +384,11 @@ class Evaluation:
         self.calls.attempts.close()
         try:
             while True:
-                completion = self.completions.get_nowait()
-                if type(completion) is tuple and completion[1]:
-                    self.calls.completed(*completion)
-                    self._drop_what_follows()
+                taken = self.completions.get_nowait()
+                for completion in taken if type(taken) is list else [taken]:
+                    if type(completion) is tuple and completion[1]:
+                        self.calls.completed(*completion)
+                        self._drop_what_follows()
         except Empty:
             return
 
@@ -425,12 +426,16 @@ class Evaluation:
         except Empty:
             return received
 
-    def _take(self, completion: Completion | None) -> None:
+    def _take(self, completion: Any) -> None:
         if type(completion) is tuple:
             self.calls.completed(*completion)
+        elif type(completion) is list:
+            # As many as were there at once.
+            for one in completion:
+                self._take(one)
         elif completion is not None:
             # A request of an async task.
-            completion(self)  # type: ignore[operator]
+            completion(self)
 
     def _wait(self, root: Node) -> bool:
         """Nothing can go on: wait for an executor. False if nothing ever will (a dry run's end)."""

@@ -1,8 +1,9 @@
 """The recorder: what a run did, written in groups.
 
-Objects, memo rows and job records are collected and committed together: before the scheduler has to wait, at once if something ran long
-and the last commit is not just over, else after `QUIET_S`; after `BUSY_S` under load. A synced commit costs milliseconds, so it is
-shared by hundreds of jobs. Nobody waits for a commit but the end of the run: dependants go on with values that are in memory.
+Objects, memo rows and job records are collected and committed together: before the scheduler has to wait, at once if something ran long and
+the last commit is not just over, else after `QUIET_S`; under load, when the last commit had many jobs, after `BUSY_S`. A synced commit
+costs milliseconds, so it is shared by hundreds of jobs. Nobody waits for a commit but the end of the run: dependants go on with values that
+are in memory.
 
 In a large store a commit takes longer, as rows with random keys change pages all over it. So under load the next one comes after
 `_PAUSE_PER_COMMIT` times what the last one took, `MOST_S` at most: it changes hardly more pages, for more jobs.
@@ -53,6 +54,8 @@ QUIET_S = 0.020
 BUSY_S = 0.100
 MOST_S = 1.0
 LONG_US = 50_000
+_BUSY_JOBS = 16
+"""A commit with so many jobs comes from a run under load, though its scheduler finds time to wait between them."""
 _ALMOST_AT_ONCE_S = 0.001
 """What follows from a job begins first, and those that end with it are written with it."""
 _PAUSE_PER_COMMIT = 8
@@ -382,7 +385,7 @@ class Recorder:
         """
         batch = Batch(self._objects, self._memo, read=self._read_objects.keys(), moment=self._moment)
         segment_id = self._add_segment(batch)
-        began = time.monotonic()
+        began, jobs = time.monotonic(), len(self._jobs)
         links = dict.fromkeys((*self._needed_objects, *self._needed_values, *self._needed_contents, *self._kept))
         batch.links = links.keys() - batch.objects.keys()
         try:
@@ -396,7 +399,7 @@ class Recorder:
         self._written(segment_id)
         self._committed = time.monotonic()
         pause_s = _PAUSE_PER_COMMIT * (self._committed - began)
-        self._pause_s = min(max(QUIET_S, pause_s), BUSY_S)
+        self._pause_s = min(max(QUIET_S if jobs < _BUSY_JOBS else BUSY_S, pause_s), BUSY_S)
         self._busy_s = min(max(BUSY_S, pause_s), MOST_S)
 
     def _write(self, batch: Batch, links: Mapping[bytes, Any]) -> None:

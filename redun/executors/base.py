@@ -2,8 +2,8 @@
 
 There are two ways to write one. The plain way is a class with `submit(job)` and `submit_script(job)`, which get one job each and later
 call `scheduler.done_job(job, result)` or `scheduler.reject_job(job, error)`, from any thread. The fast way is `submit_jobs(jobs)`, which
-gets as many as there are, and hands back (job, succeeded, result or error) through the queue that `begin` was given. The scheduler only
-knows the fast one; that of this class falls back on the plain one.
+gets as many as there are, and hands back (job, succeeded, result or error), or lists of such, through the queue that `begin` was given.
+The scheduler only knows the fast one; that of this class falls back on the plain one.
 
 The duties, which `tests/contract/test_executor.py` holds every executor to:
 

@@ -33,6 +33,8 @@ MOST_BYTES = 1 << 20
 
 OBJECT, STORED, PACKED = range(3)
 
+READY, SET_UP = -1, -2
+
 Part = tuple[int, bytes]
 """An argument: OBJECT its object's bytes, STORED its id in the store, PACKED what `value_bytes` gives."""
 
@@ -58,15 +60,24 @@ class JobMessage(NamedTuple):
     modules: tuple[str, ...] = ()
     keeps_files: bool | None = False
 
+    def size(self) -> int:
+        """Return how many bytes its arguments are."""
+        size = 0
+        for _, data in self.args:
+            size += len(data)
+        for name, (_, data) in self.kwargs.items():
+            size += len(name) + len(data)
+        return size
+
 
 class ResultMessage(NamedTuple):
     """What a worker sends back.
 
     Attributes:
-        key: of the job; -1 for "I am ready".
+        key: of the job; or `READY`, or `SET_UP` when a worker has imported what its first job needs.
         begun: the job has begun, and nothing more.
-        duration_s: how long it ran.
-        result: what it returned; None if it failed.
+        duration_s: how long it ran. cpu_s: how long this process computed meanwhile.
+        result: the parts of an `EncodedResult`; None if it failed.
         error: `value_bytes` of its exception. trace: lines of the traceback.
         ends, marks: where what it wrote to its standard streams ends, if they are kept (`redun.executors.streams`).
         written: pieces of what it has written elsewhere.
@@ -75,7 +86,8 @@ class ResultMessage(NamedTuple):
     key: int
     begun: bool = False
     duration_s: float = 0.0
-    result: EncodedResult | None = None
+    cpu_s: float = 0.0
+    result: tuple[Any, ...] | None = None
     error: bytes = b""
     trace: list[str] | None = None
     ends: Ends | None = None

@@ -1,14 +1,15 @@
 """A pool of worker processes.
 
 One thread of the scheduler's process, the dispatcher, owns the workers: it starts them, sends each that is idle a batch of jobs, and
-takes results. The scheduler only appends to a queue and reads the one of completions.
+takes results, all that are there for one system call and one entry in the queue of completions. Where a worker is idle when jobs come the
+scheduler's thread sends them itself, if they are small enough never to block it: another thread would have to be woken up for that.
 
-**Batches.** A job that takes 20 us must not wait for a round trip of 100 us, so a worker gets as many jobs as are expected to take
-`_BATCH_S` together, by the longest run of each task so far (which fades). A task that was not seen yet goes alone. Results come back one
-by one.
+**Batches.** A job that takes 20 us must not wait for a round trip of 100 us, so a worker gets as many jobs as are expected to take 2 ms
+together (`redun.executors.pace`). Results are written one by one, so that nothing is lost with a worker, but while batches are under way
+the dispatcher looks for them only every half millisecond.
 
-**Growth.** As many workers as there are processors at first; more, up to `max_workers`, when all are busy and nothing comes back, for
-tasks may wait for something other than a processor.
+**Growth.** As many workers as there are processors at first; more, up to `max_workers`, when all are busy and that pays, for tasks may
+wait for something other than a processor.
 
 **Death.** A worker that ends fails the job that it was running, with a message; jobs of its batch that it had not begun go to others,
 and a new worker is started when one is needed. If one ends by itself before any was ready, all
@@ -18,97 +19,41 @@ jobs fail, as there is no use in more; one that was killed by then is replaced, 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import selectors
 import shutil
-import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
-from multiprocessing.connection import Connection
+from collections.abc import Iterator, Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from redun.encoding import restore
 from redun.errors import EncodeError, ExecutorError, InternalError, RedunError, WorkerLost
 from redun.evaluation.failure import TOLD_ELSEWHERE
-from redun.executors.messages import JobMessage, ResultMessage, argument, modules_of
-from redun.executors.streams import WorkerOutput
-from redun.executors.worker import Settings, work
+from redun.executors.messages import READY, SET_UP, EncodedResult, JobMessage, ResultMessage, argument, modules_of
+from redun.executors.pace import Pace
+from redun.executors.worker import Settings
+from redun.executors.worker_process import WorkerProcess, how_it_ended, start_worker
+from redun.nested import ATOMS
 from redun.output import Kept
 
 if TYPE_CHECKING:
     from redun.evaluation.job import Job
     from redun.evaluation.outputs import Outputs
 
-_BATCH_S = 0.002
-_MOST_IN_BATCH = 32
-_GROW_AFTER_S = 0.002
-_FADE = 0.95
+_ROUND_S = 0.0005
+"""How often results of batches are looked for."""
+
+_AT_ONCE_BYTES = 1 << 15
+"""So much always fits into the pipe of a worker that has read all before."""
+
 _END_S = 2.0
 _KILL_WITHIN_S = 1.0
 _PASS_ON_S = 0.1
+_PASS_ON_MOST_S = 2.0
 _MOST_STILLBORN = 5
-
-_lifeline: tuple[Connection, Connection] | None = None
-_fork_server_is_set = False
-
-
-def _own_lifeline() -> Connection:
-    """Return the end that workers watch; the other end lives as long as this process."""
-    global _lifeline
-    if _lifeline is None:
-        _lifeline = multiprocessing.Pipe(duplex=False)
-    return _lifeline[0]
-
-
-def _forget_lifeline() -> None:
-    # A forked child must not keep its parent's workers alive.
-    global _lifeline
-    if _lifeline is not None:
-        _lifeline[1].close()
-        _lifeline = None
-
-
-os.register_at_fork(after_in_child=_forget_lifeline)
-
-
-def _context(start_method: str) -> Any:
-    global _fork_server_is_set
-    if start_method == "forkserver" and not _fork_server_is_set:
-        # redun itself, but not the user's modules: they may change between runs of one program.
-        multiprocessing.set_forkserver_preload(["redun.executors.worker"])
-        _fork_server_is_set = True
-    return multiprocessing.get_context(start_method)
-
-
-class _Worker:
-    """A worker, as the dispatcher sees it.
-
-    Attributes:
-        ready: it has been heard of.
-        running: (key, job) of the jobs that it has, the one that runs first.
-        cancelled: the job that it was killed for, if any.
-        output: what it writes, None if that is not kept.
-    """
-
-    def __init__(self, process: Any, connection: Connection, output: WorkerOutput | None) -> None:
-        self.process = process
-        self.connection = connection
-        self.output = output
-        self.ready = False
-        self.running: deque[tuple[int, Job]] = deque()
-        self.cancelled: Job | None = None
-
-    def kill(self) -> None:
-        """End it at once, with all that it has started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            try:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                os.kill(self.process.pid, signal.SIGKILL)
 
 
 class ProcessPool:
@@ -142,12 +87,17 @@ class ProcessPool:
         self._completions = completions
         self._outputs = outputs
         self._passed_on_s = 0.0
+        self._pass_on_s = _PASS_ON_S
         self._lock = threading.Lock()
         self._waiting: deque[tuple[JobMessage, Job]] = deque()
-        self._workers: list[_Worker] = []
-        self._estimates: dict[str, float] = {}
+        self._workers: list[WorkerProcess] = []
+        self._pace = Pace()
+        # How long the dispatcher sleeps at most, None for ever; when something was heard of a worker; when results were looked for.
+        self._sleeps_s: float | None = None
+        self._heard_s = 0.0
+        self._round_s = 0.0
         self._forking = 0
-        self._forked: deque[_Worker] = deque()
+        self._forked: deque[WorkerProcess] = deque()
         self._keys = 0
         self._stopping = False
         self._killing = False
@@ -171,21 +121,30 @@ class ProcessPool:
                 self._completions.put((job, False, error))
         with self._lock:
             self._waiting.extend(taken)
-        self._wake()
+            for worker, batch in self._batches(_AT_ONCE_BYTES):
+                # While the lock is held nobody closes the pipe.
+                self._send(worker, batch)
+            wanted_s = self._wanted_s()
+            awake = wanted_s is None or (self._sleeps_s is not None and self._sleeps_s <= wanted_s)
+        if not awake:
+            self._wake()
 
     def _message(self, job: Job) -> JobMessage:
         self._keys += 1
-        task, source = job.plan.task, self._source
+        plan, source = job.plan, self._source
+        task = plan.task
+        positional, keywords = job.positional, job.keywords
+        plain = not keywords and ATOMS.issuperset(map(type, positional))
         return JobMessage(
             self._keys,
             task.load_module,
             task.fullname,
-            job.plan.task_id,
-            [argument(job, ref, value, source) for ref, value in zip(job.arg_refs, job.positional, strict=True)],
-            {name: argument(job, job.kwarg_refs[name], value, source) for name, value in job.keywords.items()},
+            plan.task_id,
+            [argument(job, ref, value, source) for ref, value in zip(job.arg_refs, positional, strict=True)],
+            {name: argument(job, job.kwarg_refs[name], value, source) for name, value in keywords.items()},
             job.tells_begin,
-            modules_of([job.positional, job.keywords]),
-            job.plan.keeps_files if job.recorder.records else False,
+            () if plain else modules_of([positional, keywords]),
+            plan.keeps_files if job.recorder.records else False,
         )
 
     def drop_waiting(self) -> list[Job]:
@@ -237,76 +196,112 @@ class ProcessPool:
     def _dispatch(self) -> None:
         try:
             while not self._stopping:
-                busy = self._assign()
-                events = self._selector.select(_GROW_AFTER_S if busy else self._pass_on_after_s())
-                if not events and busy:
-                    self._grow()
+                self._assign()
+                pause_s = self._round_s + _ROUND_S - time.monotonic()
+                if pause_s > 0 and any(len(worker.running) > 1 for worker in self._workers):
+                    # More of the batch will be there then.
+                    time.sleep(pause_s)
+                events = self._selector.select(self._sleeps_s)
+                self._round_s = time.monotonic()
                 if self._outputs is not None:
                     self._pass_on()
+                done: list[Any] = []
                 for key, _ in events:
                     if key.data is None:
                         with contextlib.suppress(BlockingIOError):
                             os.read(self._wake_read, 4096)
                     else:
-                        key.data()
+                        key.data(done)
+                if done:
+                    self._completions.put(done if len(done) > 1 else done[0])
         except BaseException as error:
             self._fail_all(InternalError(f"the dispatcher of executor {self._name!r} has failed: {error!r}"))
         finally:
             self._end_workers()
 
-    def _pass_on_after_s(self) -> float | None:
-        return _PASS_ON_S if self._outputs is not None and any(worker.running for worker in self._workers) else None
-
     def _pass_on(self) -> None:
-        """Let the user see what running jobs have written."""
+        """Let the user see what running jobs have written: soon at first, then less and less often, as long as they write nothing."""
         now = time.monotonic()
-        if now - self._passed_on_s >= _PASS_ON_S:
+        if now - self._passed_on_s >= self._pass_on_s:
             self._passed_on_s = now
-            for worker in self._workers:
-                if worker.output is not None and worker.running:
-                    worker.output.pass_on()
+            wrote = [worker.output.pass_on() for worker in self._workers if worker.output is not None and worker.running]
+            self._pass_on_s = _PASS_ON_S if any(wrote) else min(2 * self._pass_on_s, _PASS_ON_MOST_S)
 
-    def _assign(self) -> bool:
-        """Send jobs to idle workers; True if jobs are left and no worker is on its way."""
+    def _assign(self) -> None:
+        """Send jobs to idle workers, start more if that pays, and see how long to sleep then."""
         while self._forked:
             self._register(self._forked.popleft())
         with self._lock:
-            idle = [worker for worker in self._workers if worker.ready and not worker.running]
-            while self._waiting and idle:
-                worker = idle.pop()
-                batch = self._batch(len(idle) + 1)
-                worker.running.extend([(message.key, job) for message, job in batch])
-                try:
-                    worker.connection.send([message for message, _ in batch])
-                except OSError:
-                    # It has died just now; its end is told in a moment, and none of these had begun.
-                    worker.running.clear()
-                    self._waiting.extendleft(reversed(batch))
-            waiting = len(self._waiting)
-            coming = self._forking + len(self._forked)
-            starting = coming + sum(not worker.ready for worker in self._workers)
-            first = min(waiting, self._max_workers, os.cpu_count() or 1) - len(self._workers) - coming
-        for _ in range(first):
-            self._start()
-        return waiting > 0 and starting == 0 and first <= 0 and len(self._workers) < self._max_workers
-
-    def _batch(self, idle: int) -> list[tuple[JobMessage, Job]]:
-        waiting = self._waiting
-        most = min(_MOST_IN_BATCH, -(-len(waiting) // idle))
-        batch = [waiting.popleft()]
-        expected_s = self._estimates.get(batch[0][0].task, _BATCH_S)
-        while waiting and len(batch) < most:
-            expected_s += self._estimates.get(waiting[0][0].task, _BATCH_S)
-            if expected_s > _BATCH_S:
-                break
-            batch.append(waiting.popleft())
-        return batch
-
-    def _grow(self) -> None:
+            batches = list(self._batches(None))
+        for worker, batch in batches:
+            self._send(worker, batch)
         with self._lock:
-            more = min(len(self._waiting), max(len(self._workers), 1), self._max_workers - len(self._workers))
+            more = self._missing_workers()
         for _ in range(more):
             self._start()
+        with self._lock:
+            self._sleeps_s = self._wanted_s()
+
+    def _batches(self, most_bytes: int | None) -> Iterator[tuple[WorkerProcess, list[tuple[JobMessage, Job]]]]:
+        """Take jobs from the queue for the workers that are idle.
+
+        Args:
+            most_bytes: how large the arguments of a batch may be.
+        """
+        waiting = self._waiting
+        idle = [worker for worker in self._workers if worker.ready and not worker.running] if waiting else []
+        while waiting and idle:
+            count = self._pace.batch_size((message.task for message, _ in waiting), -(-len(waiting) // len(idle)))
+            batch = [waiting.popleft() for _ in range(count)]
+            if most_bytes is not None and sum(message.size() for message, _ in batch) > most_bytes:
+                waiting.extendleft(reversed(batch))
+                return
+            worker = idle.pop()
+            worker.running.extend([(message.key, job) for message, job in batch])
+            yield worker, batch
+
+    def _send(self, worker: WorkerProcess, batch: list[tuple[JobMessage, Job]]) -> None:
+        try:
+            worker.channel.send([tuple(message) for message, _ in batch])
+        except OSError:
+            # It has died just now; its end is told in a moment, and none of these had begun.
+            worker.running.clear()
+            self._waiting.extendleft(reversed(batch))
+
+    def _missing_workers(self) -> int:
+        """Return how many workers to start."""
+        waiting, coming = len(self._waiting), self._forking + len(self._forked)
+        there = len(self._workers) + coming
+        if not waiting or there >= self._max_workers:
+            return 0
+        first = min(waiting, self._max_workers, os.cpu_count() or 1) - there
+        if first > 0:
+            return first
+        if not self._may_grow():
+            return 0
+        task = self._waiting[0][0].task
+        silent_s = time.monotonic() - self._heard_s
+        if silent_s < self._pace.patience_s() and not self._pace.pays(task, waiting, len(self._workers)):
+            return 0
+        return min(waiting, max(len(self._workers), 1), self._max_workers - len(self._workers))
+
+    def _may_grow(self) -> bool:
+        """Tell whether jobs wait, all workers are busy, none is about to begin, and there may be more of them."""
+        if not self._waiting or self._forking or self._forked or len(self._workers) >= self._max_workers:
+            return False
+        return all(worker.set_up for worker in self._workers)
+
+    def _wanted_s(self) -> float | None:
+        """Return after how long the dispatcher has something to do though it hears of nobody, None if never."""
+        if self._waiting and (not self._workers or any(worker.ready and not worker.running for worker in self._workers)):
+            # Jobs that are too large for the scheduler's thread to send, or nobody to run them.
+            return 0.0 if not self._forking and not self._forked else None
+        wanted_s = None
+        if self._may_grow():
+            wanted_s = max(0.0, self._heard_s + self._pace.patience_s() - time.monotonic())
+        if self._outputs is not None and any(worker.running for worker in self._workers):
+            wanted_s = self._pass_on_s if wanted_s is None else min(wanted_s, self._pass_on_s)
+        return wanted_s
 
     def _start(self) -> None:
         if self._start_method != "fork":
@@ -331,66 +326,58 @@ class ProcessPool:
                 self._forked.append(worker)
         self._wake()
 
-    def _new_worker(self) -> _Worker | None:
-        context = _context(self._start_method)
-        ours, theirs = context.Pipe()
-        output = None
+    def _new_worker(self) -> WorkerProcess | None:
         try:
-            output = None if self._outputs is None else WorkerOutput()
-            given = None if output is None else output.given()
-            process = context.Process(
-                target=work, args=(theirs, _own_lifeline(), self._settings, given), name=f"redun-{self._name}"
-            )
-            process.start()
+            return start_worker(self._start_method, f"redun-{self._name}", self._settings, self._outputs is not None)
         except Exception as error:
-            ours.close()
-            if output is not None:
-                output.close()
             self._fail_all(ExecutorError(f"executor {self._name!r} cannot start a worker process: {error}"))
             return None
-        finally:
-            theirs.close()
-        return _Worker(process, ours, output)
 
-    def _register(self, worker: _Worker) -> None:
+    def _register(self, worker: WorkerProcess) -> None:
         with self._lock:
             self._workers.append(worker)
-        self._selector.register(worker.connection, selectors.EVENT_READ, lambda: self._receive(worker))
-        self._selector.register(worker.process.sentinel, selectors.EVENT_READ, lambda: self._ended(worker))
+        self._selector.register(worker.channel, selectors.EVENT_READ, lambda done: self._receive(worker, done))
+        self._selector.register(worker.process.sentinel, selectors.EVENT_READ, lambda done: self._ended(worker, done))
 
-    def _receive(self, worker: _Worker) -> bool:
-        """Take what a worker has sent; False at its end."""
+    def _receive(self, worker: WorkerProcess, done: list[Any]) -> None:
+        """Take what a worker has sent."""
         try:
-            while worker.connection.poll():
-                self._take(worker, worker.connection.recv())
+            messages = worker.channel.receive()
         except (EOFError, OSError):
             # Its process has ended, which its sentinel tells, too.
-            if worker in self._workers:
-                self._ended(worker)
-            return False
-        return True
+            self._ended(worker, done)
+            return
+        self._heard_s = self._round_s
+        for message in messages:
+            self._take(worker, ResultMessage(*message), done)
 
-    def _take(self, worker: _Worker, message: ResultMessage) -> None:
-        if message.key < 0:
+    def _take(self, worker: WorkerProcess, message: ResultMessage, done: list[Any]) -> None:
+        """Add what a message says to what the scheduler is handed."""
+        if message.key == READY:
             worker.ready = self._any_ready = True
+            return
+        if not worker.set_up:
+            worker.set_up = True
+            with self._lock:
+                self._pace.started(time.monotonic() - worker.started_s)
+        if message.key == SET_UP:
             return
         key, job = worker.running[0]
         if key != message.key:
             raise InternalError(f"a worker answers job {message.key} while job {key} runs")
         if message.begun:
-            self._completions.put(job.begun)  # type: ignore[attr-defined]
+            done.append(job.begun)  # type: ignore[attr-defined]
             return
         with self._lock:
             worker.running.popleft()
-        name = job.plan.fullname
-        self._estimates[name] = max(message.duration_s, self._estimates.get(name, 0.0) * _FADE)
+            self._pace.ran(job.plan.fullname, message.duration_s, message.cpu_s)
         self._keep_output(worker, job, message)
         if message.result is not None:
-            self._completions.put((job, True, message.result))
+            done.append((job, True, EncodedResult(*message.result)))
         else:
-            self._completions.put((job, False, _error(message)))
+            done.append((job, False, _error(message)))
 
-    def _keep_output(self, worker: _Worker, job: Job, message: ResultMessage | None) -> None:
+    def _keep_output(self, worker: WorkerProcess, job: Job, message: ResultMessage | None) -> None:
         """Keep what a job has written that has ended; without a message, that was lost."""
         if worker.output is None or self._outputs is None:
             return
@@ -405,22 +392,21 @@ class ProcessPool:
         if not worker.running:
             worker.output.empty()
 
-    def _ended(self, worker: _Worker) -> None:
+    def _ended(self, worker: WorkerProcess, done: list[Any]) -> None:
         """A worker's process has ended: hand back what it ran, put the rest back into the queue."""
         if worker not in self._workers:
             return
+        self._selector.unregister(worker.channel)
+        self._selector.unregister(worker.process.sentinel)
+        for message in worker.channel.rest():
+            # What it had sent before.
+            self._take(worker, ResultMessage(*message), done)
         with self._lock:
             self._workers.remove(worker)
-        self._selector.unregister(worker.connection)
-        self._selector.unregister(worker.process.sentinel)
-        with contextlib.suppress(EOFError, OSError):
-            # What it had sent before.
-            while worker.connection.poll():
-                self._take(worker, worker.connection.recv())
-        worker.connection.close()
+            worker.channel.close()
         worker.kill()
         worker.process.join(_END_S)
-        how = _how_it_ended(worker.process.exitcode)
+        how = how_it_ended(worker.process.exitcode)
         with self._lock:
             lost = [job for _, job in worker.running]
             worker.running.clear()
@@ -428,7 +414,7 @@ class ProcessPool:
         if lost and worker.cancelled is None:
             first = lost.pop(0)
             told = f"{how} while it ran {first.plan.fullname} (job {first.short_id})"
-            self._completions.put((first, False, WorkerLost(f"{self._called(worker)} {told}")))
+            done.append((first, False, WorkerLost(f"{self._called(worker)} {told}")))
         keep = [job for job in lost if job is not worker.cancelled]
         if keep:
             self._again(keep)
@@ -444,14 +430,14 @@ class ProcessPool:
                 )
             )
 
-    def _called(self, worker: _Worker) -> str:
+    def _called(self, worker: WorkerProcess) -> str:
         return f"worker process {worker.process.pid} of executor {self._name!r}"
 
     def _again(self, jobs: list[Job]) -> None:
         # Arguments are looked up by the scheduler's thread only: ask it to submit them once more.
         self._completions.put(lambda evaluation: self.submit(jobs))
 
-    def _close_output(self, worker: _Worker, running: list[Job]) -> None:
+    def _close_output(self, worker: WorkerProcess, running: list[Job]) -> None:
         """A worker has ended: what it wrote last is the first job's that it had."""
         if worker.output is not None:
             if running:
@@ -472,14 +458,14 @@ class ProcessPool:
                 worker.kill()
             else:
                 with contextlib.suppress(OSError):
-                    worker.connection.send(None)
+                    worker.channel.send(None)
         deadline = time.monotonic() + _END_S
         for worker in workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
             # Also for what a task has left running in its group.
             worker.kill()
             worker.process.join(_END_S)
-            worker.connection.close()
+            worker.channel.close()
             self._close_output(worker, [job for _, job in worker.running])
         shutil.rmtree(self._settings.temporary, ignore_errors=True)
         self._selector.close()
@@ -498,16 +484,3 @@ def _error(message: ResultMessage) -> BaseException:
         with contextlib.suppress(AttributeError, TypeError):
             setattr(error, TOLD_ELSEWHERE, message.trace)
     return error
-
-
-def _how_it_ended(code: int | None) -> str:
-    if code is None:
-        return "has ended"
-    if code >= 0:
-        return f"ended with status {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = str(-code)
-    hint = ": maybe it ran out of memory" if -code == signal.SIGKILL else ""
-    return f"was killed by signal {name}{hint}"

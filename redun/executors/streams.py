@@ -134,8 +134,9 @@ class WorkerOutput:
         first, second = [os.fstat(file.fileno()).st_size for file in self._files]
         return first, second
 
-    def pass_on(self, ends: Ends | None = None) -> None:
-        """Write what has come since to the streams of this process."""
+    def pass_on(self, ends: Ends | None = None) -> bool:
+        """Write what has come since to the streams of this process; True if anything had."""
+        before = list(self._passed)
         for place, end in enumerate(self._ends() if ends is None else ends):
             at = self._passed[place]
             while at < end:
@@ -145,6 +146,7 @@ class WorkerOutput:
                 at += len(data)
                 _write(STDOUT if place == 0 else STDERR, self._decoders[place].decode(data))
             self._passed[place] = at
+        return self._passed != before
 
     def take(self, most: int, ends: Ends | None = None, marks: list[Mark] | None = None) -> Kept | None:
         """Return what the job wrote that ends, None if that is nothing.
@@ -188,7 +190,7 @@ class WorkerOutput:
     def empty(self) -> None:
         """The worker is idle: give disk space back."""
         for place, file in enumerate(self._files):
-            if self._taken[place] == os.fstat(file.fileno()).st_size > _EMPTY_ABOVE:
+            if self._taken[place] > _EMPTY_ABOVE and self._taken[place] == os.fstat(file.fileno()).st_size:
                 os.ftruncate(file.fileno(), 0)
                 self._taken[place] = self._passed[place] = 0
 

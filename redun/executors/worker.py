@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 from redun.errors import EncodeError, ExecutorError, ObjectNotFound, ValueEncodeError
 from redun.evaluation.failure import python_traceback
 from redun.executors.base import call_task
-from redun.executors.messages import JobMessage, ResultMessage, encode_result, value_of
+from redun.executors.channel import Channel
+from redun.executors.messages import READY, SET_UP, JobMessage, ResultMessage, encode_result, value_of
 from redun.executors.sent_errors import error_bytes
 from redun.executors.streams import Given, WorkerStreams
 from redun.import_paths import add_import_path
@@ -73,10 +74,11 @@ def work(connection: Connection, lifeline: Connection, settings: Settings, given
         counted_by_content().__enter__()
     worker = _Worker(settings, streams)
     try:
-        connection.send(ResultMessage(-1))
-        while (batch := connection.recv()) is not None:
+        channel = Channel(connection)
+        channel.send(ResultMessage(READY)[:])
+        while (batch := _next(channel)) is not None:
             for message in batch:
-                connection.send(worker.ended(worker.run(message, connection)))
+                channel.send(worker.ended(worker.run(JobMessage(*message), channel))[:])
     except (EOFError, OSError):
         # The scheduler is gone.
         _end_all()
@@ -84,6 +86,13 @@ def work(connection: Connection, lifeline: Connection, settings: Settings, given
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
     os._exit(0)
+
+
+def _next(channel: Channel) -> Any:
+    """Wait for the next batch. There is one at a time."""
+    while not (batches := channel.receive()):
+        pass
+    return batches[0]
 
 
 def _watch(lifeline: Connection) -> None:
@@ -114,11 +123,12 @@ class _Worker:
         self._streams = streams
         self._most = settings.kept_characters
         self._elsewhere: Kept | None = None
+        self._has_run = False
         run_for(None if streams is None else self, streams=False).job = self
 
-    def run(self, message: JobMessage, connection: Connection) -> ResultMessage:
+    def run(self, message: JobMessage, channel: Channel) -> ResultMessage:
         """Run one job; if it has a time-out, say when it begins: modules are imported by then."""
-        started = time.monotonic()
+        started, computed = time.monotonic(), time.process_time()
         try:
             task = self._tasks.get(message.task_id) or self._find(message)
             for module in message.modules:
@@ -127,7 +137,11 @@ class _Worker:
             args = [value_of(part, self._get) for part in message.args]
             kwargs = {name: value_of(part, self._get) for name, part in message.kwargs.items()}
             if message.tells:
-                connection.send(ResultMessage(message.key, begun=True))
+                channel.send(ResultMessage(message.key, begun=True)[:])
+            if not self._has_run:
+                self._has_run = True
+                channel.send(ResultMessage(SET_UP)[:])
+            started, computed = time.monotonic(), time.process_time()
             result = call_task(task, args, kwargs)
             if message.keeps_files is not False and self._folder is not None:
                 from redun.files.capture import capture
@@ -141,11 +155,17 @@ class _Worker:
             return ResultMessage(
                 message.key,
                 duration_s=time.monotonic() - started,
+                cpu_s=time.process_time() - computed,
                 error=error_bytes(error),
                 # As multiprocessing calls the main script here.
                 trace=[line.replace("__mp_main__.", "__main__.") for line in python_traceback(error)],
             )
-        return ResultMessage(message.key, duration_s=time.monotonic() - started, result=encoded)
+        return ResultMessage(
+            message.key,
+            duration_s=time.monotonic() - started,
+            cpu_s=time.process_time() - computed,
+            result=encoded[:],
+        )
 
     def add(self, job: Any, stream: int, text: str | int) -> None:
         """What the job wrote that no standard stream has seen."""

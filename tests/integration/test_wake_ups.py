@@ -51,7 +51,10 @@ def main(how: str, kind: str) -> int:
 """
 
 
-@pytest.mark.parametrize(("how", "kind"), [("thread", "sleep"), ("thread", "async"), ("thread", "script")])
+@pytest.mark.parametrize(
+    ("how", "kind"),
+    [("thread", "sleep"), ("thread", "async"), ("thread", "script"), ("process", "sleep"), ("process", "script")],
+)
 def test_a_run_whose_task_sleeps_does_not_wake_up(how: str, kind: str, tmp_path: Path, redun_environ: dict[str, str]) -> None:
     (tmp_path / "flow.py").write_text(FLOW)
     command = ["redun", "run", "flow.py", "main", "--how", how, "--kind", kind]
