@@ -348,10 +348,8 @@ class Calls:
             self.reduce(job, named, result.ref, result.flags)
             return
         try:
-            if result.objects or result.ref[0] == LINK_MARK:
-                value = result.decode(self.cache.source)
-            else:
-                value = self.cache.decoder.decode(result.ref)
+            apart = result.objects or result.ref[0] == LINK_MARK
+            value = result.decode(self.cache.source) if apart else self.cache.decoder.decode(result.ref)
         except RedunError as error:
             self.evaluation.fail(job, error)
             return

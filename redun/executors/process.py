@@ -32,7 +32,8 @@ from typing import TYPE_CHECKING, Any
 from redun.encoding import restore
 from redun.errors import EncodeError, ExecutorError, InternalError, RedunError, WorkerLost
 from redun.evaluation.failure import TOLD_ELSEWHERE
-from redun.executors.messages import READY, SET_UP, EncodedResult, JobMessage, ResultMessage, argument, modules_of
+from redun.evaluation.undecoded import EncodedResult
+from redun.executors.messages import READY, SET_UP, JobMessage, ResultMessage, argument, modules_of
 from redun.executors.pace import Pace
 from redun.executors.worker import Settings
 from redun.executors.worker_process import WorkerProcess, how_it_ended, start_worker
