@@ -56,7 +56,7 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
         "revisions", nargs="+", metavar="REVISION", help="whatever git knows; `.` is this tree as it lies here"
     )
     compare.add_argument("-w", "--workload", dest="names", action="append", metavar="NAME[=SIZE]", help="default: fanout")
-    peer = commands.add_parser("peer", help="this tree beside other tools; writes bench/RESULTS.md")
+    peer = commands.add_parser("peer", help="this tree beside other tools; without names it writes bench/RESULTS.md")
     peer.add_argument("--beside", action="append", choices=list(REQUIREMENTS), help="one of them only; may be repeated")
     for command in (run, baseline, peer):
         command.add_argument("names", nargs="*", metavar="NAME[=SIZE]", help="workloads; default: all that are quick")
@@ -142,10 +142,14 @@ def main(args: Sequence[str]) -> None:
 def beside(ours: Side, asked: argparse.Namespace, where: dict[str, str]) -> None:
     """Measure this tree beside other tools and write the page of results."""
     chosen = [(workload, size) for workload, size in select(asked.names, asked.all, beside=True) if workload.sides]
+    if not chosen:
+        raise BenchError(f"no other tool can do {' or '.join(asked.names)}: `python -m bench list` tells who can do what")
+    chosen.sort(key=lambda each: each[0].name != "fanout")
     sides = [ours, *[other_side(name) for name in asked.beside or REQUIREMENTS]]
     found = measure(chosen, sides, asked.rounds or 1)
     page = results(found, where, [side.name for side in sides])
-    RESULTS.write_text(page)
+    if not asked.names and not asked.beside:
+        RESULTS.write_text(page)
     print(as_json(found, where) if asked.format == "json" else page.rstrip())
 
 
@@ -154,3 +158,5 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except BenchError as error:
         sys.exit(f"bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nbench: interrupted")

@@ -17,7 +17,7 @@ METRICS = [
     "N executions in one process, store in memory",
     size=1000,
     tiny=3,
-    beside=100,
+    beside=30,
     sides=("peer",),
     metrics=METRICS,
 )

@@ -28,7 +28,7 @@ def _move(site: Site, way: str, place: str, nothing: bool = False) -> tuple[Samp
     "push and pull of a fan-out of N tasks, to and from a folder, whole processes",
     size=20_000,
     tiny=5,
-    beside=1000,
+    beside=500,
     sides=("peer",),
     metrics=[
         Metric("objects", "objects in all", "objects"),

@@ -193,6 +193,7 @@ def test_words_that_mean_nothing_are_refused(args: list[str], capsys: pytest.Cap
     [
         (["run", "fanuot"], "there is no workload 'fanuot'; did you mean 'fanout'?"),
         (["run", "nothing-like-it"], "there is no workload 'nothing-like-it'; `python -m bench list` shows them"),
+        (["peer", "gc"], "no other tool can do gc"),
         (["peer", "dri"], "there is no workload 'dri'; did you mean 'dir'?"),
         (["run", "fanout=many"], "the size of fanout is a whole number from 1 on, not 'many'"),
         (["compare", "HEAD", "-w", "fanout=0"], "the size of fanout is a whole number from 1 on, not '0'"),
