@@ -23,7 +23,7 @@ from typing import Any
 from redun.errors import RedunError
 from redun.evaluation.cache import memo_row
 from redun.journal_memo import journal_memo
-from redun.records import reduction_of
+from redun.records import call_head
 from redun.store.errors import StoreError
 from redun.store.ids import ID_BYTES, object_id
 from redun.store.incoming import Incoming
@@ -250,7 +250,7 @@ class _Import:
                 self._add_memo(batch.memo, head, here)
         for key, call in self._memo:
             if self._source.contains(call):
-                self._note(batch.memo, key, memo_row(call, reduction_of(self._source.get(call))))
+                self._note(batch.memo, key, memo_row(call, call_head(self._source.get(call)).reduction))
         self._done.refs = len(batch.refs)
         batch.refs += self._incoming.ends()
         if batch.refs or batch.memo:

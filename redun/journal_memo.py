@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from redun.evaluation.cache import memo_row
-from redun.records import reduction_of
+from redun.records import call_head
 from redun.store.errors import RedunError
 from redun.store.journal import decode_results
 from redun.store.sources.base import Source
@@ -25,7 +25,7 @@ def journal_memo(source: Source, head: bytes, until: bytes | None = None) -> Ite
     while at is not None and at != until:
         at, memo, reductions = decode_results(source.get(at))
         for key, call in reversed(memo):
-            yield key, memo_row(call, reduction_of(source.get(call)))
+            yield key, memo_row(call, call_head(source.get(call)).reduction)
         for key, ref in reversed(reductions):
             yield key, memo_row(None, ref)
 
@@ -61,7 +61,7 @@ def call_memo(source: Source, pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[
     for key, call in pairs:
         if source.contains(call):
             try:
-                yield key, memo_row(call, reduction_of(source.get(call)))
+                yield key, memo_row(call, call_head(source.get(call)).reduction)
             except RedunError:
                 # Somebody says of an eval hash that it leads to something that is no call.
                 continue

@@ -13,7 +13,7 @@ from itertools import islice
 from redun.errors import RedunError
 from redun.evaluation.cache import NO_CALL, memo_row
 from redun.evaluation.others import TAKEN
-from redun.records import reduction_of
+from redun.records import call_head
 from redun.store.ids import ID_BYTES, LINK_MARK
 from redun.store.journal import Segment, decode_segment
 from redun.store.sources.base import Batch, Source
@@ -74,7 +74,7 @@ def memo_rows(source: Source) -> dict[bytes, bytes]:
             rows[key] = memo_row(None, ref)
         for key, call in segment.memo:
             try:
-                rows[key] = memo_row(call, reduction_of(source.get(call)))
+                rows[key] = memo_row(call, call_head(source.get(call)).reduction)
             except RedunError:
                 continue
         if disowned:

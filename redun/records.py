@@ -113,12 +113,21 @@ class CallRecord(NamedTuple):
             raise DecodeError(f"call cannot be decoded: {error!r}") from error
 
 
-def reduction_of(data: bytes) -> bytes:
-    """Return the ref of a call's single reduction, without decoding the rest. Raises DecodeError."""
-    body, links, _ = _unpack(data, Kind.CALL)
+class CallHead(NamedTuple):
+    """What somebody wants to know of a call who has its result in mind: see `CallRecord`."""
+
+    task: bytes
+    reduction: bytes
+    failed: bool
+
+
+def call_head(data: bytes) -> CallHead:
+    """Read some of a call object: in half the time of all of it. Raises DecodeError."""
+    body, links, flags = _unpack(data, Kind.CALL)
     try:
-        _, _, _, reduction, result, _, _ = body
-        return body_ref(result if reduction is None else reduction, links)
+        task, _, _, reduction, result, _, _ = body
+        ref = body_ref(result if reduction is None else reduction, links)
+        return CallHead(link_at(links, task), ref, bool(flags & Flag.ERROR))
     except (TypeError, ValueError, IndexError) as error:
         raise DecodeError(f"call cannot be decoded: {error!r}") from error
 

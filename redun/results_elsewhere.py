@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from redun.errors import RedunError
 from redun.evaluation.cache import NO_CALL, memo_row
 from redun.evaluation.others import Answers, Ask, Found
-from redun.records import CallRecord, TaskRecord
+from redun.records import CallRecord, TaskRecord, call_head
 from redun.store.bulk import copy, stage
 from redun.store.errors import ObjectNotFound, RefConflict, RemoteDamaged
 from redun.store.ids import ID_BYTES, LINK_MARK
@@ -171,14 +171,13 @@ class RemoteResults:
         asks = list(asks)
         if not self._refresh():
             return [], asks
-        if self._remote.mirror.shards:
-            # All that are wanted at once, not one after the other.
-            self._remote.load_shards([key for ask in asks for key in (ask.full, ask.shallow) if key])
-        return look_up(asks, self._call_of)
+        claims = self._claims.find_many([key for ask in asks for key in (ask.full, ask.shallow) if key])
 
-    def _call_of(self, key: bytes) -> tuple[bytes, bytes] | None:
-        claim = self._claims.find(key)
-        return None if claim is None else (claim.call, claim.signer)
+        def call_of(key: bytes) -> tuple[bytes, bytes] | None:
+            claim = claims.get(key)
+            return None if claim is None else (claim.call, claim.signer)
+
+        return look_up(asks, call_of)
 
     def fetch(self, wanted: Sequence[Named]) -> Iterator[Answers]:
         """See `Results.fetch`."""
@@ -240,13 +239,13 @@ class RemoteResults:
         return pack is not None and pack.kind in (PackKind.VALUES, PackKind.LARGE)
 
     def _read_call(self, want: _Want, oid: bytes, data: bytes) -> None:
-        call = CallRecord.decode(data)
-        if call.failed or call.task != want.named.ask.task:
+        head = call_head(data)
+        if head.failed or head.task != want.named.ask.task:
             want.bad = True
             return
         want.need.clear()
-        want.row = memo_row(oid, call.reduction)
-        if want.named.whole and not self._tasks_are_current(call):
+        want.row = memo_row(oid, head.reduction)
+        if want.named.whole and not self._tasks_are_current(CallRecord.decode(data)):
             # What is below may still do for the full check.
             want.named = want.named._replace(whole=False)
             want.bad = not want.named.ask.full

@@ -97,6 +97,7 @@ class Trust:
         self._trusted = frozenset(repo.fingerprints)
         self.secret = shared_secret()
         self._own: frozenset[bytes] | None = None
+        self._verdicts: dict[bytes, bool] = {}
 
     @property
     def everybody(self) -> bool:
@@ -111,6 +112,12 @@ class Trust:
         """
         if not signer:
             return self._repo.trusts_all
+        verdict = self._verdicts.get(signer)
+        if verdict is None:
+            verdict = self._verdicts[signer] = self._judge(signer)
+        return verdict
+
+    def _judge(self, signer: bytes) -> bool:
         mark = fingerprint(signer)
         if mark in self._revoked:
             return False

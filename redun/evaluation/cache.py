@@ -73,6 +73,7 @@ class Cache:
         self._said: Job | None = None
         self._log = log
         self.decoder = ValueDecoder(source.get, view=source.view)
+        self._other: tuple[Any, ValueDecoder] | None = None
         self._current: dict[bytes, bool] = {}
         self.restores = True
 
@@ -100,7 +101,9 @@ class Cache:
             whole: a shallow check is to be made.
         """
         before = self._source, self.decoder
-        self._source, self.decoder = source, ValueDecoder(source.get, view=source.view)
+        if self._other is None or self._other[0] is not source:
+            self._other = source, ValueDecoder(source.get, view=source.view)
+        self._source, self.decoder = self._other
         try:
             # The call is made here, from what its children give.
             return self._shallow(job, row)[0] if whole else self._full(job, NO_CALL + row[ID_BYTES:])

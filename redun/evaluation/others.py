@@ -83,36 +83,40 @@ class Places(Protocol):
 
 
 class Fetched:
-    """A store beside objects that came and are not committed yet: what reads of it need of a source."""
+    """A store beside objects that came and are not committed yet: what reads of it need of a source.
 
-    def __init__(self, objects: Mapping[bytes, Any], source: Source) -> None:
-        self._objects = objects
+    Attributes:
+        objects: those that came with what is read now.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.objects: Mapping[bytes, Any] = {}
         self._source = source
 
     def get(self, oid: bytes) -> bytes:
         """See `Source.get`."""
-        data = self._objects.get(oid)
+        data = self.objects.get(oid)
         return data if isinstance(data, bytes) else self._source.get(oid)
 
     def view(self, oid: bytes) -> bytes | memoryview:
         """See `Source.view`."""
-        data = self._objects.get(oid)
+        data = self.objects.get(oid)
         # Like that of the store: writable, and nobody else's.
         return memoryview(bytearray(data)) if isinstance(data, bytes) else self._source.view(oid)
 
     def pieces(self, oid: bytes) -> bytes | Pieces:
         """See `Source.pieces`."""
-        data = self._objects.get(oid)
+        data = self.objects.get(oid)
         return data if isinstance(data, bytes) else self._source.pieces(oid)
 
     def contains(self, oid: bytes) -> bool:
         """See `Source.contains`."""
-        return oid in self._objects or self._source.contains(oid)
+        return oid in self.objects or self._source.contains(oid)
 
     def blob_path(self, oid: bytes) -> str | None:
         """Return the path of the file that an object is, None if it is none."""
         found = getattr(self._source, "blob_path", None)
-        return None if found is None or isinstance(self._objects.get(oid), bytes) else found(oid)
+        return None if found is None or isinstance(self.objects.get(oid), bytes) else found(oid)
 
 
 class Others:
@@ -130,6 +134,7 @@ class Others:
     ) -> None:
         self._calls = calls
         self._open_places = open_places
+        self._fetched = Fetched(calls.cache.source)
         self._places: Places | None = None
         self._waiting: list[Ask] = []
         self._asked = 0
@@ -228,10 +233,10 @@ class Others:
 
     def _take(self, job: Job, found: Found) -> bool:
         calls = self._calls
-        source: Any = calls.cache.source
         if found.whole:
-            source.refresh()
-        hit = calls.cache.take(job, found.row, Fetched(found.objects, source), found.whole)
+            calls.cache.source.refresh()
+        self._fetched.objects = found.objects
+        hit = calls.cache.take(job, found.row, self._fetched, found.whole)
         if hit is None:
             return False
         calls.log.cached(job, found.place)

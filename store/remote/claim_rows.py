@@ -7,7 +7,7 @@ they become rows when somebody first asks for one: whoever only pushes and pulls
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgpack
@@ -112,10 +112,15 @@ class ClaimRows:
         self._state.put_many([(_SAID + _NUMBER.pack(number), msgpack.packb([signer, list(vouchers)]))])
         return number
 
-    def of(self, eval_hash: bytes) -> list[KnownClaim]:
-        """List what is said of an eval hash, the newest first."""
-        found = [self._claim(key, row) for key, row in self._rows.scan(eval_hash)]
-        return sorted(found, key=lambda claim: -claim.seq) if len(found) > 1 else found
+    def of(self, eval_hashes: Iterable[bytes]) -> dict[bytes, list[KnownClaim]]:
+        """Return what is said of some eval hashes, the newest first; nothing is said of those that are left out."""
+        said = [_NUMBER.pack(number) for number in self._sayings()]
+        found: dict[bytes, list[KnownClaim]] = {}
+        for key, row in self._rows.get_many([eval_hash + one for eval_hash in eval_hashes for one in said]).items():
+            found.setdefault(key[:-4], []).append(self._claim(key, row))
+        for claims in found.values():
+            claims.sort(key=lambda claim: -claim.seq)
+        return found
 
     def all(self) -> Iterator[tuple[bytes, KnownClaim]]:
         """Yield eval hash and claim of all."""

@@ -7,7 +7,7 @@ is looked up in that entry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from redun.store.errors import RemoteDamaged
 from redun.store.remote.index import decode_index
@@ -32,7 +32,11 @@ class Claims:
         self.doubted = 0
 
     def find(self, eval_hash: bytes) -> KnownClaim | None:
-        """Return who says what call an eval hash leads to, None if nobody who is believed says anything.
+        """Return who says what call an eval hash leads to, None if nobody who is believed says anything; see `find_many`."""
+        return self.find_many([eval_hash]).get(eval_hash)
+
+    def find_many(self, eval_hashes: Sequence[bytes]) -> dict[bytes, KnownClaim]:
+        """Return what is said of some eval hashes by those who are believed.
 
         Raises:
             RemoteError: the remote cannot be reached.
@@ -40,13 +44,21 @@ class Claims:
         """
         remote = self._remote
         if remote.mirror.shards:
-            remote.load_shards([eval_hash])
-        claims = remote.mirror.claims(eval_hash)
-        for claim in claims:
-            if self._believed(claim.signer) and (all(map(self._believed, claim.vouchers)) or self._confirmed(eval_hash, claim)):
-                return claim
-        self.doubted += bool(claims)
-        return None
+            remote.load_shards(eval_hashes)
+        found = {}
+        for eval_hash, claims in remote.mirror.claims(eval_hashes).items():
+            for claim in claims:
+                if self._is_believed(eval_hash, claim):
+                    found[eval_hash] = claim
+                    break
+            else:
+                self.doubted += 1
+        return found
+
+    def _is_believed(self, eval_hash: bytes, claim: KnownClaim) -> bool:
+        if not self._believed(claim.signer):
+            return False
+        return not claim.vouchers or all(map(self._believed, claim.vouchers)) or self._confirmed(eval_hash, claim)
 
     def _confirmed(self, eval_hash: bytes, claim: KnownClaim) -> bool:
         if claim.seq not in self._entries:

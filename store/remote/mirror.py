@@ -330,10 +330,10 @@ class Mirror:
         with self.alone():
             self._claims.add(claims, vouchers)
 
-    def claims(self, eval_hash: bytes) -> list[KnownClaim]:
-        """List what is said of an eval hash, as far as the indexes read so far tell, the newest first."""
+    def claims(self, eval_hashes: Iterable[bytes]) -> dict[bytes, list[KnownClaim]]:
+        """Return what is said of some eval hashes, as far as the indexes read so far tell, the newest first."""
         self._take_claims()
-        return self._claims.of(eval_hash)
+        return self._claims.of(eval_hashes)
 
     def all_claims(self) -> Iterator[tuple[bytes, KnownClaim]]:
         """Yield eval hash and claim of all that is known."""
