@@ -21,6 +21,7 @@ from redun.user_types import REVIVE, REVIVE_BYTES
 from redun.value import MEMBERS
 
 Get = Callable[[bytes], bytes]
+_KEPT_KEY: bytes = msgpack.packb(KEPT)
 
 
 class _Gone:
@@ -228,15 +229,40 @@ def subvalues(data: bytes, get: Get) -> list[tuple[str, bytes]]:
         found.append(("?", b""))
         state = decode(content)
         name = str(state[0])
-        if len(state) == 2 and isinstance(state[1], dict) and state[1].pop(KEPT, None) is not None:
+        if len(state) == 2 and isinstance(state[1], dict) and KEPT in state[1]:
             # A file is the same whether its content is kept or not.
-            content = msgpack.packb(state, unicode_errors="surrogatepass")
+            content = _without_kept(content)
         found[place] = (name, head + ext_header(UserExt.VALUE, len(content)) + content)
         found.extend((kind, head + ext_header(UserExt.VALUE, len(item)) + item) for kind, item in _members(state))
         return _Named(name)
 
     _each_registered(data, get, collect, _NO_BYTES)
     return list(dict.fromkeys((name, item) for name, item in found if item))
+
+
+def _without_kept(content: bytes) -> bytes:
+    """Return the encoded `[type name, {key: item, ...}]` of a file without what is kept of it; of the rest not a byte is changed."""
+    reader = msgpack.Unpacker(max_buffer_size=0)
+    reader.feed(content)
+    reader.read_array_header()
+    start = reader.tell()
+    reader.skip()
+    name = content[start : reader.tell()]
+    count = reader.read_map_header()
+    items: list[bytes] = []
+    for _ in range(count):
+        start = reader.tell()
+        reader.skip()
+        key = content[start : reader.tell()]
+        reader.skip()
+        if key != _KEPT_KEY:
+            items.append(content[start : reader.tell()])
+    packer = msgpack.Packer(autoreset=False)
+    packer.pack_array_header(2)
+    head = packer.bytes()
+    packer.reset()
+    packer.pack_map_header(len(items))
+    return b"".join([head, name, packer.bytes(), *items])
 
 
 def _each_registered(

@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from redun import File, Scheduler, task
+from redun.content import KEPT, Content
 from redun.describe import subvalues, type_name
 from redun.encoding import ValueEncoder, restore, value_bytes, value_id, value_ref
 from redun.file import Dir, IDir, IFileSet
 from redun.provenance import Provenance
+from redun.provenance.values import ValueReader
+from redun.store.ids import link_ref, object_id
 from redun.store.objects import Flag
 from redun.value import ProxyValue, Value, get_type_registry
 
@@ -183,3 +187,33 @@ def test_parts_lead_to_the_job_that_made_them(kind: str) -> None:
     assert (found.reads, found.writes) == (True, True)
     assert {provenance.call(one).task_name for one in provenance.producing(found.value)} == {"tests.subvalues.make"}
     assert scheduler.run(use(make(kind)), dryrun=True) == expected
+
+
+class Signed(File):
+    """A file whose state holds more than text: a time, a tuple, a set, a value of a class."""
+
+    type_name = "tests.subvalues.Signed"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "when": datetime(2026, 1, 2, tzinfo=timezone.utc),
+            "by": ("a", 1, -0.0),
+            **super().__getstate__(),
+            "rest": [{2, 1}, {3: b"x"}, 1 << 80, Held([])],
+        }
+
+
+def test_a_file_with_a_rich_state_is_found_by_its_id_when_its_content_is_kept() -> None:
+    plain, kept = Signed("a.txt"), Signed("a.txt")
+    assert plain.stamp == kept.stamp
+    kept.kept = [Content.small(b"a"), None, False]
+    parts: dict[bytes, bytes] = {}
+    data = ValueEncoder(parts.__setitem__).object([kept])
+    (name, found), *_ = subvalues(data, parts.__getitem__)
+    assert name == Signed.type_name
+    assert KEPT.encode() in data
+    assert found == ValueEncoder().object(plain)
+    assert subvalues(ValueEncoder().object([plain]), parts.__getitem__)[0] == (name, found)
+    # So `redun log` finds by its id what made or used it.
+    parts[object_id(data)] = data
+    assert ValueReader(parts.__getitem__).holds(link_ref(object_id(data)), object_id(found))
