@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from redun.remotes import parse_rate
+
+if TYPE_CHECKING:
+    from redun.remotes import Repo
+    from redun.store.remote.pull import Pulled
+    from redun.store.remote.push import Pushed
 
 F = TypeVar("F", bound=Callable[..., Any])
 _EVERY_S = 0.2
@@ -100,6 +105,20 @@ def transfer_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def transfer_record(repo: Repo, done: Pushed | Pulled, dry_run: bool, seconds: float) -> dict[str, Any]:
+    """Return what push and pull alike tell in JSON."""
+    return {
+        "repo": repo.name,
+        "place": repo.place,
+        "dry_run": dry_run,
+        "refs": done.refs,
+        "objects": done.objects,
+        "bytes": done.raw_bytes,
+        "kept": done.kept,
+        "seconds": round(seconds, 3),
+    }
 
 
 def split_repo(words: tuple[str, ...], names: list[str], is_place: Callable[[str], bool]) -> tuple[str, tuple[str, ...]]:

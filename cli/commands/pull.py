@@ -9,7 +9,7 @@ import click
 
 from redun.cli.errors import warn
 from redun.cli.session import current_session
-from redun.cli.transfer import TransferProgress, format_size, plural, split_repo, transfer_options
+from redun.cli.transfer import TransferProgress, format_size, plural, split_repo, transfer_options, transfer_record
 
 
 @click.command(name="pull", short_help="Bring results from a repo here.")
@@ -58,24 +58,14 @@ def command(
     for ref in done.kept:
         warn(f"{ref} is here in another state than in {repo.name!r} and stays as it is")
     if form == "json":
-        click.echo(
-            json.dumps(
-                {
-                    "repo": repo.name,
-                    "place": repo.place,
-                    "dry_run": dry_run,
-                    "refs": done.refs,
-                    "objects": done.objects,
-                    "bytes": done.raw_bytes,
-                    "received_bytes": done.received_bytes,
-                    "left": done.left,
-                    "left_bytes": done.left_bytes,
-                    "kept": done.kept,
-                    "untrusted_executions": done.untrusted,
-                    "seconds": round(progress.seconds, 3),
-                }
-            )
-        )
+        record = transfer_record(repo, done, dry_run, progress.seconds)
+        record |= {
+            "received_bytes": done.received_bytes,
+            "left": done.left,
+            "left_bytes": done.left_bytes,
+            "untrusted_executions": done.untrusted,
+        }
+        click.echo(json.dumps(record))
         return
     if dry_run:
         click.echo(

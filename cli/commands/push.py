@@ -9,7 +9,7 @@ import click
 
 from redun.cli.errors import warn
 from redun.cli.session import current_session
-from redun.cli.transfer import TransferProgress, format_size, plural, split_repo, transfer_options
+from redun.cli.transfer import TransferProgress, format_size, plural, split_repo, transfer_options, transfer_record
 
 
 @click.command(name="push", short_help="Bring results to a repo, for others to pull.")
@@ -51,24 +51,14 @@ def command(words: tuple[str, ...], dry_run: bool, jobs: int | None, bandwidth: 
     for ref in done.kept:
         warn(f"{ref} is in {repo.name!r} in another state and stays as it is there: pull, then push again")
     if form == "json":
-        click.echo(
-            json.dumps(
-                {
-                    "repo": repo.name,
-                    "place": repo.place,
-                    "dry_run": dry_run,
-                    "refs": done.refs,
-                    "objects": done.objects,
-                    "bytes": done.raw_bytes,
-                    "sent_bytes": done.sent_bytes,
-                    "packs": done.packs,
-                    "resumed_packs": done.resumed,
-                    "kept": done.kept,
-                    "dropped_there": done.dropped,
-                    "seconds": round(progress.seconds, 3),
-                }
-            )
-        )
+        record = transfer_record(repo, done, dry_run, progress.seconds)
+        record |= {
+            "sent_bytes": done.sent_bytes,
+            "packs": done.packs,
+            "resumed_packs": done.resumed,
+            "dropped_there": done.dropped,
+        }
+        click.echo(json.dumps(record))
         return
     if done.dropped:
         click.echo(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -62,6 +62,39 @@ def cli(redun_environ: dict[str, str], tmp_path: Path) -> Cli:
         return Ended(done.stdout, done.stderr, done.returncode)
 
     return run
+
+
+Exchange = Callable[..., Path]
+"""Makes another project beside the test's own, with the same script, and executions here: name of its folder, `n` of each execution, and
+what a job of the script returns for `i`."""
+EXCHANGED = """
+from redun import task
+redun_namespace = "ex"
+
+@task(tags=[("step", "inner")])
+def inner(i: int):
+    return {result}
+
+@task()
+def main(n: int):
+    return [inner(i) for i in range(n)]
+"""
+
+
+@pytest.fixture
+def exchange(cli: Cli, tmp_path: Path) -> Exchange:
+    """Return a function that makes two projects, for something to travel from one to the other."""
+
+    def make(name: str, *counts: int, result: str = '"x" * i * 40') -> Path:
+        (tmp_path / name).mkdir()
+        for folder in (tmp_path, tmp_path / name):
+            (folder / "flow.py").write_text(EXCHANGED.format(result=result))
+            assert cli("init", cwd=folder).status == 0
+        for count in counts:
+            assert cli("run", "flow.py", "main", "--n", str(count)).status == 0
+        return tmp_path / name
+
+    return make
 
 
 def assert_refused(ended: Ended, *parts: str, status: int = 1) -> None:

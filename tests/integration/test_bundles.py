@@ -8,32 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Cli
-
-SCRIPT = """
-from redun import task
-redun_namespace = "ex"
-
-@task(tags=[("step", "inner")])
-def inner(i: int):
-    return bytes(i * 5_000_000)
-
-@task()
-def main(n: int):
-    return [inner(i) for i in range(n)]
-"""
+from .conftest import Cli, Exchange
 
 
 @pytest.fixture
-def there(cli: Cli, tmp_path: Path) -> Path:
+def there(exchange: Exchange) -> Path:
     """Return another project with the same script; here, two executions have run."""
-    (tmp_path / "there").mkdir()
-    for folder in (tmp_path, tmp_path / "there"):
-        (folder / "flow.py").write_text(SCRIPT)
-        cli("init", cwd=folder)
-    assert cli("run", "flow.py", "main", "--n", "2").status == 0
-    assert cli("run", "flow.py", "main", "--n", "3").status == 0
-    return tmp_path / "there"
+    return exchange("there", 2, 3, result="bytes(i * 5_000_000)")
 
 
 def test_an_execution_travels_in_a_file(cli: Cli, there: Path) -> None:

@@ -9,32 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Cli
-
-SCRIPT = """
-from redun import task
-redun_namespace = "ex"
-
-@task(tags=[("step", "inner")])
-def inner(i: int):
-    return "x" * i * 40
-
-@task()
-def main(n: int):
-    return [inner(i) for i in range(n)]
-"""
+from .conftest import Cli, Exchange
 
 
 @pytest.fixture
-def there(cli: Cli, tmp_path: Path) -> Path:
-    """Return another folder with the same script; here, two executions have run."""
-    (tmp_path / "there").mkdir()
-    for folder in (tmp_path, tmp_path / "there"):
-        (folder / "flow.py").write_text(SCRIPT)
-        cli("init", cwd=folder)
-    assert cli("run", "flow.py", "main", "--n", "3").status == 0
-    assert cli("run", "flow.py", "main", "--n", "4").status == 0
-    return tmp_path / "there"
+def there(exchange: Exchange) -> Path:
+    """Return another project with the same script; here, two executions have run."""
+    return exchange("there", 3, 4)
 
 
 def test_an_execution_travels_with_its_results(cli: Cli, there: Path) -> None:

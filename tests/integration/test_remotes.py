@@ -8,32 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Cli
-
-SCRIPT = """
-from redun import task
-redun_namespace = "ex"
-
-@task(tags=[("step", "inner")])
-def inner(i: int):
-    return "x" * i * 40
-
-@task()
-def main(n: int):
-    return [inner(i) for i in range(n)]
-"""
+from .conftest import Cli, Exchange
 
 
 @pytest.fixture
-def b(cli: Cli, tmp_path: Path) -> Path:
+def b(exchange: Exchange) -> Path:
     """Return another project with the same script; here, two executions have run."""
-    (tmp_path / "b").mkdir()
-    for folder in (tmp_path, tmp_path / "b"):
-        (folder / "flow.py").write_text(SCRIPT)
-        assert cli("init", cwd=folder).status == 0
-    for n in ("3", "4"):
-        assert cli("run", "flow.py", "main", "--n", n).status == 0
-    return tmp_path / "b"
+    return exchange("b", 3, 4)
 
 
 def both_add(cli: Cli, b: Path, *options: str) -> None:
