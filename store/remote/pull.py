@@ -291,7 +291,7 @@ class _Pull:
                 part = later[-_WALKED_AT_ONCE:]
                 del later[-_WALKED_AT_ONCE:]
                 links = self._links_below(part, graph, seen)
-                known = self._remote.known_places(links)
+                known = self._remote.mirror.places(links)
                 for link in links:
                     found = known.get(link)
                     if found is None or not found.pack:
