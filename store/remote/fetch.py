@@ -10,15 +10,18 @@ The files have no name: the system removes them when this process is gone, howev
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from redun.store.errors import NotInRemote, RemoteDamaged
 from redun.store.remote.backends.base import patiently
 from redun.store.remote.index import Place
-from redun.store.remote.pack import Pack, PackKind, PackReader, check_pack
+from redun.store.remote.log import PackFact
+from redun.store.remote.pack import Pack, PackKind, PackReader, check_digest
 from redun.store.remote.remote import Remote
-from redun.store.remote.spool import spool
+from redun.store.remote.spool import IN_MEMORY_BYTES, spool
 
 SMALL_PACK_BYTES = 1 << 20
 _WHOLE_SHARE = 0.5
@@ -39,6 +42,59 @@ class _Part(NamedTuple):
     @property
     def whole(self) -> bool:
         return self.start == 0 and self.size == self.pack.size
+
+
+class _Target:
+    """Writes to a file, and computes the digest of what is written while more of it is on its way."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def restart(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self.digest = sha256()
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        return self._file.write(data)
+
+
+def fetch_pack(remote: Remote, pack: Pack | PackFact, folder: Path | None = None, in_memory: int = IN_MEMORY_BYTES) -> BinaryIO:
+    """Return a temporary file with all of a pack, checked against the digest in its name.
+
+    Args:
+        folder, in_memory: see `spool`.
+
+    Raises:
+        RemoteDamaged: it is gone, or another file.
+        RemoteError: the remote cannot be reached.
+    """
+    file = spool(folder, in_memory)
+    target: Any = _Target(file)
+
+    def once() -> None:
+        target.restart()
+        remote.backend.fetch(f"packs/{pack.name}", target, pack.size, remote.meter)
+
+    with _or_closed(file, remote, pack):
+        patiently(once)
+        check_digest(target.digest.hexdigest(), pack.name, remote.where)
+    file.seek(0)
+    return file
+
+
+@contextmanager
+def _or_closed(file: BinaryIO, remote: Remote, pack: Pack | PackFact) -> Iterator[None]:
+    """Close a file if what it is for fails; a pack that is gone is damage."""
+    try:
+        yield
+    except NotInRemote as error:
+        file.close()
+        raise RemoteDamaged(f"{remote.where} lacks pack {pack.name}, which its log names: somebody removed it") from error
+    except BaseException:
+        file.close()
+        raise
 
 
 class Fetcher:
@@ -122,31 +178,15 @@ class Fetcher:
 
     def _get(self, part: _Part) -> BinaryIO:
         remote = self._remote
+        if part.whole:
+            return fetch_pack(remote, part.pack, self._folder, _IN_MEMORY_BYTES)
         file = spool(self._folder, _IN_MEMORY_BYTES)
-        try:
-            if part.whole:
-
-                def once() -> None:
-                    file.seek(0)
-                    file.truncate()
-                    remote.backend.fetch(part.pack.file, file, part.pack.size, remote.meter)
-
-                patiently(once)
-                check_pack(file, part.pack, remote.where)
-            else:
-                for start in range(part.start, part.start + part.size, _REQUEST_BYTES):
-                    size = min(_REQUEST_BYTES, part.start + part.size - start)
-                    data = patiently(lambda start=start, size=size: remote.backend.get_range(part.pack.file, start, size))  # type: ignore[misc]
-                    remote.meter(len(data))
-                    file.write(data)
-        except NotInRemote as error:
-            file.close()
-            raise RemoteDamaged(
-                f"{remote.where} lacks pack {part.pack.name}, which its log names: somebody removed it"
-            ) from error
-        except BaseException:
-            file.close()
-            raise
+        with _or_closed(file, remote, part.pack):
+            for start in range(part.start, part.start + part.size, _REQUEST_BYTES):
+                size = min(_REQUEST_BYTES, part.start + part.size - start)
+                data = patiently(lambda start=start, size=size: remote.backend.get_range(part.pack.file, start, size))  # type: ignore[misc]
+                remote.meter(len(data))
+                file.write(data)
         return file
 
     def read(self, oid: bytes, place: Place) -> bytes:

@@ -17,7 +17,8 @@ from redun.store.ids import ID_BYTES, object_id
 from redun.store.objects import Kind
 from redun.store.reach import links_in
 from redun.store.remote.backends.base import patiently
-from redun.store.remote.graph import Doing, Graph, fetch_pack, links_others, quiet, read_graph
+from redun.store.remote.fetch import fetch_pack
+from redun.store.remote.graph import Doing, Graph, links_others, quiet, read_graph
 from redun.store.remote.index import Place, decode_index
 from redun.store.remote.log import ENTRY_LIMIT, START, Checkpoint, Entry, IndexFact, PackFact, decode_checkpoint
 from redun.store.remote.names import checkpoint_name, seq_of

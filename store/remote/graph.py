@@ -12,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
-from redun.store.errors import NotInRemote, RemoteDamaged
+from redun.store.errors import RemoteDamaged
 from redun.store.ids import ID_BYTES, object_id
 from redun.store.reach import links_in
-from redun.store.remote.backends.base import patiently
+from redun.store.remote.fetch import fetch_pack
 from redun.store.remote.index import Place
 from redun.store.remote.log import PackFact
-from redun.store.remote.pack import SIZE, Pack, PackKind, check_pack, read_objects
+from redun.store.remote.pack import SIZE, Pack, PackKind, read_objects
 from redun.store.remote.remote import Remote
-from redun.store.remote.spool import spool
 
 LINKED_LIMIT = 1 << 30
 """Bytes that an object may have that may link others."""
@@ -81,34 +80,6 @@ class Graph:
 def links_others(fact: PackFact | Pack) -> bool:
     """Tell whether a pack may hold objects that link others."""
     return fact.kind in (PackKind.GRAPH, PackKind.MIXED)
-
-
-def fetch_pack(remote: Remote, fact: PackFact) -> BinaryIO:
-    """Fetch a pack's file and check it against the digest in its name.
-
-    Raises:
-        RemoteDamaged: it is gone, or another file.
-        RemoteError: the remote cannot be reached.
-    """
-    file = spool()
-    pack = Pack(fact.name, fact.size, fact.kind)
-
-    def once() -> None:
-        file.seek(0)
-        file.truncate()
-        remote.backend.fetch(pack.file, file, fact.size, remote.meter)
-
-    try:
-        patiently(once)
-        check_pack(file, pack, remote.where)
-    except NotInRemote as error:
-        file.close()
-        raise RemoteDamaged(f"{remote.where} lacks pack {fact.name}, which its log names: somebody removed it") from error
-    except BaseException:
-        file.close()
-        raise
-    file.seek(0)
-    return file
 
 
 def read_pack(remote: Remote, graph: Graph, fact: PackFact, file: BinaryIO) -> None:
@@ -182,4 +153,4 @@ def read_graph(
         doing("reading the call graph", start + len(part), len(wanted))
 
 
-__all__ = ["Doing", "Graph", "fetch_pack", "links_others", "quiet", "read_graph", "read_pack"]
+__all__ = ["Doing", "Graph", "links_others", "quiet", "read_graph", "read_pack"]

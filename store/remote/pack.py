@@ -184,10 +184,18 @@ def check_pack(file: BinaryIO, pack: Pack, where: str) -> None:
     file.seek(0)
     while chunk := file.read(1 << 20):
         digest.update(chunk)
-    found = digest.hexdigest()
-    if found != pack.name.partition("-")[0]:
+    check_digest(digest.hexdigest(), pack.name, where)
+
+
+def check_digest(found: str, pack: str, where: str) -> None:
+    """Check the digest of a pack's file against the one in the pack's name.
+
+    Raises:
+        RemoteDamaged: it is another file.
+    """
+    if found != pack.partition("-")[0]:
         raise RemoteDamaged(
-            f"{where}: pack {pack.name} is damaged: its bytes have the digest {found[:16]}...: it was changed after it was pushed"
+            f"{where}: pack {pack} is damaged: its bytes have the digest {found[:16]}...: it was changed after it was pushed"
         )
 
 
@@ -333,6 +341,7 @@ __all__ = [
     "PackKind",
     "PackReader",
     "PackWriter",
+    "check_digest",
     "check_pack",
     "read_objects",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -73,3 +74,23 @@ class RequestThreads:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+
+
+def ahead(threads: RequestThreads, work: Callable[[A], B], items: Iterable[A], most: int) -> Iterator[B]:
+    """Do something for several items; results in their order. At most so many items and results are held at once.
+
+    When one of them fails, or nobody wants more, what has begun ends before this does, and nothing else begins.
+    """
+    waiting: deque[Future[B]] = deque()
+    try:
+        for item in items:
+            if len(waiting) >= most:
+                yield waiting.popleft().result()
+            waiting.append(threads.submit(work, item))
+            del item
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+        wait(waiting)

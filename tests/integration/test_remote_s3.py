@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import time
 import uuid
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from servers import free_port, s3_server
 
-from redun.store.errors import NotInRemote, RemoteBusy, RemoteDenied, RemoteError
+from redun.store.errors import NotInRemote, RemoteBusy, RemoteDamaged, RemoteDenied, RemoteError
 from redun.store.ids import object_id
 from redun.store.objects import Codec, Kind, header, with_links
 from redun.store.remote.backends.s3 import S3Backend
@@ -155,6 +156,50 @@ def test_large_packs_go_in_parts(bucket: str, monkeypatch: pytest.MonkeyPatch, t
     with (tmp_path / "back").open("wb") as file:
         backend.fetch(name, file, len(data), counts.append)
     assert hashlib.sha256((tmp_path / "back").read_bytes()).digest() == hashlib.sha256(data).digest()
+
+
+def test_large_packs_come_in_ranges(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("PART_BYTES", "_SENT_BYTES"):
+        monkeypatch.setattr(f"redun.store.remote.backends.s3.{limit}", 5 << 20)
+    backend = S3Backend(f"s3://{bucket}/x")
+    name = f"packs/{'0' * 64}-00000000"
+    data = os.urandom((27 << 20) + 5)
+    backend.put(name, io.BytesIO(data), len(data), lambda count: None)
+    ranges: list[str] = []
+    backend.client.meta.events.register(
+        "before-send.s3", lambda request, **rest: ranges.append(request.headers.get("Range", b"").decode())
+    )
+    back, counts = io.BytesIO(), []
+    backend.fetch(name, back, len(data), counts.append)
+    assert back.getvalue() == data
+    assert sum(counts) == len(data)
+    assert sorted(ranges, key=len) == sorted(
+        [f"bytes={start}-{min(start + (5 << 20), len(data)) - 1}" for start in range(0, len(data), 5 << 20)], key=len
+    )
+    for wrong in (len(data) - 1, len(data) + 1, 2 * len(data)):
+        back = io.BytesIO()
+        with pytest.raises(RemoteDamaged, match="expected"):
+            backend.fetch(name, back, wrong, lambda count: None)
+        assert len(back.getvalue()) <= wrong
+    with pytest.raises(NotInRemote):
+        backend.fetch(name.replace("0", "1"), io.BytesIO(), len(data), lambda count: None)
+
+
+def test_an_upload_in_parts_that_fails_leaves_nothing(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("redun.store.remote.backends.s3.PART_BYTES", 5 << 20)
+    backend = S3Backend(f"s3://{bucket}/x")
+    data = os.urandom(27 << 20)
+
+    def fail(count: int) -> None:
+        if len(counts) == 3:
+            raise RemoteBusy("no")
+        counts.append(count)
+
+    counts: list[int] = []
+    with pytest.raises(RemoteBusy):
+        backend.put(f"packs/{'0' * 64}-00000000", io.BytesIO(data), len(data), fail)
+    assert backend.files("packs/") == []
+    assert backend.client.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
 
 
 def test_a_file_is_replaced_only_if_it_is_what_it_was(bucket: str) -> None:

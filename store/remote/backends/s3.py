@@ -1,7 +1,7 @@
 """A remote in S3, or in what speaks like it, through boto3.
 
 `put_new` is a PUT with `If-None-Match: *`: 412 means that the name is taken, 409 that somebody else is just writing it, so the same name
-is asked for again. Only packs beyond `PART_BYTES` are sent in parts: a part costs a request, and nobody else can have a pack's name, so
+is asked for again. Only packs beyond `PART_BYTES` travel in parts: a part costs a request, and nobody else can have a pack's name, so
 it needs no condition. Of a server that ignores conditions the remote finds out when it is made (`redun.store.remote.remote`).
 """
 
@@ -10,18 +10,22 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
 
 from redun.store.errors import NotInRemote, RemoteBusy, RemoteDamaged, RemoteDenied, RemoteError, StoreError
 from redun.store.remote.backends.base import CHUNK_BYTES, FileFact, Meter, backoff, check_name, too_long, wrong_size
 from redun.store.remote.clock import PlaceClock
+from redun.store.remote.threads import RequestThreads, ahead
 from redun.store.remote.url import hide, shown, split_s3
 
 PART_BYTES = 64 << 20
-"""A larger file is sent in parts of this size."""
+"""A larger file is sent and fetched in parts, some of them at once: one connection seldom has all the bandwidth there is."""
+_SENT_BYTES = 16 << 20
+_AT_ONCE = 4
+"""So many parts are in memory."""
 _MOST_PARTS = 10_000
 _CONFLICT_TRIES = 8
 _MISSING = frozenset(("404", "NoSuchKey", "NotFound"))
@@ -176,22 +180,49 @@ class S3Backend:
 
     def fetch(self, name: str, target: BinaryIO, size: int, meter: Meter) -> None:
         """See `Backend.fetch`."""
-        with self._told("read", name):
-            found = self.client.get_object(**self._key(name))
-            body = found["Body"]
-            try:
-                if found["ContentLength"] != size:
-                    raise wrong_size(self.url, name, found["ContentLength"], size)
-                left = size
-                while left:
-                    chunk = body.read(min(left, CHUNK_BYTES))
-                    if not chunk:
-                        raise wrong_size(self.url, name, size - left, size)
-                    meter(len(chunk))
-                    left -= len(chunk)
-                    target.write(chunk)
-            finally:
-                body.close()
+        if size <= PART_BYTES:
+            with self._told("read", name):
+                self._copy(name, self.client.get_object(**self._key(name)), size, target.write, meter)
+            return
+
+        def part(start: int) -> list[bytes]:
+            end = min(start + _SENT_BYTES, size)
+            chunks: list[bytes] = []
+            with self._told("read", name):
+                found = self.client.get_object(**self._key(name), Range=f"bytes={start}-{end - 1}")
+                whole = found.get("ContentRange", "").rpartition("/")[2]
+                if whole != str(size):
+                    found["Body"].close()
+                    raise wrong_size(self.url, name, int(whole) if whole.isdigit() else 0, size)
+                self._copy(name, found, end - start, chunks.append, meter)
+            return chunks
+
+        try:
+            with closing(RequestThreads(_AT_ONCE)) as threads:
+                for chunks in ahead(threads, part, range(0, size, _SENT_BYTES), _AT_ONCE):
+                    for chunk in chunks:
+                        target.write(chunk)
+        except RemoteError as error:
+            if "InvalidRange" in str(error):
+                raise wrong_size(self.url, name, 0, size) from error
+            raise
+
+    def _copy(self, name: str, found: dict[str, Any], size: int, write: Callable[[bytes], Any], meter: Meter) -> None:
+        """Write what an answer brings, which must be so many bytes."""
+        body = found["Body"]
+        try:
+            if found["ContentLength"] != size:
+                raise wrong_size(self.url, name, found["ContentLength"], size)
+            left = size
+            while left:
+                chunk = body.read(min(left, CHUNK_BYTES))
+                if not chunk:
+                    raise wrong_size(self.url, name, size - left, size)
+                meter(len(chunk))
+                left -= len(chunk)
+                write(chunk)
+        finally:
+            body.close()
 
     def put(self, name: str, source: BinaryIO, size: int, meter: Meter) -> None:
         """See `Backend.put`."""
@@ -205,15 +236,24 @@ class S3Backend:
 
     def _put_parts(self, name: str, source: BinaryIO, size: int, meter: Meter) -> None:
         key = self._key(name)
-        part_bytes = max(PART_BYTES, -(-size // _MOST_PARTS))
+        part_bytes = max(min(_SENT_BYTES, PART_BYTES), -(-size // _MOST_PARTS))
         upload = self.client.create_multipart_upload(**key)["UploadId"]
-        try:
-            parts: list[dict[str, Any]] = []
+
+        def send(part: tuple[int, bytes]) -> dict[str, Any]:
+            number, data = part
+            done = self.client.upload_part(**key, UploadId=upload, PartNumber=number, Body=io.BytesIO(data))
+            return {"PartNumber": number, "ETag": done["ETag"]}
+
+        def read() -> Iterator[tuple[int, bytes]]:
+            number = 0
             while data := source.read(part_bytes):
                 meter(len(data))
-                number = len(parts) + 1
-                done = self.client.upload_part(**key, UploadId=upload, PartNumber=number, Body=io.BytesIO(data))
-                parts.append({"PartNumber": number, "ETag": done["ETag"]})
+                number += 1
+                yield number, data
+
+        try:
+            with closing(RequestThreads(_AT_ONCE)) as threads:
+                parts = list(ahead(threads, send, read(), _AT_ONCE))
             self.client.complete_multipart_upload(**key, UploadId=upload, MultipartUpload={"Parts": parts})
         except BaseException:
             # What was sent of it would be paid for and never seen.

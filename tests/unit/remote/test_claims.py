@@ -110,3 +110,29 @@ def test_an_entry_does_not_speak_for_others(site: Sites) -> None:
         read = decode_index(encode_index(own), "test")
         assert read.claims == own.claims
         assert read.said_by(remote.writer.signer().name, 4).claims == {(KEY, STRANGER.name): Claim(LIE, 4)}  # type: ignore[union-attr]
+
+
+def test_claims_become_rows_when_somebody_asks_for_one(site: Sites, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = site("a"), site("b")
+    say(a, HONEST, {KEY: LIE})
+    say(a, HONEST, {KEY: CALL})
+
+    def rows(of: Site) -> int:
+        return len(list(of.store.mirror_source("team").table("claim").scan()))
+
+    with b.remote() as remote:
+        assert remote.refresh()
+    assert (rows(a), rows(b)) == (0, 0)
+    assert claimed(b, KEY, HONEST) == CALL
+    assert claimed(b, OTHER, HONEST) is None
+    assert rows(b) == 1
+    # What others say later is seen, too, also where so much is said that the indexes are not kept.
+    monkeypatch.setattr("redun.store.remote.mirror._RECENT_MOST", 1)
+    for _ in range(4):
+        key = os.urandom(20)
+        say(a, HONEST, {KEY: LIE, key: CALL})
+        with b.remote() as remote:
+            remote.refresh()
+    say(a, HONEST, {OTHER: CALL})
+    assert (claimed(b, KEY, HONEST), claimed(b, key, HONEST), claimed(b, OTHER, HONEST)) == (LIE, CALL, CALL)
+    assert claimed(a, key, HONEST) == CALL

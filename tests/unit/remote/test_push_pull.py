@@ -18,9 +18,12 @@ from redun.store.errors import (
 )
 from redun.store.remote import push as push_module
 from redun.store.remote.backends.folder import FolderBackend
+from redun.store.remote.index import read_index
 from redun.store.remote.pull import pull
 from redun.store.remote.push import push
+from redun.store.remote.remote import Remote
 from redun.store.sources.base import Batch, RefUpdate
+from redun.store.sources.lmdb_table import LmdbTable
 
 from .conftest import Site
 
@@ -246,6 +249,39 @@ def test_a_long_push_writes_entries_on_its_way(site: Sites, monkeypatch: pytest.
         assert remote.seq > 2
     pull_all(b)
     assert list(b.source.ids()) == list(a.source.ids())
+
+
+def test_a_push_of_many_objects_writes_entries_on_its_way(site: Sites, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So what is held in memory does not grow with the push."""
+    for name, size in (("PACK_BYTES", 20_000), ("SMALL_BYTES", 1_000), ("COMMIT_ROWS", 300)):
+        monkeypatch.setattr(push_module, name, size)
+    held = []
+    take_in = Remote._take_in
+
+    def noted(self: Remote, entries, indexes) -> None:
+        held.append(sum(len(read_index(data, "test")) for parts in indexes.values() for data in parts))
+        take_in(self, entries, indexes)
+
+    monkeypatch.setattr(Remote, "_take_in", noted)
+    a, b = site("a"), site("b")
+    a.fill(2000)
+    assert push_all(a).objects == sum(held) == len(list(a.source.ids()))
+    assert (len(held), max(held)) == (len(list(a.source.ids())) // 300 + 1, 300)
+    monkeypatch.undo()
+    pull_all(b)
+    assert list(b.source.ids()) == list(a.source.ids())
+
+
+@pytest.mark.parametrize("count", [300, 3000])
+def test_places_are_looked_up_many_at_once(site: Sites, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    a, b = site("a"), site("b")
+    a.fill(count)
+    push_all(a)
+    asked = []
+    get = LmdbTable.get
+    monkeypatch.setattr(LmdbTable, "get", lambda self, key: asked.append(key) or get(self, key))
+    assert pull_all(b).objects > count
+    assert len(asked) < 60
 
 
 def test_a_pull_that_was_interrupted_goes_on(site: Sites, monkeypatch: pytest.MonkeyPatch) -> None:
