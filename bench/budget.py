@@ -17,13 +17,12 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from bench.floors import floors
 from bench.measure import BenchError, run
 from bench.sides import ROOT, tree_side
 
 # Step -> where its code is: a file, or a file and functions in it. The first that fits counts.
 STEPS: list[tuple[str, list[tuple[str, str]]]] = [
-    ("the user's function, called on a worker", [("flows/fanout.py", ""), ("executors/base.py", "")]),
-    ("expressions made by the user's task", [("redun/task.py", "__call__"), ("redun/expression.py", "__init__")]),
     ("expressions encoded", [("redun/graph.py", "encode_list place _add _note _row _fields _shorten finish aliases _form")]),
     ("expressions decoded", [("redun/graph.py", ""), ("redun/decoding.py", "_graph _node")]),
     (
@@ -175,11 +174,22 @@ def measure(jobs: int, rounds: int) -> str:
                 budget.fresh()
             calls[name] = budget.system_calls(jobs) - few
     per_job = {name: min(found) / jobs for name, found in totals.items()}
-    lines = [f"| step ({jobs:,} jobs, us of CPU per job) | cold | replayed |", "| --- | ---: | ---: |"]
+    floor = floors()
+    lines = [
+        f"| step ({jobs:,} jobs, us of CPU per job) | cold | floor | replayed | floor |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
     for step, _ in STEPS:
-        shares = [samples[name][step] / samples[name].total() * per_job[name] for name in per_job]
-        lines.append(f"| {step} | {shares[0]:.2f} | {shares[1]:.2f} |")
-    lines.append(f"| together, without start-up | {per_job['cold']:.1f} | {per_job['replay']:.1f} |")
+        least = floor.get(step, (0.0, 0.0))
+        cells = [
+            f"{samples[name][step] / samples[name].total() * per_job[name]:.1f} | {least[place]:.1f}"
+            for place, name in enumerate(per_job)
+        ]
+        lines.append(f"| {step} | {' | '.join(cells)} |")
+    sums = [sum(pair[place] for pair in floor.values()) for place in (0, 1)]
+    lines.append(
+        f"| together, without start-up | {per_job['cold']:.1f} | {sums[0]:.1f} | {per_job['replay']:.1f} | {sums[1]:.1f} |"
+    )
     lines += ["", f"Commits: {commits['cold']} cold, {commits['replay']} replayed."]
     for name, found in calls.items():
         told = ", ".join(f"{call} {count}" for call, count in found.most_common(6))
