@@ -38,7 +38,7 @@ def _us(work: Callable[[int], Any]) -> float:
     found = []
     for _ in range(3):
         began = time.process_time()
-        for number in range(MANY):
+        for _ in range(MANY):
             pass
         empty = time.process_time() - began
         began = time.process_time()

@@ -104,16 +104,16 @@ class GraphWriter:
     def encode_list(self, expressions: list[Expression[Any]]) -> bytes:
         """Add expressions; return the encoding of the list of them, as the codec would give it: what a fan-out returns."""
         parts = [array_header(len(expressions))]
-        places = self._places
+        places, add = self._places, self._add
         for expr in expressions:
             place = places.get(id(expr))
-            data = _place_bytes(self._add(expr) if place is None else place)
+            data = _place_bytes(add(expr) if place is None else place)
             parts.append(_NODE_HEADS[len(data)] + data)
         return b"".join(parts)
 
     def _add(self, expr: Expression[Any]) -> int:
         if type(expr) is TaskExpression and not expr.kwargs and _PLAIN.issuperset(map(type, expr.args)):
-            # Nothing in it has to be added first, nor is it long.
+            # Nothing in it has to be added first, nor is it shortened.
             return self._note(expr, self._encoder.encode(self._fields(expr, list(expr.args), expr.kwargs)))
         stack = [expr]
         waiting = self._waiting

@@ -97,6 +97,15 @@ def iter_leaves(value: Any) -> Iterator[Any]:
             open_ids.discard(id(container))
 
 
+def leaf_kinds(value: Any) -> set[type]:
+    """Return the types of the leaves of a nested value. A flat list, however long, costs one look at its types."""
+    if type(value) in _SEQUENCES:
+        kinds = set(map(type, value))
+        if not any(map(_is_container, kinds)):
+            return kinds
+    return set(map(type, iter_leaves(value)))
+
+
 def find_expressions(value: Any) -> list[Expression[Any]]:
     """List the expressions in a nested value, in order, repeats included; those inside other expressions are not listed."""
     kind = type(value)

@@ -435,7 +435,7 @@ class Decoder:
             DecodeError: truncated, followed by other bytes, hostile, or of a type that nobody knows.
         """
         try:
-            return self._unpack(data)
+            return msgpack.unpackb(data, ext_hook=self._extension, strict_map_key=False, unicode_errors="surrogatepass")
         except RedunError:
             raise
         except TOO_DEEP:

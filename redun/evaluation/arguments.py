@@ -9,7 +9,7 @@ from redun import job_info
 from redun.errors import EncodeError, ValueEncodeError
 from redun.evaluation.plans import key_in_context
 from redun.evaluation.undecoded import Undecoded
-from redun.nested import ATOMS, iter_leaves, map_leaves
+from redun.nested import ATOMS, iter_leaves, leaf_kinds, map_leaves
 from redun.store.ids import LINK_MARK
 from redun.store.journal import Upstream
 from redun.value import get_type_registry
@@ -105,7 +105,7 @@ class Arguments:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Give values that want it a say before they become arguments (`Value.preprocess`); `before` are the unevaluated ones."""
         registry = get_type_registry()
-        if not any(registry.has_preprocess(type(leaf)) for leaf in iter_leaves([args, kwargs])):
+        if not any(map(registry.has_preprocess, leaf_kinds(args) | leaf_kinds(tuple(kwargs.values())))):
             return args, kwargs
 
         from redun.handle import Handle

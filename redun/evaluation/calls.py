@@ -23,7 +23,7 @@ from redun.evaluation.node import FINAL, Node, Outcome, Scope, Settled, State
 from redun.evaluation.recorder import NoRecorder, Recorder
 from redun.evaluation.recovery import Recoveries
 from redun.evaluation.undecoded import EncodedResult, Undecoded
-from redun.nested import ATOMS, holds_expression, iter_leaves
+from redun.nested import ATOMS, holds_expression, leaf_kinds
 from redun.records import encode_call
 from redun.store.ids import LINK_MARK, link_ref
 from redun.store.journal import Upstream
@@ -189,8 +189,7 @@ class Calls:
         if plan.refusal is not None:
             self.evaluation.fail(job, plan.refusal)
             return
-        if self._takes_handles(job):
-            assert self.handles is not None
+        if self.handles is not None and self.handles.job is job:
             self.handles.start(job)
         self.in_flight += 1
         if not plan.limits or self.limits.take(job):
@@ -355,7 +354,7 @@ class Calls:
             return
         registry = get_type_registry()
         if result.flags & Flag.EXPRESSION or (
-            type(value) not in ATOMS and any(registry.has_postprocess(type(leaf)) for leaf in iter_leaves(value))
+            type(value) not in ATOMS and any(map(registry.has_postprocess, leaf_kinds(value)))
         ):
             self._take_result(job, value)
             return
@@ -390,7 +389,7 @@ class Calls:
         if type(result) in ATOMS:
             return result
         registry = get_type_registry()
-        if not any(registry.has_postprocess(type(leaf)) for leaf in iter_leaves(result)):
+        if not any(map(registry.has_postprocess, leaf_kinds(result))):
             return result
         from redun.handle import Handle
         from redun.nested import map_leaves

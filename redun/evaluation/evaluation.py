@@ -282,7 +282,8 @@ class Evaluation:
         self._walks.insert(place, walk)
 
     def _input(self, waiter: Node, scope: Scope, expr: Expression[Any]) -> None:
-        expr = scope.canonical(expr)
+        if scope.aliases is not None:
+            expr = scope.canonical(expr)
         key = id(expr)
         if key in scope.settled:
             return

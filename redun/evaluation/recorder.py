@@ -169,13 +169,13 @@ class Recorder:
         self._needed_objects[oid] = data
         if self._since is None:
             # It must be said before the scheduler may wait for long.
-            self._note(0)
+            self._note()
 
     def was_read(self, oid: bytes, data: bytes | Pieces) -> None:
         """As `needs_object`, of an object that was just read from this store: unless others write, it need not be looked up again."""
         self._read_objects[oid] = data
         if self._since is None:
-            self._note(0)
+            self._note()
 
     def needs_value(self, ref: bytes, value: Any) -> None:
         """Rely on a stored value; it is encoded again if it is gone when the commit comes."""
@@ -237,7 +237,7 @@ class Recorder:
         self._reductions.append((job.eval_key, ref))
         if job.key != job.eval_key:
             self._memo[job.key] = row
-        self._note(job.start_us)
+        self._note()
 
     def memo(self, job: Job, call: bytes, reduction_ref: bytes) -> None:
         """A call is complete: its eval hash leads to it from now on."""
@@ -276,26 +276,20 @@ class Recorder:
 
     def finished(self, job: Job) -> None:
         """A job has ended, well or not."""
-        self._live.pop(job.number, None)
-        self._created.pop(job.number, None)
+        number, plan = job.number, job.plan
+        self._live.pop(number, None)
+        self._created.pop(number, None)
         parent = job.scope.job
+        above = self.above if parent is None else parent.number
+        took_us = job.end_us - job.start_us
         self._jobs.append(
-            JobRecord(
-                job.number,
-                job.job_id,
-                self.above if parent is None else parent.number,
-                job.plan.task_id,
-                job.start_us,
-                job.end_us - job.start_us,
-                _STATUS[job.column],
-                job.call,
-            )
+            JobRecord(number, job.job_id, above, plan.task_id, job.start_us, took_us, _STATUS[job.column], job.call)
         )
         if job.upstreams:
-            self._upstreams[job.number] = job.upstreams
-        if job.plan.tags:
-            self.tag(JOB, job.job_id, job.plan.tags)
-        self._note(job.start_us if not job.replayed else job.end_us, job.end_us)
+            self._upstreams[number] = job.upstreams
+        if plan.tags:
+            self.tag(JOB, job.job_id, plan.tags)
+        self._note(0 if job.replayed else took_us)
 
     def tag(self, kind: str, entity: bytes, pairs: tuple[tuple[str, Any], ...]) -> None:
         """Give tags to something: to what `entity` names, an id, or the ref of a value."""
@@ -331,17 +325,18 @@ class Recorder:
         if ref[0] == LINK_MARK:
             self.needs_value(ref, written)
         self._outputs.append(OutputFact(job.number, attempt, ref))
-        self._note(0)
+        self._note()
 
     def handle(self, event: HandleEvent) -> None:
         """A state of a handle was reached or left."""
         self._handles.append(event)
-        self._note(0)
+        self._note()
 
-    def _note(self, start_us: int, end_us: int | None = None) -> None:
+    def _note(self, took_us: int = 0) -> None:
+        """There is something to commit, of a job that took so long."""
         if self._since is None:
             self._since = time.monotonic()
-        if end_us is not None and end_us - start_us > LONG_US and self._urgent is None:
+        if took_us > LONG_US and self._urgent is None:
             self._urgent = time.monotonic() + _ALMOST_AT_ONCE_S
 
     # When to commit.

@@ -89,9 +89,9 @@ class Executors(MutableMapping[str, Executor]):
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Hand each job to its executor."""
-        first = jobs[0].plan.executor
-        if all(job.plan.executor == first for job in jobs):
-            self.require(first).submit_jobs(jobs)
+        names = {job.plan.executor for job in jobs}
+        if len(names) == 1:
+            self.require(names.pop()).submit_jobs(jobs)
             return
         by_name: dict[str, list[Job]] = {}
         for job in jobs:
