@@ -11,13 +11,40 @@ if __name__ != "redun.cli":
         f"this package is redun.cli, it cannot be imported as {__name__!r}: install redun, do not put its folder on sys.path"
     )
 
+__all__ = [
+    "REDUN_CONFIG_DIR",
+    "REDUN_CONFIG_ENV",
+    "REDUN_INI_FILE",
+    "RedunClient",
+    "RedunClientError",
+    "arg_name2cli_name",
+    "check_version",
+    "find_config_dir",
+    "format_id",
+    "get_abs_path",
+    "get_anno_origin",
+    "get_config_dir",
+    "get_config_path",
+    "get_default_execution_tags",
+    "get_user_setup_func",
+    "get_username",
+    "import_script",
+    "infer_project_name",
+    "is_port_in_use",
+    "is_python_filename",
+    "make_parse_arg_func",
+    "parse_func_path",
+    "parse_setup_args",
+    "parse_version",
+    "setup_config",
+    "setup_scheduler",
+]
+
 
 def __getattr__(name: str) -> object:
     # Loaded when asked for: the commands themselves do not need it.
-    if not name.startswith("_"):
+    if name in __all__:
         from importlib import import_module
 
-        client = import_module("redun.cli.client")
-        if name in client.__all__:
-            return getattr(client, name)
+        return getattr(import_module("redun.cli.client"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,13 +22,12 @@ class raised_thresholds:
 
     def __enter__(self) -> None:
         self._before = gc.get_threshold()
-        # What is set aside for good must not come back at the end.
-        self._freezes = gc.get_freeze_count() == 0
-        if self._freezes:
+        # Where they are raised for good, what was there is set aside for good.
+        if self._before != _SELDOM:
             gc.freeze()
-        gc.set_threshold(*_SELDOM)
+            gc.set_threshold(*_SELDOM)
 
     def __exit__(self, *exc: object) -> None:
-        gc.set_threshold(*self._before)
-        if self._freezes:
+        if self._before != _SELDOM:
+            gc.set_threshold(*self._before)
             gc.unfreeze()

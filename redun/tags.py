@@ -103,10 +103,10 @@ def parse_tag_key_value(key_value: str, value_required: bool = True) -> tuple[st
 
 def format_tag_value(value: Any) -> str:
     """Return a value as text from which `parse_tag_value` makes it again."""
-    import json
-
     if isinstance(value, str) and not _needs_quotes(value):
         return value
+    import json
+
     return json.dumps(value, sort_keys=True)
 
 

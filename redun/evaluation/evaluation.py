@@ -22,17 +22,16 @@ from redun.errors import CircularCall, DryRunResult, InternalError, RedunError, 
 from redun.evaluation.defaults import Default, DefaultExpression
 from redun.evaluation.job import Job, new_job_id
 from redun.evaluation.node import FINAL, Node, Operation, Root, Scope, Settled, State
-from redun.evaluation.promised import Awaited
 from redun.evaluation.waiting import Waiting
 from redun.expression import Expression, SchedulerExpression, SimpleExpression, TaskExpression, ValueExpression
 from redun.nested import find_expressions
-from redun.threads import Thread
 
 if TYPE_CHECKING:
     from redun.evaluation.calls import Calls
     from redun.evaluation.status import StatusClock
     from redun.evaluation.threads import Forked
     from redun.promise import Promise
+    from redun.threads import Thread
 
 WINDOW = 2000
 """Jobs that may be in flight before walks pause."""
@@ -234,6 +233,8 @@ class Evaluation:
             raise SchedulerError(
                 f"job {parent.short_id} of {parent.task_name} is not being evaluated: nothing can be added to it"
             )
+        from redun.evaluation.promised import Awaited
+
         awaited = Awaited(expr, scope)
         awaited.begin(self)
         return awaited.promise
@@ -250,6 +251,8 @@ class Evaluation:
         """Return what a thread evaluates; for one that was read from the store, an equal one that was begun in this run."""
         found = self.threads.get(thread.thread_id)
         if found is None and self.threads:
+            from redun.threads import Thread
+
             for forked in list(self.threads.values())[self._threads_known :]:
                 with suppress(RedunError):
                     # What cannot be encoded was not read from the store.

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from redun.files import known_contents
-
 _CONTENT_DIGITS = 40
 
 classes_captured = False
@@ -43,10 +41,13 @@ def counted_by_content(store: Any = None) -> Iterator[None]:
     global _runs
     _runs += 1
     try:
-        if store is not None:
+        if store is None:
+            yield
+        else:
+            from redun.files import known_contents
+
             known_contents.load(store)
-        yield
-        if store is not None:
+            yield
             known_contents.save(store)
     finally:
         _runs -= 1

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_64_digest
@@ -95,7 +94,6 @@ class Commits:
         self._known_at = number
 
 
-@dataclass(slots=True)
 class _Ahead:
     """What is written ahead of the last transaction.
 
@@ -104,9 +102,12 @@ class _Ahead:
         sweeps: as it was before the first slice.
     """
 
-    oids: Collection[bytes]
-    keys: Collection[bytes]
-    sweeps: bytes | None = None
+    __slots__ = ("keys", "oids", "sweeps")
+
+    def __init__(self, oids: Collection[bytes], keys: Collection[bytes], sweeps: bytes | None = None) -> None:
+        self.oids = oids
+        self.keys = keys
+        self.sweeps = sweeps
 
     def holds(self, sweeps: bytes | None) -> bool:
         """True as long as no gc deletes, or has deleted meanwhile."""

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-import redun
 from redun.encoding import restore, value_bytes, value_id
 from redun.file import (
     ContentDir,
@@ -747,20 +746,3 @@ def test_users_register_file_systems_of_their_own():
     _ = folder.hash
     contents["mine://a"] = b"y"
     assert not folder.is_valid()
-
-
-def test_local_files_import_nothing_that_costs():
-    root = str(Path(redun.__file__).parents[1])
-    code = """
-import sys
-before = set(sys.modules)
-import redun.file
-file = redun.file.File("a")
-file.write("x")
-file.hash, file.is_valid(), repr(file), redun.file.Dir(".").hash
-print(*sorted({"fsspec", "boto3", "asyncio", "lmdb", "shutil", "subprocess", "tempfile", "glob"} & (set(sys.modules) - before)))
-"""
-    ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": root}
-    )
-    assert ran.stdout.split() == []

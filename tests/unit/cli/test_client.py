@@ -141,3 +141,10 @@ def test_scripts_and_modules_of_one_name(here: Path, tmp_path: Path, monkeypatch
     assert import_script(f"{name}.py").value == 3
     with pytest.raises(ModuleNotFoundError, match="does not exist"):
         import_script(f"nope/{name}.py")
+
+
+def test_the_package_names_what_the_client_has() -> None:
+    import redun.cli
+    from redun.cli import client
+
+    assert redun.cli.__all__ == client.__all__
