@@ -171,3 +171,11 @@ def _unescape(text: str) -> str:
     for code in ("040", "011", "012", "134"):
         text = text.replace("\\" + code, chr(int(code, 8)))
     return text
+
+
+def nobody_writes(path: Path) -> bool:
+    """Tell whether no process can write a file: its file system is read-only, or nobody has permission to."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY) or not path.stat().st_mode & 0o222
+    except OSError:
+        return False

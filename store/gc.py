@@ -26,11 +26,12 @@ from typing import TYPE_CHECKING, Any
 from redun.store.blobs import unlink_if_left
 from redun.store.errors import RefConflict, StoreError, StoreUnavailable
 from redun.store.gone import TABLE as GONE
+from redun.store.gone import read_gone
 from redun.store.ids import ID_BYTES, LINK_MARK
 from redun.store.object_graph import ObjectGraph, Progress, silent
 from redun.store.objects import Kind
 from redun.store.resident import Resident
-from redun.store.rows import CHECKSUM_BYTES, ref_target, reflog_entry
+from redun.store.rows import CHECKSUM_BYTES, ref_target, reflog_entry, unguarded
 from redun.store.sources.base import Batch, RefUpdate
 from redun.store.sweep import Sweeper
 
@@ -135,6 +136,7 @@ class Plan:
         source.refresh()
         self._missing: dict[bytes, list[int]] | None = None
         self._resident = Resident(source.folder / "data.mdb")
+        self._began_us = time.time_ns() // 1000
         with _reading(source) as txn:
             self._read_refs(txn)
             self._choose_refs(drop)
@@ -387,12 +389,11 @@ class Plan:
         if self._memo_gone:
             sweeper.forget_memo(self._memo_gone)
         if self.dropped or 1 in gone:
-            sweeper.announce()
-            waited = sweeper.wait_for_readers(readers_wait_s)
-            report.waited_for = None if waited is None else waited[1]
-            sweeper.drop_values(self.dropped, time.time_ns() // 1000)
-            sweeper.delete(self.graph.in_waves(gone))
-            sweeper.announce(ends=True)
+            with sweeper.sweeping():
+                waited = sweeper.wait_for_readers(readers_wait_s)
+                report.waited_for = None if waited is None else waited[1]
+                sweeper.drop_values(self.dropped, time.time_ns() // 1000)
+                sweeper.delete(self.graph.in_waves(gone))
         self._delete_rows(sweeper)
         self._delete_strays(sweeper, stray_after_s)
         self._store.clear_leases()
@@ -429,7 +430,16 @@ class Plan:
         dropped = {self.graph.id(number) for number in self.dropped}
         # One that had come back may have been dropped once more just now.
         stale = [oid for oid in self._stale_dropped() if oid not in dropped]
-        sweeper.delete_rows(GONE, stale, "tidying", lambda txn, key: txn.get(key, db=objects) is None and self._is_missed(key))
+        noted = source.table_handle(GONE)
+
+        def is_needed(txn: Any, key: bytes) -> bool:
+            content = unguarded(txn.get(key, db=noted), key)
+            if content is not None and read_gone(key, content).time_us >= self._began_us:
+                # Noted since, for something that came since and links it.
+                return True
+            return txn.get(key, db=objects) is None and self._is_missed(key)
+
+        sweeper.delete_rows(GONE, stale, "tidying", is_needed)
         source.refresh()
         there = {name for name, _ in source.refs()}
         old: list[bytes] = []

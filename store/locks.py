@@ -1,11 +1,12 @@
 """The file `lock` of a store's folder: who has it open, who writes.
 
-One file, three bytes that are locked (POSIX `lockf`; the kernel drops the locks of a process that dies), and behind them pid and
+One file, four bytes that are locked (POSIX `lockf`; the kernel drops the locks of a process that dies), and behind them pid and
 host of the writer as text while it writes, for messages:
 
     byte 0   held shared by everybody who has the store open; compaction, repair and upgrades want it alone
     byte 1   the turnstile: held by the one process that is next to write
     byte 2   held by the process that writes
+    byte 3   held shared by processes that delete objects (`redun.store.sources.lmdb_sweeps`), so that the last of them knows that it is
 
 Why a lock of our own around LMDB's: a process that waits for LMDB's cannot give up, nor say whom it waits for. Why a turnstile:
 we wait by polling (`lockf` has no time-out), and a process that commits in a tight loop would else never let a polling one in;
@@ -28,7 +29,7 @@ from pathlib import Path
 from redun.store.disk import is_readonly_error, unavailable
 from redun.store.errors import StoreLocked
 
-_OPENERS, _TURNSTILE, _WRITER = 0, 1, 2
+_OPENERS, _TURNSTILE, _WRITER, _SWEEPERS = 0, 1, 2, 3
 _PID_AT = 8
 _WHO_BYTES = 80
 _NOBODY = b" " * _WHO_BYTES + b"\n"
@@ -54,6 +55,9 @@ class FolderLock:
         self._folder = folder
         self._timeout_s = timeout_s
         self._mutex = threading.Lock()
+        # Sweeps of this process; the mutex is held by who joins or leaves.
+        self._sweeps = 0
+        self._sweeps_mutex = threading.Lock()
         # The host counts, too: pids of containers repeat.
         who = f"{os.getpid()} {os.uname().nodename}".encode(errors="replace")[:_WHO_BYTES]
         self._pid_text = who.ljust(_WHO_BYTES) + b"\n"
@@ -147,12 +151,12 @@ class FolderLock:
             self._mutex.release()
             raise
 
-    def _wait(self, place: int) -> None:
-        if self._try(place, fcntl.LOCK_EX):
+    def _wait(self, place: int, how: int = fcntl.LOCK_EX) -> None:
+        if self._try(place, how):
             return
         deadline = time.monotonic() + self._timeout_s
         pause = _FIRST_PAUSE_S
-        while not self._try(place, fcntl.LOCK_EX):
+        while not self._try(place, how):
             if time.monotonic() > deadline:
                 raise StoreLocked(
                     f"store {str(self._folder)!r} is locked for writing by {self.writer()}, for more than {self._timeout_s:g} s: "
@@ -170,6 +174,33 @@ class FolderLock:
                 fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _WRITER)
         finally:
             self._mutex.release()
+
+    def join_sweep(self) -> None:
+        """Be one of those who sweep.
+
+        Raises:
+            StoreLocked: one that ends its sweep takes longer than the time-out.
+        """
+        with self._sweeps_mutex:
+            if self._fd is not None:
+                self._wait(_SWEEPERS, fcntl.LOCK_SH)
+            self._sweeps += 1
+
+    @contextlib.contextmanager
+    def leave_sweep(self) -> Iterator[bool]:
+        """Be none of those who sweep any more; the context is told whether nobody is, and nobody joins while it lasts."""
+        with self._sweeps_mutex:
+            self._sweeps -= 1
+            last = not self._sweeps
+            if last and self._fd is not None:
+                # Two that both kept it shared while they tried would both think that they are not the last.
+                fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _SWEEPERS)
+                last = self._try(_SWEEPERS, fcntl.LOCK_EX)
+            try:
+                yield last
+            finally:
+                if last and self._fd is not None:
+                    fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _SWEEPERS)
 
     def writer(self) -> str:
         """Name the process that is writing now."""

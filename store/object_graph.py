@@ -198,6 +198,30 @@ class ObjectGraph:
                     stack.append(target)
         return count, size
 
+    def others(self, txn: Any, objects: Any) -> Iterator[bytes]:
+        """Yield the ids of objects that another snapshot of the store holds and this one does not. 0.1 us for each object.
+
+        Args:
+            txn: a read transaction.
+            objects: LMDB's handle of the table.
+        """
+        cursor = txn.cursor(objects)
+        keys: Iterator[bytes] = cursor.iternext(keys=True, values=False) if cursor.first() else iter(())
+        at = 0
+        while part := b"".join(islice(keys, _AT_ONCE)):
+            self._resident.trim()
+            end = at + len(part)
+            if part == self._ids[at:end]:
+                at = end
+                continue
+            for place in range(0, len(part), ID_BYTES):
+                oid = part[place : place + ID_BYTES]
+                number = self.number(oid)
+                if number < 0:
+                    yield oid
+                else:
+                    at = (number + 1) * ID_BYTES
+
     def in_waves(self, gone: bytes | bytearray) -> array[int]:
         """Return the numbers of some objects in an order in which all that refers to one comes before it.
 

@@ -6,8 +6,9 @@ looks only whether the objects that it links directly are there, so that is what
 - memo rows go first. A run that has taken a result from the memo and not committed it yet *holds* a state of the store from
   before (`Source.hold`); nothing is deleted until all those are gone. So whatever a run finds in the memo stays for it.
 - objects go in an order in which all that refers to one goes before it (`ObjectGraph.in_waves`).
-- each transaction begins by reading which refs have moved since the last one. What they reach is spared from then on, though
-  nothing reached it when the graph was read; memo rows that named it are put back.
+- each transaction begins by reading which refs have moved and what was put since the last one (`redun.store.sources.lmdb_sweeps`).
+  What that leads to is spared from then on, though nothing reached it when the graph was read; memo rows that named it are put back.
+  What was put after that reading and before commits began to note it is found by one look through all ids.
 - a file goes after the row that names it, in a transaction that sees that there is none; a commit that has written the file
   again looks, in its transaction, whether it is still there. It is renamed there and unlinked later, which may take long.
 
@@ -20,7 +21,7 @@ import contextlib
 import os
 import time
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from redun.store.disk import FULL
@@ -33,7 +34,8 @@ from redun.store.objects import Kind
 from redun.store.reach import links_in
 from redun.store.resident import Resident
 from redun.store.rows import HERE_BYTE, OBJECT_START, reflog_entry
-from redun.store.sources.environment import SWEEPS, Environment
+from redun.store.sources import lmdb_sweeps
+from redun.store.sources.environment import Environment
 
 if TYPE_CHECKING:
     from redun.store.sources.lmdb import LmdbSource
@@ -73,6 +75,8 @@ class Sweeper:
         self._graph = graph
         self._live = live
         self._seen = seen
+        # Number of the last note of what was put; None until commits leave such notes.
+        self._put_seen: int | None = None
         self._progress = progress
         self._resident = resident
         self._between = between
@@ -86,16 +90,17 @@ class Sweeper:
     # What others do meanwhile.
 
     def _follow(self, txn: Any) -> None:
-        """Spare what refs reach that have moved since the last look."""
+        """Spare what refs reach that have moved since the last look, and what was put since then leads to."""
         cursor = txn.cursor(self._environment.table("reflog"))
-        if not cursor.set_range((self._seen + 1).to_bytes(8, "big")):
-            return
         heads = []
-        for key, row in cursor:
+        for key, row in cursor if cursor.set_range((self._seen + 1).to_bytes(8, "big")) else ():
             entry = reflog_entry(bytes(key), bytes(row))
             self._seen = entry.seq
             if entry.new is not None:
                 heads.append(entry.new)
+        if self._put_seen is not None:
+            self._put_seen, put = lmdb_sweeps.put_since(txn, self._environment.table("meta"), self._put_seen)
+            heads += put
         if heads:
             self._spare(txn, heads)
 
@@ -114,9 +119,10 @@ class Sweeper:
                     # It stays in any case, but its values were perhaps about to be dropped.
                     revived.extend([target for target in graph.targets(number) if not live[target]])
             elif oid not in new:
-                new.add(oid)
                 row = txn.get(oid, db=objects)
                 if row is not None:
+                    # Not of one that is not there: it may come yet.
+                    new.add(oid)
                     here = len(row) > OBJECT_START and row[8] == HERE_BYTE
                     stack.extend(links_in(row[OBJECT_START:] if here else self._source.blobs.head(oid)))
         if revived:
@@ -205,21 +211,37 @@ class Sweeper:
 
         self._in_steps("forgetting results", total, step)
 
-    def announce(self, ends: bool = False) -> None:
-        """Have commits check all that they link: those of now and, of processes that have the store open now, all to come.
+    @contextlib.contextmanager
+    def sweeping(self) -> Iterator[None]:
+        """Have commits check all that they link and note what they put, while objects are deleted.
 
-        Args:
-            ends: nothing more is deleted; who opens the store from now on need not.
+        Processes that have the store open now check until they close it. A sweep that dies leaves things so until the next one ends,
+        which costs commits some microseconds, and 20 bytes for each object that links others.
         """
-        meta = self._environment.table("meta")
+        environment = self._environment
+        meta = environment.table("meta")
+        lock = environment.lock()
+        lock.join_sweep()
+        ended = False
+        try:
+            self._put_seen = environment.write(lambda txn: lmdb_sweeps.begin(txn, meta))
+            if self._between is not None:
+                self._between("announcing")
+            self._look_around()
+            yield
+            ended = True
+        finally:
+            with lock.leave_sweep() as nobody_else:
+                if ended and nobody_else:
+                    environment.write(lambda txn: lmdb_sweeps.end(txn, meta))
 
-        def work(txn: Any) -> None:
-            row = txn.get(SWEEPS, db=meta)
-            number = int(row) if row is not None and row.isdigit() else 0
-            # Odd as long as somebody deletes. One that died leaves it odd, which costs the next commits some microseconds.
-            txn.put(SWEEPS, b"%d" % (number + 1 if number % 2 == ends else number + 2), db=meta)
-
-        self._environment.write(work)
+    def _look_around(self) -> None:
+        """Spare what objects lead to that came since the graph was read: until now nobody noted them."""
+        txn = self._environment.begin()
+        try:
+            self._spare(txn, self._graph.others(txn, self._environment.table("objects")))
+        finally:
+            txn.abort()
 
     def wait_for_readers(self, timeout_s: float) -> tuple[int, int] | None:
         """Wait until nobody holds a state of the store from before now.

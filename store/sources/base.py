@@ -63,8 +63,9 @@ class Batch:
         away: id -> size in bytes of values that `objects` link and that are left in a remote: links to them hold. That is noted
             unless they are here.
 
-    gc knows what is new by the refs that moved. A batch that moves none protects nothing: whoever makes its objects reachable
-    lists all of them as `links` then, not only the topmost.
+    A batch that moves no ref keeps its objects only until the next gc begins, and a gc that is at work has all that they lead to stay.
+    So what is there has all that it leads to, always: whoever names it later lists just what it names as `links`, and puts again what
+    a commit says is missing.
     """
 
     __slots__ = ("away", "forget", "links", "memo", "moment", "objects", "read", "refs")

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import lmdb
 
-from redun.store.disk import error_code, free_bytes, unavailable, without_room
+from redun.store.disk import error_code, free_bytes, nobody_writes, unavailable, without_room
 from redun.store.errors import DamagedStore, SamePid, StoreError, StoreLocked, StoreUnavailable
 from redun.store.file_check import check_head, check_pages
 from redun.store.locks import FolderLock
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 BASE_TABLES = ("meta", "objects", "memo", "refs", "reflog", "dropped")
 MAP_BYTES = 1 << 40
-SWEEPS = b"sweeps"
-"""Row of `meta`: a number that grows when gc begins to delete objects and when it ends, odd in between; decimal digits."""
 SMALLER_MAPS = (1 << 36, 1 << 33, 1 << 31, 1 << 29, 1 << 27)
 MAX_READERS = 1024
 DAMAGE = (
@@ -140,7 +138,7 @@ class Environment:
         except lmdb.Error as error:
             # A file that nobody may write needs no table of readers; nor does one that is ours alone.
             alone = self.exclusive and error_code(error) not in (errno.ENOMEM, errno.ENOSPC, errno.EACCES, errno.EROFS)
-            if not alone and not (self.readonly and _nobody_writes(self.folder / "data.mdb")):
+            if not alone and not (self.readonly and nobody_writes(self.folder / "data.mdb")):
                 raise
         self.can_pin = self.readonly
         return lmdb.open(str(self.folder), lock=False, **options)
@@ -367,6 +365,10 @@ class Environment:
 
     # Others.
 
+    def lock(self) -> FolderLock:
+        """Return the store's lock file."""
+        return self._lock  # type: ignore[return-value]
+
     def oldest_reader(self) -> tuple[int, int] | None:
         """Return number of the state and pid of the process that reads the oldest state of the store, None if nobody reads."""
         found = []
@@ -445,14 +447,6 @@ class Environment:
         if self._alone is not None:
             self._alone.close()
             self._alone = None
-
-
-def _nobody_writes(data: Path) -> bool:
-    """Tell whether no process can write a file: its file system is read-only, or nobody has permission to."""
-    try:
-        return bool(os.statvfs(data).f_flag & os.ST_RDONLY) or not data.stat().st_mode & 0o222
-    except OSError:
-        return False
 
 
 _open: dict[str, Environment] = {}

@@ -29,7 +29,8 @@ from redun.store.resident import Resident
 from redun.store.rows import BLOB_ABOVE, BlobPointer, Staged, blob_row, object_row
 from redun.store.sources import lmdb_away, lmdb_names
 from redun.store.sources.base import Batch
-from redun.store.sources.environment import SWEEPS, Environment
+from redun.store.sources.environment import Environment
+from redun.store.sources.lmdb_sweeps import SWEEPS, is_sweeping, note_put
 
 if TYPE_CHECKING:
     from redun.store.sources.lmdb import LmdbSource
@@ -111,7 +112,7 @@ class _Ahead:
 
     def holds(self, sweeps: bytes | None) -> bool:
         """True as long as no gc deletes, or has deleted meanwhile."""
-        return sweeps == self.sweeps and not _is_sweeping(sweeps)
+        return sweeps == self.sweeps and not is_sweeping(sweeps)
 
 
 def _cut(table: str, keys: Collection[bytes], pages: int) -> Iterator[tuple[str, list[bytes]]]:
@@ -262,7 +263,7 @@ class _Commit:
         batch, objects, relied = self.batch, self.objects, self.links
         if batch.read and txn.id() - 1 != batch.moment:
             relied = relied.union(batch.read).difference(objects)
-        if sweeps != self.commits.sweeps or _is_sweeping(sweeps):
+        if sweeps != self.commits.sweeps or is_sweeping(sweeps):
             # Whatever it was that somebody believed to be there for good.
             relied = relied.union(*map(links_of, objects.values())).difference(objects, batch.away)
         missing = self.commits.missing(txn, relied)
@@ -288,6 +289,9 @@ class _Commit:
                     raise MissingLinks(frozenset((oid,)))
                 self.blobs.write(oid, data)
         changed = bool(batch.memo or batch.refs or self.replaced or batch.away)
+        if is_sweeping(sweeps):
+            # All of it: what was written ahead as well.
+            note_put(txn, environment.table("meta"), objects)
         if oids:
             changed = self._put(txn, "objects", sorted(oids)) or changed
         if self.replaced:
@@ -312,7 +316,3 @@ class _Commit:
             if found is not None and found != row:
                 self.aside[oid] = found
             txn.put(oid, row, db=table)
-
-
-def _is_sweeping(sweeps: bytes | None) -> bool:
-    return sweeps is not None and bool(sweeps[-1] & 1)

@@ -1,7 +1,8 @@
-"""Garbage collection against a model: random stores, refs that go, commits in the middle of a sweep, and a crash after any transaction."""
+"""Garbage collection against a model: random stores, refs that go, commits and other gcs amid a sweep, a crash after any transaction."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -37,8 +38,6 @@ class World:
         self.source = self.store.source
         self.ever: dict[bytes, bytes] = {}
         self.memo: dict[bytes, bytes] = {}
-        # Put by commits that moved no ref: nothing vouches for what they lead to.
-        self.loose: set[bytes] = set()
         self.was_gone: set[bytes] = set()
         self.crashed = False
         self.late = False
@@ -71,36 +70,27 @@ class World:
         }
         is_loose = self.draw(st.sampled_from([False, False, False, True]))
         if not is_loose:
-            # Like a run: a segment that leads to all that is new.
-            head = with_links(Kind.SEGMENT, Codec.RAW, 0, list(batch.objects), b"%d" % len(self.ever))
+            # Like a run: a segment that leads to all that is new, by the shortest way or not.
+            linked = {link for data in batch.objects.values() for link in links(data)}
+            tops = list(batch.objects) if self.draw(st.booleans()) else [oid for oid in batch.objects if oid not in linked]
+            head = with_links(Kind.SEGMENT, Codec.RAW, 0, tops, b"%d" % len(self.ever))
             self.ever[object_id(head)] = batch.objects[object_id(head)] = head
             name = f"executions/{uuid.UUID(int=len(self.ever))}"
             batch.refs = [RefUpdate(name, None, object_id(head), "")]
         while True:
-            batch.links = self.relied(batch.objects)
+            batch.links = {link for data in batch.objects.values() for link in links(data)}
             try:
                 self.source.commit(batch)
                 break
             except MissingLinks as error:
-                # As a run does that has it in memory.
-                batch.objects.update({oid: self.ever[oid] for oid in error.missing})
+                for oid in error.missing:
+                    if self.ever[oid][0] == Kind.VALUE and self.draw(st.sampled_from([False, False, False, True])):
+                        # As a pull does that leaves it in its remote.
+                        batch.away = {**batch.away, oid: len(self.ever[oid])}
+                    else:
+                        # As a run does that has it in memory.
+                        batch.objects = {**batch.objects, oid: self.ever[oid]}
         self.memo.update(batch.memo)
-        if is_loose:
-            self.loose |= batch.objects.keys()
-        else:
-            self.loose -= batch.objects.keys() | batch.links
-
-    def relied(self, objects) -> set[bytes]:
-        """All that some objects link, and what loose ones among that lead to: who names these looks for all of them."""
-        found, stack = set(), [link for data in objects.values() for link in links(data)]
-        stack += [link for oid in objects if oid in self.loose for link in links(self.ever[oid])]
-        while stack:
-            oid = stack.pop()
-            if oid not in found:
-                found.add(oid)
-                if oid in self.loose:
-                    stack.extend(links(self.ever[oid]))
-        return found
 
     def drop_refs(self) -> list[str]:
         names = [name for name, _ in self.source.refs()]
@@ -132,8 +122,7 @@ class World:
         self.was_gone |= self.ever.keys() - there
         for oid in there:
             assert self.source.get(oid) == self.ever[oid]
-            missing = {link for link in links(self.ever[oid]) if link not in there and not self.is_dropped(link)}
-            assert oid in self.loose or not missing
+            assert {link for link in links(self.ever[oid]) if link not in there and not self.is_dropped(link)} == set()
 
     def check_only_reachable_is_left(self) -> None:
         reachable = self.reachable()
@@ -148,7 +137,7 @@ class World:
         assert files == {oid for oid in reachable if len(self.ever[oid]) > 65536}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=int(os.environ.get("REDUN_GC_EXAMPLES", "80")), deadline=None)
 @given(st.data(), st.booleans())
 def test_nothing_that_is_named_is_lost_and_all_else_goes(data, in_small_steps):
     world = World(data.draw)
@@ -173,6 +162,10 @@ def _run(data, world):
                 world.commit()
                 world.check()
                 world.late = world.late or doing not in ("dropping refs", "forgetting results")
+            if data.draw(st.sampled_from([False] * 9 + [True])):
+                Plan(world.store, choose=world.values_to_drop).carry_out(readers_wait_s=0.0)
+                world.check()
+                world.late = True
             if steps == crash_after:
                 raise Crash(doing)
             steps += 1
@@ -183,6 +176,9 @@ def _run(data, world):
             world.commit()
         plan = Plan(world.store, world.drop_refs(), choose=world.values_to_drop if data.draw(st.booleans()) else None)
         expected = plan.report()
+        if data.draw(st.sampled_from([False, False, True])):
+            world.commit()
+            world.check()
         try:
             report = plan.carry_out(readers_wait_s=0.0, between=between)
             assert report == expected

@@ -12,8 +12,8 @@ from redun.store.errors import MissingLinks, RefConflict
 from redun.store.objects import Codec, Kind, with_links
 from redun.store.sources import lmdb_commit
 from redun.store.sources.base import Batch, RefUpdate
-from redun.store.sources.environment import SWEEPS
 from redun.store.sources.lmdb import LmdbSource
+from redun.store.sources.lmdb_sweeps import SWEEPS
 
 ROWS = 6000
 
