@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -118,6 +119,22 @@ class Budget:
                 found[step] += count
         return found
 
+    def alive(self) -> list[tuple[str, float, float]]:
+        """Run traced; return file, bytes and blocks per job of what is alive at the end of the evaluation, the most first."""
+        seen = self.folder / "seen.json"
+        driver = Path(__file__).parent / "drivers" / "traced.py"
+        command = [*self.side.python, str(driver), str(seen), *self.command(self.jobs)]
+        run(command, self.folder, self.side.environ(), self.folder / "out", self.folder / "log")
+        found = [
+            (
+                os.path.relpath(file, ROOT) if file.startswith(str(ROOT)) else Path(file).name,
+                size / self.jobs,
+                count / self.jobs,
+            )
+            for file, size, count in json.loads(seen.read_text())
+        ]
+        return sorted(found, key=lambda row: -row[1])
+
     def system_calls(self, jobs: int) -> Counter[str]:
         """Run under strace; return name -> how often, or nothing where there is no strace."""
         if shutil.which("strace") is None:
@@ -173,6 +190,10 @@ def measure(jobs: int, rounds: int) -> str:
                 few = budget.system_calls(SMALL)
                 budget.fresh()
             calls[name] = budget.system_calls(jobs) - few
+        alive = {}
+        budget.fresh()
+        for name in ("cold", "replay"):
+            alive[name] = budget.alive()
     per_job = {name: min(found) / jobs for name, found in totals.items()}
     floor = floors()
     lines = [
@@ -196,7 +217,11 @@ def measure(jobs: int, rounds: int) -> str:
         lines.append(
             f"System calls beyond those of {SMALL} jobs, {name}: {found.total() / jobs:.3f} a job ({told or 'no strace'})."
         )
-    return "\n".join(lines)
+    for name, rows in alive.items():
+        whole = sum(size for _, size, _ in rows), sum(count for _, _, count in rows)
+        told = ", ".join(f"{file} {size:.0f}" for file, size, _ in rows[:6])
+        lines.append(f"Alive when the evaluation ends, {name}: {whole[0]:.0f} bytes in {whole[1]:.1f} blocks a job ({told}).")
+    return "\n\n".join(["\n".join(lines[: lines.index("")]), *lines[lines.index("") + 1 :]])
 
 
 def main() -> None:

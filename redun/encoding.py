@@ -68,7 +68,7 @@ class ValueEncoder:
 
     Attributes:
         flags: of the value encoded last (`Flag`).
-        graph: the expressions of the value encoded last, or None.
+        aliases: of the value encoded last (`GraphWriter.aliases`); None if it holds no expressions, or no equal ones.
         counts_as: True if the value encoded last holds one that counts in an eval hash as something else than its bytes: its class defines
             its own `get_hash`, or something is written beside it; see `key`.
     """
@@ -97,7 +97,8 @@ class ValueEncoder:
         self._forms: dict[int, tuple[Any, tuple[Form, bool]]] = {}
         self._whole: dict[int, Any] = {}
         self.flags = 0
-        self.graph: GraphWriter | None = None
+        self.aliases: dict[int, Expression[Any]] | None = None
+        self._graph: GraphWriter | None = None
         self.counts_as = False
 
     def encode(self, value: Any) -> bytes:
@@ -108,7 +109,7 @@ class ValueEncoder:
         """
         if type(value) in _SCALARS:
             self.flags = 0
-            self.graph = None
+            self.aliases = None
             self.counts_as = False
             try:
                 data: bytes = PLAIN + self._pack(value)
@@ -118,7 +119,7 @@ class ValueEncoder:
             return known
         elif type(value) is bytes and len(value) >= LARGE_BYTES:
             self.flags = 0
-            self.graph = None
+            self.aliases = None
             self.counts_as = False
             return self._stored(value, Pieces(RAW, value))
         else:
@@ -147,7 +148,7 @@ class ValueEncoder:
         if known is None or self._reused is None:
             return None
         self.flags = known.flags
-        self.graph = None
+        self.aliases = None
         self.counts_as = False
         self._reused(known.ref, value)
         return known.ref
@@ -155,7 +156,7 @@ class ValueEncoder:
     def known(self, ref: bytes, flags: int) -> bytes:
         """Take a value as encoded whose ref and flags are known, and which counts as what it is."""
         self.flags = flags
-        self.graph = None
+        self.aliases = None
         self.counts_as = False
         return ref
 
@@ -176,19 +177,19 @@ class ValueEncoder:
     def object(self, value: Any) -> bytes:
         """Return the object bytes of a value, whatever their size; what they link is handed to `put`."""
         self.flags = 0
-        self.graph = None
+        self.aliases = None
         self.counts_as = False
         if type(value) is bytes:
             return RAW + value
-        graph: GraphWriter | None
+        self._graph = None
         links = self._links = LinkTable()
         self._blocks.clear()
         self._linked.clear()
         self._forms.clear()
         try:
             if type(value) is list and value and EXPRESSION_TYPES.issuperset(map(type, value)):
-                graph = self.graph = GraphWriter(self._extend_leaf, self._link)
-                body = graph.encode_list(value)
+                self._graph = GraphWriter(self._extend_leaf, self._link)
+                body = self._graph.encode_list(value)
             else:
                 body = self._encoder.encode(value)
         except CyclicError as error:
@@ -201,11 +202,14 @@ class ValueEncoder:
                 return self.object(value)
             finally:
                 self._whole.pop(id(whole), None)
-        graph = self.graph
+        graph = self._graph
         if graph is not None:
             # A graph may have been begun by an attempt that the codec had to repeat: its rows are the same, once.
             body = graph.finish(body)
             self.flags |= Flag.EXPRESSION
+            self.aliases = graph.aliases()
+            self._graph = None
+            graph.clear()
         for oid in sorted(self._blocks):
             links.place_id(oid)
         self._linked.clear()
@@ -214,9 +218,9 @@ class ValueEncoder:
 
     def _extend(self, value: Any) -> Form:
         if isinstance(value, Expression):
-            graph = self.graph
+            graph = self._graph
             if graph is None:
-                graph = self.graph = GraphWriter(self._extend_leaf, self._link)
+                graph = self._graph = GraphWriter(self._extend_leaf, self._link)
             return graph.place(value)
         return self._extend_leaf(value)
 
@@ -325,12 +329,14 @@ class ValueEncoder:
 
     def _quoted(self, value: QuotedExpression[Any]) -> msgpack.ExtType:
         graph = GraphWriter(self._extend_leaf, self._link)
-        outer, self.graph = self.graph, graph
+        outer, self._graph = self._graph, graph
         try:
             root = Encoder(self._extend, self._spill).encode(value.expr)
         finally:
-            self.graph = outer
-        return msgpack.ExtType(UserExt.QUOTED, graph.finish(root))
+            self._graph = outer
+        quoted = graph.finish(root)
+        graph.clear()
+        return msgpack.ExtType(UserExt.QUOTED, quoted)
 
     def _link(self, value: Any) -> LinkTo | None:
         """Make a large argument of an expression an object of its own, once for all expressions that it is an argument of."""

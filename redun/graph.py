@@ -197,6 +197,13 @@ class GraphWriter:
         names = msgpack.packb(list(self._names), unicode_errors="surrogatepass")
         return b"".join((b"\x93", names, array_header(len(self._rows)), *self._rows, root))
 
+    def clear(self) -> None:
+        """Let go of all expressions. This and its encoder refer to each other, so the collector of cycles would do it, much later."""
+        self._places.clear()
+        self._rows.clear()
+        self._alive.clear()
+        self.canonical.clear()
+
 
 class GraphReader:
     """Makes the expressions of one graph, row by row; the mirror of `GraphWriter`.

@@ -382,7 +382,11 @@ class Calls:
         if flags & Flag.EXPRESSION:
             # Known from now on, whatever becomes of the subtree: a killed run goes on below it, not above.
             job.recorder.reduction(job, ref)
-            result = self._only_canonical(job, result)
+            aliases = job.recorder.encoder.aliases
+            if aliases is not None:
+                # The encoder has just found out which expressions are equal: they are one from here on.
+                job.inner = job.inner or Scope(job, job.context)
+                job.inner.aliases = aliases
         self.reduce(job, result, ref, flags)
 
     def _postprocess(self, job: Job, result: Any) -> Any:
@@ -403,16 +407,6 @@ class Calls:
             return self.take_handles().give(leaf, facts) if isinstance(leaf, Handle) else registry.postprocess(leaf, facts)
 
         return map_leaves(finish, result)
-
-    def _only_canonical(self, job: Job, result: Any) -> Any:
-        """Let equal expressions of a result be one: the encoder has just found out which they are."""
-        graph = job.recorder.encoder.graph
-        if graph is not None:
-            aliases = graph.aliases()
-            if aliases:
-                job.inner = Scope(job, job.context)
-                job.inner.aliases = aliases
-        return result
 
     def reduce(self, job: Job, value: Any, ref: bytes, flags: int) -> None:
         """A call's reduction is known: evaluate the expressions in it, or finish."""
