@@ -11,7 +11,7 @@ from redun.store.reach import TABLE_START, in_order, links_in, table_end
 from redun.store.sources.base import Batch, RefUpdate, Source
 
 BATCH_BYTES = 16 << 20
-BATCH_OBJECTS = 10_000
+BATCH_OBJECTS = 4_000
 LINKS_LIMIT = 256 << 20
 """Bytes that the table of links of an object may take."""
 KEEP_BYTES = 4 << 10

@@ -11,7 +11,7 @@ Where a gc beside us sweeps something in between, the commit that needs it says 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ from redun.store.remote.remote import Remote
 from redun.store.sources.base import Batch, RefUpdate, Source
 
 _TRIES = 5
-_WALKED_AT_ONCE = 1000
+_WALKED_AT_ONCE = 2000
 _NONE_AWAY: Mapping[bytes, int] = {}
 LINKED_LIMIT = 1 << 30
 """Bytes that an object may have that is held in memory, as it links others."""
@@ -291,9 +291,7 @@ class _Pull:
                 part = later[-_WALKED_AT_ONCE:]
                 del later[-_WALKED_AT_ONCE:]
                 links = self._links_below(part, graph, seen)
-                known = self._remote.mirror.places(links)
-                for link in links:
-                    found = known.get(link)
+                for link, found in self._known_places(links):
                     if found is None or not found.pack:
                         below.append(link)
                     elif self._is_left(link, found):
@@ -324,6 +322,14 @@ class _Pull:
         new = [link for link in found if link not in seen and not contains(link)]
         seen.update(new)
         return new
+
+    def _known_places(self, ids: Sequence[bytes]) -> Iterator[tuple[bytes, Place | None]]:
+        """Yield ids with where they are, as far as that is known here; looked up some at once, as a call may link a million."""
+        for start in range(0, len(ids), _WALKED_AT_ONCE):
+            part = ids[start : start + _WALKED_AT_ONCE]
+            known = self._remote.mirror.places(part)
+            for oid in part:
+                yield oid, known.get(oid)
 
     def _is_left(self, oid: bytes, place: Place) -> bool:
         """Tell whether a value stays in the remote; what was asked for itself never does."""
