@@ -22,7 +22,7 @@ import msgpack
 
 from redun.store.errors import DecodeError
 from redun.store.ids import LINK_MARK, object_id
-from redun.store.objects import Codec, Flag, Kind, LinkTable, body_ref, link_at, split, with_links
+from redun.store.objects import Codec, Flag, Kind, LinksInPlace, LinkTable, body_ref, link_at, parse_header, split, with_links
 
 
 def _pack(body: Any) -> bytes:
@@ -122,13 +122,17 @@ class CallHead(NamedTuple):
 
 
 def call_head(data: bytes) -> CallHead:
-    """Read some of a call object: in half the time of all of it. Raises DecodeError."""
-    body, links, flags = _unpack(data, Kind.CALL)
+    """Read some of a call object: in a third of the time of all of it. Raises DecodeError."""
+    kind, codec, flags, _ = parse_header(data)
+    if kind is not Kind.CALL or codec is not Codec.MSGPACK:
+        raise DecodeError(f"expected a call, found a {kind.name.lower()}")
+    links = LinksInPlace(data)
     try:
+        body = msgpack.unpackb(memoryview(data)[links.end :], unicode_errors="surrogatepass", strict_map_key=False)
         task, _, _, reduction, result, _, _ = body
         ref = body_ref(result if reduction is None else reduction, links)
         return CallHead(link_at(links, task), ref, bool(flags & Flag.ERROR))
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, msgpack.UnpackException) as error:
         raise DecodeError(f"call cannot be decoded: {error!r}") from error
 
 

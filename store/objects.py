@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from struct import Struct
+from typing import Any
 
 from redun.store.errors import DecodeError
 from redun.store.ids import ID_BYTES, LINK_MARK
@@ -178,6 +179,33 @@ def links(data: bytes | memoryview) -> list[bytes]:
     if _TABLE_START + count * ID_BYTES > len(data):
         return split(data)[3]
     return ids_at(data, _TABLE_START, count)
+
+
+class LinksInPlace(Sequence[bytes]):
+    """The links of an object, none of which is taken out before somebody wants it: for readers of one or two of them.
+
+    Attributes:
+        end: where the body begins.
+
+    Raises:
+        DecodeError: the table is cut short.
+    """
+
+    __slots__ = ("_count", "_data", "end")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._count = int.from_bytes(data[HEADER_BYTES:_TABLE_START], "big") if data[3] & Flag.LINKS else 0
+        self.end = _TABLE_START + self._count * ID_BYTES if data[3] & Flag.LINKS else HEADER_BYTES
+        if self.end > len(data):
+            split(data)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, place: Any) -> Any:
+        start = _TABLE_START + place * ID_BYTES
+        return self._data[start : start + ID_BYTES]
 
 
 def link_at(table: Sequence[bytes], place: int) -> bytes:
