@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 from redun.provenance.history import REF_PREFIX
@@ -37,7 +38,7 @@ from redun.store.errors import RedunError
 from redun.store.ids import ID_BYTES, is_link, object_id, ref_id
 from redun.store.journal import VALUE_KIND, Segment, Status, TagFact, decode_segment
 from redun.store.objects import Flag
-from redun.store.sources.base import Source, Table
+from redun.store.sources.base import ReflogEntry, Source, Table
 from redun.tag_records import EXECUTION, KINDS, said_by_run
 
 ARGUMENT = b"a"
@@ -51,7 +52,8 @@ result, its bytes follow; the same, too large to be kept here."""
 
 _KEEP_INSIDE = 512
 _PATH_MAX = 400
-_ROWS_AT_ONCE = 200_000
+_ROWS_AT_ONCE = 500_000
+_MOVEMENTS_AT_ONCE = 1000
 _VERSION_KEY = b"version"
 _VERSION = b"4"
 _SEEN_KEY = b"seen"
@@ -115,7 +117,7 @@ class Index:
         rows = _Rows()
         count = 0
         indexed: set[bytes] = set()
-        for entry in self._source.reflog(before):
+        for entry in self._movements(before):
             seen = entry.seq
             if entry.new is None or not entry.name.startswith(REF_PREFIX):
                 continue
@@ -138,6 +140,12 @@ class Index:
         if seen != before:
             self._note(seen)
         return count
+
+    def _movements(self, seen: int) -> Iterator[ReflogEntry]:
+        """Yield the movements of refs after one. A scan keeps all pages that it might come to from being used again, so it is a short one."""
+        while entries := list(islice(self._source.reflog(seen), _MOVEMENTS_AT_ONCE)):
+            yield from entries
+            seen = entries[-1].seq
 
     def _clear(self) -> None:
         for table in (
@@ -184,7 +192,10 @@ class Index:
             (self.calls, rows.calls),
         ):
             if part:
-                table.put_many(sorted(part.items()))
+                table.put_parts(part.items())
+        # What has been written is found in the tables; neither memory nor mapped pages grow with the store.
+        self._known_calls.clear()
+        self._source.refresh()
 
     def _add_segment(self, segment: Segment, rows: _Rows) -> None:
         # A segment names its execution by the object's id; the UUID is inside.

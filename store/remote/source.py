@@ -139,6 +139,9 @@ class RemoteSource:
         """Nothing is ever committed here."""
         return 0
 
+    def give_back(self) -> None:
+        """See `Source.give_back`."""
+
     def refresh(self) -> None:
         """See `Source.refresh`; what others push later is not seen."""
 

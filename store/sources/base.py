@@ -103,6 +103,9 @@ class Table(Protocol):
     def put_many(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Write rows, replacing what was there. Atomic for one call; any order of keys; fastest in key order."""
 
+    def put_parts(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """As `put_many`, but not atomic: many rows go a part at a time, in less memory. For what is made again when it is cut off."""
+
     def scan(self, prefix: bytes = b"", *, start: bytes | None = None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows whose key begins with `prefix`, in key order (or reverse); from `start` on if given.
 
@@ -195,6 +198,9 @@ class Source(Protocol):
 
     def let_go(self) -> None:
         """End `hold`: nothing that was read since is relied on."""
+
+    def give_back(self) -> None:
+        """Give memory back that reading takes and can take again: for who reads a great deal, now and then. 10 us."""
 
     def read_ref(self, name: str) -> bytes | None:
         """Return the id that a ref names, or None."""

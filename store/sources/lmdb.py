@@ -162,6 +162,10 @@ class LmdbSource:
         if held is not None:
             held.abort()
 
+    def give_back(self) -> None:
+        """See `Source.give_back`."""
+        self._commits.resident.trim()
+
     def environment(self) -> Environment:
         """Return the open environment of this process, opening it again after a fork."""
         if self._environment.forgotten:

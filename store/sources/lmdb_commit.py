@@ -15,7 +15,7 @@ everything again.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_64_digest
@@ -27,24 +27,18 @@ from redun.store.ids import ID_BYTES
 from redun.store.reach import links_of
 from redun.store.resident import Resident
 from redun.store.rows import BLOB_ABOVE, BlobPointer, Staged, blob_row, object_row
-from redun.store.sources import lmdb_away, lmdb_names
+from redun.store.sources import lmdb_away, lmdb_names, slices
 from redun.store.sources.base import Batch
 from redun.store.sources.environment import Environment
 from redun.store.sources.lmdb_sweeps import SWEEPS, is_sweeping, note_put
+from redun.store.sources.slices import in_slices, pages_changed
 
 if TYPE_CHECKING:
     from redun.store.sources.lmdb import LmdbSource
 
-PAGES_AT_ONCE = 512
-"""Pages that one transaction of a large batch may change."""
-
 _SLICED_ABOVE = 4096
 _KNOWN_LIMIT = 40_000
-_PAGE_BYTES = 2800
-"""What a page of random keys holds: LMDB splits a full one in halves."""
-_ROW_BYTES = 40
-"""What a row takes beside its content: id, checksum, LMDB's own."""
-_MEMO_BYTES = _ROW_BYTES + 30
+_MEMO_BYTES = 30
 
 Rows = list[tuple[bytes, bytes]]
 
@@ -115,13 +109,6 @@ class _Ahead:
         return sweeps == self.sweeps and not is_sweeping(sweeps)
 
 
-def _cut(table: str, keys: Collection[bytes], pages: int) -> Iterator[tuple[str, list[bytes]]]:
-    ordered = sorted(keys)
-    step = -(-len(ordered) // max(1, -(-pages // PAGES_AT_ONCE))) or 1
-    for at in range(0, len(ordered), step):
-        yield table, ordered[at : at + step]
-
-
 class _Commit:
     """One batch on its way."""
 
@@ -184,13 +171,13 @@ class _Commit:
 
     # Rows.
 
-    def _object_rows(self, oids: list[bytes]) -> Rows:
+    def _object_rows(self, oids: Sequence[bytes]) -> Rows:
         objects, large = self.objects, self.large
         if large:
             return [(oid, blob_row(large[oid]) if oid in large else object_row(objects[oid])) for oid in oids]
         return [(oid, object_row(objects[oid])) for oid in oids]
 
-    def _memo_rows(self, keys: list[bytes]) -> Rows:
+    def _memo_rows(self, keys: Sequence[bytes]) -> Rows:
         memo = self.batch.memo
         return [(key, xxh3_64_digest(key + memo[key]) + memo[key]) for key in keys]
 
@@ -199,14 +186,14 @@ class _Commit:
     def _write_ahead(self, wanted: int) -> _Ahead | None:
         """Write what may come first in slices; None if that is not worth while, or could not be done to the end."""
         source, environment = self.source, self.environment
-        slices, ahead = self._slices()
-        if len(slices) < 2:
+        parts, ahead = self._slices()
+        if len(parts) < 2:
             return None
         source.refresh()
         source.hold()
-        for place, (table, keys) in enumerate(slices):
+        for place, (table, keys) in enumerate(parts):
 
-            def work(txn: Any, place: int = place, table: str = table, keys: list[bytes] = keys) -> bool:
+            def work(txn: Any, place: int = place, table: str = table, keys: Sequence[bytes] = keys) -> bool:
                 sweeps = self._sweeps(txn)
                 if place == 0:
                     self._check_links(txn, sweeps)
@@ -222,7 +209,7 @@ class _Commit:
             self.commits.resident.trim()
         return ahead
 
-    def _slices(self) -> tuple[list[tuple[str, list[bytes]]], _Ahead]:
+    def _slices(self) -> tuple[list[tuple[str, Sequence[bytes]]], _Ahead]:
         """Choose what may come first, and cut it: table and keys of each slice, and what is left for the last transaction."""
         objects, memo = self.objects, self.batch.memo
         inside = objects.keys()
@@ -230,22 +217,17 @@ class _Commit:
         rest = inside - first
         rows = {key for key, row in memo.items() if row[:ID_BYTES] not in rest and row[ID_BYTES + 1 :] not in rest}
         ahead = _Ahead(rest, memo.keys() - rows)
-        size = sum([len(objects[oid]) for oid in first]) + _ROW_BYTES * len(first)
+        parts = ("objects", first, sum([len(objects[oid]) for oid in first])), ("memo", rows, _MEMO_BYTES * len(rows))
+        table = self.environment.table
         with self.environment.begin() as txn:
-            pages = (
-                self._changed(txn, "objects", len(first), size),
-                self._changed(txn, "memo", len(rows), _MEMO_BYTES * len(rows)),
-            )
-        if sum(pages) <= PAGES_AT_ONCE:
+            pages = [pages_changed(txn, table(name), len(keys), size) for name, keys, size in parts]
+        if sum(pages) <= slices.PAGES_AT_ONCE:
             return [], ahead
-        return [*_cut("objects", first, pages[0]), *_cut("memo", rows, pages[1])], ahead
+        return [
+            (name, keys) for (name, part, _), count in zip(parts, pages, strict=True) for keys in in_slices(sorted(part), count)
+        ], ahead
 
-    def _changed(self, txn: Any, table: str, rows: int, size_bytes: int) -> int:
-        """Return how many pages of a table so many new rows change, about."""
-        leaves: int = txn.stat(self.environment.table(table))["leaf_pages"]
-        return min(rows, leaves + size_bytes // _PAGE_BYTES)
-
-    def _put(self, txn: Any, table: str, keys: list[bytes]) -> bool:
+    def _put(self, txn: Any, table: str, keys: Sequence[bytes]) -> bool:
         cursor = txn.cursor(self.environment.table(table))
         if table == "memo":
             cursor.putmulti(self._memo_rows(keys), dupdata=False, overwrite=True)

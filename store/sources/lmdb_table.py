@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from redun.store.errors import DamagedObject, DamagedStore, StoreError, StoreUna
 from redun.store.rows import guarded, unguarded
 from redun.store.sources.checks import MAX_TABLES, after_prefix, check_table_keys
 from redun.store.sources.environment import DAMAGE
+from redun.store.sources.slices import in_slices, pages_changed
 from redun.store.upgrades import STORE_FORMAT
 
 if TYPE_CHECKING:
@@ -81,6 +82,20 @@ class LmdbTable:
 
     def put_many(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """See `Table.put_many`."""
+        handle, ordered = self._to_write(rows)
+        self._put(handle, ordered)
+
+    def put_parts(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """See `Table.put_parts`. A part changes few pages, as those of a large commit do (`redun.store.sources.lmdb_commit`)."""
+        handle, ordered = self._to_write(rows)
+        with self._source.environment().begin() as txn:
+            pages = pages_changed(txn, handle, len(ordered), sum([len(key) + len(row) for key, row in ordered]))
+        for part in in_slices(ordered, pages):
+            self._put(handle, part)
+            self._source.give_back()
+
+    def _to_write(self, rows: Iterable[tuple[bytes, bytes]]) -> tuple[Any, list[tuple[bytes, bytes]]]:
+        """Return the table's handle, made if it is new, and rows in order."""
         ordered = sorted(dict(rows).items())
         check_table_keys(self._name, [key for key, _ in ordered])
         environment = self._source.environment()
@@ -92,9 +107,12 @@ class LmdbTable:
                 )
             handle = environment.table(self._full_name, create=True)
         self._source.refresh()
-        guarded_rows = [(key, guarded(content, key)) for key, content in ordered]
-        wanted = sum([len(key) + len(row) for key, row in guarded_rows])
-        environment.write(lambda txn: txn.cursor(handle).putmulti(guarded_rows, dupdata=False, overwrite=True), wanted)
+        return handle, ordered
+
+    def _put(self, handle: Any, ordered: Sequence[tuple[bytes, bytes]]) -> None:
+        rows = [(key, guarded(content, key)) for key, content in ordered]
+        wanted = sum([len(key) + len(row) for key, row in rows])
+        self._source.environment().write(lambda txn: txn.cursor(handle).putmulti(rows, dupdata=False, overwrite=True), wanted)
 
     def scan(self, prefix: bytes = b"", *, start: bytes | None = None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """See `Table.scan`."""

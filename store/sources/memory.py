@@ -55,6 +55,10 @@ class MemoryTable:
         self._rows.update(added)
         self._keys = None
 
+    def put_parts(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """See `Table.put_parts`."""
+        self.put_many(rows)
+
     def scan(self, prefix: bytes = b"", *, start: bytes | None = None, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """See `Table.scan`."""
         if self._keys is None:
@@ -179,6 +183,9 @@ class MemorySource:
     def put_ahead(self, oid: bytes, data: Pieces) -> bytes:
         """See `Source.put_ahead`."""
         return bytes(data.head) + bytes(data.body)
+
+    def give_back(self) -> None:
+        """See `Source.give_back`: there is none."""
 
     def hold(self) -> None:
         """See `Source.hold`: nothing is swept here."""

@@ -10,7 +10,7 @@ import pytest
 
 from redun.store.errors import MissingLinks, RefConflict
 from redun.store.objects import Codec, Kind, with_links
-from redun.store.sources import lmdb_commit
+from redun.store.sources import slices
 from redun.store.sources.base import Batch, RefUpdate
 from redun.store.sources.lmdb import LmdbSource
 from redun.store.sources.lmdb_sweeps import SWEEPS
@@ -20,7 +20,7 @@ ROWS = 6000
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LmdbSource]:
-    monkeypatch.setattr(lmdb_commit, "PAGES_AT_ONCE", 40)
+    monkeypatch.setattr(slices, "PAGES_AT_ONCE", 40)
     with LmdbSource(tmp_path / "store") as found:
         yield found
 
