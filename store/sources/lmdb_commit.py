@@ -2,7 +2,7 @@
 
 Ids and eval hashes are as good as random, so a batch of n rows changes min(n, all) pages of a table, and LMDB copies every page that it
 changes. In one transaction that is all of them at once in memory, and what it frees is used again only by the transaction after the next:
-a file that holds the tree three times. So a large batch is written in key order, in **slices** of at most `PAGES_AT_ONCE` pages, each in a
+a file that holds the tree three times. So a large batch is written in key order, in **slices** of few pages (`slices.extent`), each in a
 transaction of its own, and at last one that moves the refs. Each page is copied once either way.
 
 In front of the last transaction come objects that link nothing else of the batch (nearly all calls), then memo rows that name these. So an
@@ -31,7 +31,7 @@ from redun.store.sources import lmdb_away, lmdb_names, slices
 from redun.store.sources.base import Batch
 from redun.store.sources.environment import Environment
 from redun.store.sources.lmdb_sweeps import SWEEPS, is_sweeping, note_put
-from redun.store.sources.slices import in_slices, pages_changed
+from redun.store.sources.slices import extent, in_slices
 
 if TYPE_CHECKING:
     from redun.store.sources.lmdb import LmdbSource
@@ -220,12 +220,15 @@ class _Commit:
         parts = ("objects", first, sum([len(objects[oid]) for oid in first])), ("memo", rows, _MEMO_BYTES * len(rows))
         table = self.environment.table
         with self.environment.begin() as txn:
-            pages = [pages_changed(txn, table(name), len(keys), size) for name, keys, size in parts]
-        if sum(pages) <= slices.PAGES_AT_ONCE:
+            extents = [extent(txn, table(name), len(keys), size) for name, keys, size in parts]
+        if sum([found.pages for found in extents]) <= slices.PAGES_AT_ONCE:
             return [], ahead
-        return [
-            (name, keys) for (name, part, _), count in zip(parts, pages, strict=True) for keys in in_slices(sorted(part), count)
-        ], ahead
+        cut = [
+            (name, keys)
+            for (name, part, _), found in zip(parts, extents, strict=True)
+            for keys in in_slices(sorted(part), found.slices)
+        ]
+        return cut, ahead
 
     def _put(self, txn: Any, table: str, keys: Sequence[bytes]) -> bool:
         cursor = txn.cursor(self.environment.table(table))

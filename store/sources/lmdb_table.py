@@ -14,7 +14,7 @@ from redun.store.errors import DamagedObject, DamagedStore, StoreError, StoreUna
 from redun.store.rows import guarded, unguarded
 from redun.store.sources.checks import MAX_TABLES, after_prefix, check_table_keys
 from redun.store.sources.environment import DAMAGE
-from redun.store.sources.slices import in_slices, pages_changed
+from redun.store.sources.slices import extent, in_slices
 from redun.store.upgrades import STORE_FORMAT
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class LmdbTable:
         """See `Table.put_parts`. A part changes few pages, as those of a large commit do (`redun.store.sources.lmdb_commit`)."""
         handle, ordered = self._to_write(rows)
         with self._source.environment().begin() as txn:
-            pages = pages_changed(txn, handle, len(ordered), sum([len(key) + len(row) for key, row in ordered]))
-        for part in in_slices(ordered, pages):
+            count = extent(txn, handle, len(ordered), sum([len(key) + len(row) for key, row in ordered])).slices
+        for part in in_slices(ordered, count):
             self._put(handle, part)
             self._source.give_back()
 
