@@ -48,6 +48,7 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "shared-bytes": ("cold.marginal", "replay.marginal"),
     "shared-list": ("cold.marginal", "replay.marginal"),
     "gc": ("cpu", "peak", "longest"),
+    "objects": ("open", "get", "memo", "find", "log", "log.peak", "index", "index.peak", "execution", "job"),
 }
 
 

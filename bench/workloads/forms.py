@@ -19,5 +19,5 @@ def _forms(
 
 _forms("catch", "N times `catch`, half of the calls fail", "catches", "catch", 5000, fails=True)
 _forms("cond", "N times `cond`: two jobs each", "conds", "cond", 5000)
-_forms("handles", "N handles, each changed by two jobs", "handles", "handle", 2000)
+_forms("handles", "N handles, each changed by two jobs", "handles", "handle", 2000, beside=100)
 _forms("handle-chain", "one handle changed by N jobs", "handle_chain", "state", 2000, beside=50)

@@ -36,8 +36,8 @@ def _jobs(
         return run_cycle(site, flow, size, task=task, least=least).figures(size, 1e6)
 
 
-_jobs("wide", "one task that takes a list of N results", "wide", "main", 10_000, 2, 1000, ("peer", "dask"))
-_jobs("wide-arguments", "one task with N arguments, each a call", "wide", "arguments", 10_000, 2, 1000, ("peer",))
+_jobs("wide", "one task that takes a list of N results", "wide", "main", 10_000, 2, 500, ("peer", "dask"))
+_jobs("wide-arguments", "one task with N arguments, each a call", "wide", "arguments", 10_000, 2, 500, ("peer",))
 # With one job the large value is made: what is left off is that, too.
 BYTES = "N tasks that take the same 10 MB of bytes, less the making of it"
 LIST = "N tasks that take the same 100,000 numbers, less the making of them"
