@@ -19,7 +19,9 @@ from collections import Counter
 from pathlib import Path
 
 from bench.floors import floors
+from bench.goals import PAGE, put_between
 from bench.measure import BenchError, run
+from bench.report import conditions, said
 from bench.sides import ROOT, tree_side
 
 # Step -> where its code is: a file, or a file and functions in it. The first that fits counts.
@@ -62,6 +64,7 @@ STEPS: list[tuple[str, list[tuple[str, str]]]] = [
     ("state: table, queue, duplicates, parent", [("evaluation/", "")]),
 ]
 SMALL = 10
+BEGIN = "<!-- made by `python -m bench.budget --write` -->\n"
 
 
 def step_of(stack: list[list[str]]) -> str | None:
@@ -229,10 +232,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.budget", description="where the time of one job goes, by steps")
     parser.add_argument("--jobs", type=int, default=50_000, metavar="N", help="size of the fan-out (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, metavar="K", help="default: %(default)s")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     asked = parser.parse_args()
     if asked.jobs < 100 or asked.rounds < 1:
         parser.error("it takes 100 jobs and a round at least")
-    print(measure(asked.jobs, asked.rounds))
+    command = " ".join(["python -m bench.budget", *sys.argv[1:]])
+    text = f"{said(conditions(command))}\n\n{measure(asked.jobs, asked.rounds)}"
+    if asked.write:
+        PAGE.write_text(put_between(PAGE.read_text(), BEGIN, text))
+    print(text)
 
 
 if __name__ == "__main__":

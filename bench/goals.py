@@ -68,19 +68,19 @@ def table(baseline: Baseline) -> str:
     return lay_out(["workload", "figure", "goal", "reached", "of goal"], lines)
 
 
-def page(baseline: Baseline, text: str) -> str:
-    """Return a page with its table made anew.
+def put_between(text: str, begin: str, content: str) -> str:
+    """Return a page with what stands between `begin` and the next `END` made anew.
 
     Raises:
         BenchError: the page has no place for it.
     """
-    before, begin, rest = text.partition(BEGIN)
+    before, found, rest = text.partition(begin)
     _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise BenchError(f"{PAGE} has no place for the table of goals: it stands between {BEGIN.strip()} and {END}")
-    return f"{before}{begin}{table(baseline)}\n{end}{after}"
+    if not found or not end:
+        raise BenchError(f"{PAGE} has no place for the table: it stands between {begin.strip()} and {END}")
+    return f"{before}{begin}{content}\n{end}{after}"
 
 
 def write(baseline: Baseline, path: Path = PAGE) -> None:
     """Make the table in the page anew."""
-    path.write_text(page(baseline, path.read_text()))
+    path.write_text(put_between(path.read_text(), BEGIN, table(baseline)))

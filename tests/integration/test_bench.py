@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from bench import goals, sides
 from bench.__main__ import main, parse
 from bench.baseline import Baseline
+from bench.budget import STEPS
+from bench.floors import floors
 from bench.measure import BenchError, run
 from bench.report import against_baseline, as_json, conditions, side_by_side
 from bench.rounds import Found, measure
@@ -120,7 +123,9 @@ def test_the_baseline_is_set_in_units_of_the_reference(pushing: Workload, tmp_pa
 
 def test_the_page_shows_the_baseline(pushing: Workload, tmp_path: Path) -> None:
     text = goals.PAGE.read_text()
-    assert goals.page(Baseline(), text) == text, "`python -m bench baseline` makes the table anew"
+    assert goals.put_between(text, goals.BEGIN, goals.table(Baseline())) == text, (
+        "`python -m bench baseline` makes the table anew"
+    )
     for name, keys in goals.SHOWN.items():
         assert set(keys) <= {metric.key for metric in workloads()[name].metrics if metric.goal is None}
     baseline = Baseline(tmp_path / "BASELINE.json")
@@ -210,3 +215,19 @@ def test_the_list_names_all(capsys: pytest.CaptureFixture[str]) -> None:
     main(["list"])
     shown = capsys.readouterr().out
     assert all(f"  {name} " in shown for name in workloads())
+
+
+def test_the_budget_of_a_job_is_told_by_steps():
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.budget", "--jobs", "200", "--rounds", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert [row.split("|")[1].strip() for row in rows[2:-1]] == [step for step, _ in STEPS]
+    assert set(floors()) <= {step for step, _ in STEPS}
+    assert "Commits: 1 cold" in done.stdout or "Commits: 2 cold" in done.stdout
+    assert "Alive when the evaluation ends, replay: " in done.stdout
