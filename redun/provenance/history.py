@@ -6,10 +6,12 @@ earlier one. A record that still says RUNNING when nobody is left to run it is r
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from redun.provenance.job_table import JobTable
 from redun.provenance.model import Attempt, Execution
 from redun.records import ExecutionRecord
 from redun.store.errors import RedunError
@@ -158,27 +160,22 @@ class History:
     def __init__(self, head: Head, execution: Execution) -> None:
         self.head = head
         self.execution = execution
-        self.jobs: dict[int, JobRecord] = {}
+        self.jobs = JobTable()
         self.upstreams: dict[int, dict[int | str | None, tuple[bytes, ...]]] = {}
         self.sources: dict[bytes, bytes] = {}
         self.job_tags: dict[bytes, list[tuple[str, Any]]] = {}
         self.extra: list[tuple[str, Any]] = []
         self.outputs: dict[int, list[OutputFact]] = {}
         self.damaged: list[bytes] = []
-        self._children: dict[int, list[int]] | None = None
+        self._children: dict[int, array[int]] | None = None
         self._by_call: dict[bytes, list[int]] | None = None
         self._by_id: dict[bytes, int] | None = None
 
-    def children(self, number: int) -> list[int]:
+    def children(self, number: int) -> Sequence[int]:
         """List the numbers of a job's children (of the roots for 0), by start time, then number."""
         if self._children is None:
-            table: dict[int, list[int]] = {}
-            for job in sorted(self.jobs.values(), key=_by_start):
-                # A parent whose record was lost must not hide its children.
-                parent = job.parent if job.parent in self.jobs and job.parent != job.number else 0
-                table.setdefault(parent, []).append(job.number)
-            self._children = table
-        return self._children.get(number, [])
+            self._children = self.jobs.by_parent()
+        return self._children.get(number, ())
 
     def jobs_of_call(self, call: bytes) -> list[int]:
         """List the numbers of the jobs that made a call, in order of creation."""
@@ -220,10 +217,6 @@ class History:
             path.append(number)
             number = self.jobs[number].parent
         return path[::-1]
-
-
-def _by_start(job: JobRecord) -> tuple[int, int]:
-    return job.start_us, job.number
 
 
 def read_history(source: Source, head: Head, is_alive: Callable[[str], bool]) -> History:
@@ -270,7 +263,7 @@ def _read_chain(source: Source, history: History, start: bytes, newest: Segment)
 def _merge_older(history: History, segment: Segment) -> None:
     jobs = history.jobs
     for job in reversed(segment.jobs):
-        jobs.setdefault(job.number, job)
+        jobs.add(job)
     for number, ups in segment.upstreams.items():
         slots = history.upstreams.setdefault(number, {})
         for up in ups:

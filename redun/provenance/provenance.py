@@ -55,6 +55,7 @@ from redun.store.journal import JobRecord, Status
 from redun.store.sources.base import Source
 
 _PRODUCERS_COMPARED = 2000
+_GIVE_BACK_EVERY = 4096
 
 
 class StoreView(Protocol):
@@ -168,17 +169,28 @@ class Provenance:
     def jobs(self, execution: Execution) -> Iterator[Job]:
         """Yield the jobs of an execution, newest first."""
         history = self.history(execution)
-        for number in sorted(history.jobs, reverse=True):
+        for count, number in enumerate(sorted(history.jobs, reverse=True)):
             yield self.make_job(history, history.jobs[number])
+            self._now_and_then(count)
 
     def job_tree(self, execution: Execution) -> Iterator[tuple[int, Job]]:
         """Yield the jobs of an execution with their depth (0 for the root), each before its children."""
         history = self.history(execution)
-        stack = [(0, number) for number in reversed(history.children(0))]
+        stack = [iter(history.children(0))]
+        count = 0
         while stack:
-            depth, number = stack.pop()
-            yield depth, self.make_job(history, history.jobs[number])
-            stack.extend([(depth + 1, child) for child in reversed(history.children(number))])
+            number = next(stack[-1], None)
+            if number is None:
+                stack.pop()
+                continue
+            yield len(stack) - 1, self.make_job(history, history.jobs[number])
+            stack.append(iter(history.children(number)))
+            self._now_and_then(count := count + 1)
+
+    def _now_and_then(self, count: int) -> None:
+        """Millions of jobs are read by those who show them, each with its call: give the memory back on the way."""
+        if count % _GIVE_BACK_EVERY == 0:
+            self._source.give_back()
 
     def output(self, job: Job) -> Output | None:
         """Return what a job wrote while it ran; for a cached job, what that one wrote whose result it took.
