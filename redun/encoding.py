@@ -160,9 +160,9 @@ class ValueEncoder:
         self.counts_as = False
         return ref
 
-    def remember(self, value: Any, ref: bytes, flags: int) -> None:
-        """Need not encode and put a large value that is in the store already."""
-        if self._large is not None:
+    def remember(self, value: Any, ref: bytes, flags: int, size_bytes: int = LARGE_BYTES) -> None:
+        """Need not encode and put a large value that is in the store already. `size_bytes` is that of its object."""
+        if self._large is not None and size_bytes >= LARGE_BYTES:
             self._large.keep(value, ref, flags)
 
     def forget(self) -> None:

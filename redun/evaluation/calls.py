@@ -231,8 +231,11 @@ class Calls:
             job.recorder.was_read(hit.call, hit.call_data)
             self.take_whole(job, hit)
             return True
-        if hit.ref[0] == LINK_MARK and hit.flags & Flag.EXPRESSION:
-            job.recorder.needs_object(hit.ref[1:], hit.data)
+        if hit.ref[0] == LINK_MARK:
+            # Where it is an argument next it need not be hashed: that it is what its id says was seen when it was read.
+            job.recorder.encoder.remember(hit.value, hit.ref, hit.flags, len(hit.data))
+            if hit.flags & Flag.EXPRESSION:
+                job.recorder.needs_object(hit.ref[1:], hit.data)
         if hit.call is not None and hit.call_data is not None and hit.flags & Flag.EXPRESSION:
             job.recorder.needs_object(hit.call, hit.call_data)
         self.reduce(job, hit.value, hit.ref, hit.flags)
