@@ -123,7 +123,13 @@ def find_expressions(value: Any) -> list[Expression[Any]]:
         if kinds <= EXPRESSION_TYPES:
             # Flat, as what a fan-out returns is: the items of the only kinds that need no look.
             return [item for item in value if type(item) not in ATOMS]
+        if not any(map(_holds_items, kinds)):
+            return [item for item in value if isinstance(item, Expression)]
     return [leaf for leaf in iter_leaves(value) if isinstance(leaf, Expression)]
+
+
+def _holds_items(kind: type) -> bool:
+    return kind in _SEQUENCES or kind is dict or _other_kind(kind) != "leaf"
 
 
 def holds_expression(value: Any) -> bool:

@@ -239,7 +239,10 @@ class Task(Value, Generic[P, R]):
     def is_valid(self) -> bool:
         """True while the registered task of this name has this hash."""
         current = get_task_registry().get(self.fullname)
-        return current is not None and (current is self or current.options(**self.task_options_override).id == self.id)
+        if current is None or current is self:
+            return current is not None
+        override = self.task_options_override
+        return (current.options(**override) if override else current).id == self.id
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = {"name": self.fullname, "hash": self.hash}

@@ -14,6 +14,7 @@ import msgpack
 from redun.encoding import ValueEncoder
 from redun.errors import EncodeError
 from redun.expression import (
+    ApplyExpression,
     Expression,
     QuotedExpression,
     SchedulerExpression,
@@ -22,17 +23,23 @@ from redun.expression import (
     ValueExpression,
 )
 from redun.extensions import UserExt
+from redun.nested import find_expressions
 from redun.store.codec import Encoder, Form
 from redun.store.ids import ID_BYTES
+from redun.task import Task
 from redun.user_types import value_form
+
+_SCALARS = frozenset((int, str, bool, type(None)))
 
 
 class Identity:
-    """Digests of the expressions of one scope; the scope keeps them alive, so their `id` serves as key."""
+    """Digests of the expressions of one scope; the scope keeps them alive, and with them what they hold, so `id` serves as key."""
 
     def __init__(self) -> None:
         self._digests: dict[int, bytes] = {}
+        self._forms: dict[int | bytes, Form] = {}
         self._encoder = Encoder(self._form)
+        self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass").pack
         self._waiting: list[Expression[Any]] = []
 
     def digest(self, value: Any) -> bytes:
@@ -41,22 +48,46 @@ class Identity:
         Raises:
             EncodeError: something in it cannot be recorded.
         """
+        if isinstance(value, Expression):
+            self._take([value])
         while True:
             data = self._encoder.encode(value)
             if not self._waiting:
                 return sha256(data).digest()[:ID_BYTES]
-            stack = self._waiting
-            self._waiting = []
-            while stack:
-                top = stack[-1]
-                row = b"" if id(top) in self._digests else self._encoder.encode(_fields(top))
-                if self._waiting:
-                    stack.extend(self._waiting)
-                    self._waiting = []
-                    continue
+            waiting, self._waiting = self._waiting, []
+            self._take(waiting)
+
+    def _take(self, stack: list[Expression[Any]]) -> None:
+        """Make the digests of expressions, those of their inputs first."""
+        digests = self._digests
+        while stack:
+            top = stack[-1]
+            if id(top) in digests:
                 stack.pop()
-                if row:
-                    self._digests[id(top)] = sha256(row).digest()[:ID_BYTES]
+                continue
+            inputs = [expr for expr in _inputs(top) if id(expr) not in digests]
+            if inputs:
+                stack.extend(inputs)
+                continue
+            row = self._row(top)
+            if self._waiting:
+                # Inside a quoted expression, say.
+                stack.extend(self._waiting)
+                self._waiting = []
+                continue
+            digests[id(top)] = sha256(row).digest()[:ID_BYTES]
+            stack.pop()
+
+    def _row(self, expr: Expression[Any]) -> bytes:
+        fields = _fields(expr)
+        if type(expr) is TaskExpression and not fields[3] and not fields[4] and _SCALARS.issuperset(map(type, fields[2])):
+            try:
+                packed: bytes = self._pack(fields)
+                return packed
+            except (OverflowError, ValueError):
+                # A number or a text of unusual size.
+                self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass").pack
+        return self._encoder.encode(fields)
 
     def _form(self, value: Any) -> Form:
         if isinstance(value, Expression):
@@ -69,7 +100,20 @@ class Identity:
             return UserExt.QUOTED, value.expr
         if isinstance(value, BaseException):
             return msgpack.ExtType(UserExt.OBJECT, ValueEncoder().object(value))
+        if type(value) is Task or type(value) is type:
+            # Handlers and classes of errors: the same few in each of thousands of expressions.
+            key = value.id if isinstance(value, Task) and not value.task_options_override else id(value)
+            form = self._forms.get(key)
+            if form is None:
+                form = self._forms[key] = value_form(value)[0]
+            return form
         return value_form(value)[0]
+
+
+def _inputs(expr: Expression[Any]) -> list[Expression[Any]]:
+    if isinstance(expr, ApplyExpression):
+        return find_expressions([*expr.args, *expr.kwargs.values()] if expr.kwargs else expr.args)
+    return find_expressions(expr.value) if isinstance(expr, ValueExpression) else []
 
 
 def _fields(expr: Expression[Any]) -> list[Any]:

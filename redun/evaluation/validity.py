@@ -15,7 +15,11 @@ def _leaves(nested: Any) -> Iterator[Any]:
     seen: set[int] = set()
     pending = [nested]
     while pending:
-        for leaf in iter_leaves(pending.pop()):
+        found = pending.pop()
+        if type(found) is tuple and ATOMS.issuperset(map(type, found)):
+            # The arguments of most calls.
+            continue
+        for leaf in iter_leaves(found):
             if type(leaf) in ATOMS:
                 continue
             if isinstance(leaf, Expression):
@@ -23,7 +27,9 @@ def _leaves(nested: Any) -> Iterator[Any]:
                     continue
                 seen.add(id(leaf))
                 if isinstance(leaf, ApplyExpression):
-                    pending.append([leaf.args, leaf.kwargs])
+                    pending.append(leaf.args)
+                    if leaf.kwargs:
+                        pending.append(leaf.kwargs)
                 elif isinstance(leaf, ValueExpression):
                     pending.append(leaf.value)
             yield leaf
