@@ -88,6 +88,7 @@ class ValueEncoder:
         self._reused = reused
         self._large = None if reused is None else LargeValues()
         self._by_hash = by_hash
+        self._counter: ValueEncoder | None = None
         self._writes_beside = beside and not by_hash
         self._encoder = Encoder(self._extend, self._spill)
         self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass").pack
@@ -172,7 +173,11 @@ class ValueEncoder:
 
     def key(self, value: Any, ref: bytes) -> bytes:
         """Return what a value that was just encoded counts as in an eval hash: its ref, unless something in it says otherwise."""
-        return ValueEncoder(by_hash=True).encode(value) if self.counts_as else ref
+        if not self.counts_as:
+            return ref
+        if self._counter is None:
+            self._counter = ValueEncoder(by_hash=True)
+        return self._counter.encode(value)
 
     def object(self, value: Any) -> bytes:
         """Return the object bytes of a value, whatever their size; what they link is handed to `put`."""

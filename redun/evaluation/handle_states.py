@@ -68,8 +68,11 @@ class HandleStates:
 
     def __init__(self, store: Store) -> None:
         self._source = store.source
-        self._table = store.index_source().table("handles")
+        tables = store.index_source()
+        self._table = tables.table("handles")
+        self._one_source = tables is store.source
         self._seen: int | None = None
+        self._moment = 0
         self._facts: dict[bytes, _Facts] = {}
         self._fresh: dict[bytes, bytes] = {}
         # Events of the run that the reflog does not have yet, and what they change: state -> place.
@@ -292,6 +295,11 @@ class HandleStates:
     def _update(self) -> None:
         """Take in what has been committed since the last time."""
         source = self._source
+        moment = source.moment()
+        if moment and moment == self._moment and self._one_source and self._seen is not None:
+            # Nobody has written anything. (A store in memory does not say.)
+            return
+        self._moment = moment
         source.refresh()
         row = self._table.get(_SEEN)
         stored = int.from_bytes(row, "big") if row is not None else 0

@@ -31,13 +31,14 @@ class Uses:
     """The calls in one scope that take handles, in order.
 
     Attributes:
-        calls: source -> ids of the calls that take it, one for each time.
+        calls: source -> ids of the calls that take it, one for each time. places: source, id of a call -> its places in that list, from 1.
         taken: state of a fork -> (id of the call's expression, place among its handles).
         settled: sources of which a call has been made: forks that earlier runs had beyond the calls here are abandoned.
     """
 
     def __init__(self, scope: Scope) -> None:
         self.calls: dict[Source, list[int]] = {}
+        self.places: dict[tuple[Source, int], list[int]] = {}
         self.taken: dict[bytes, tuple[int, int]] = {}
         self.settled: set[Source] = set()
         if scope.job is not None:
@@ -62,17 +63,19 @@ class Uses:
     def _note(self, scope: Scope, expr: Any) -> None:
         for leaf in iter_leaves([expr.args, expr.kwargs]):
             for source in _sources(scope, leaf):
-                self.calls.setdefault(source, []).append(id(expr))
+                self._add(source, id(expr))
+
+    def _add(self, source: Source, call: int) -> int:
+        calls = self.calls.setdefault(source, [])
+        calls.append(call)
+        self.places.setdefault((source, call), []).append(len(calls))
+        return len(calls)
 
     def order(self, source: Source, call: int, time: int) -> int:
         """Return the number of a call, from 1, among those that take a source; `time` counts how often it has taken it already."""
-        calls = self.calls.setdefault(source, [])
-        places = [place for place, other in enumerate(calls, 1) if other == call]
-        if time < len(places):
-            return places[time]
-        # Made while the result was evaluated, by a default argument or a special form.
-        calls.append(call)
-        return len(calls)
+        places = self.places.get((source, call), ())
+        # One that is made while the result is evaluated, by a default argument or a special form, comes last.
+        return places[time] if time < len(places) else self._add(source, call)
 
 
 def _is_call(expr: Any) -> bool:
