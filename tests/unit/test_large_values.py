@@ -10,6 +10,7 @@ import pytest
 from redun import Scheduler, encoding, task
 from redun.encoding import ValueEncoder, value_ref
 from redun.large_values import LARGE_BYTES
+from redun.store.repository import Store
 
 np: Any = pytest.importorskip("numpy")
 COUNT = LARGE_BYTES // 4
@@ -201,3 +202,18 @@ def test_values_are_not_kept_alive() -> None:
     del value
     gc.collect()
     assert gone() is None
+
+
+@task(namespace="tests.large")
+def give_and_use(kind: str) -> int:
+    return use(give(kind), 0)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "text", "tuple"])
+def test_what_was_read_from_the_cache_is_not_hashed_again(kind: str, hashed: list[int]) -> None:
+    with Store.in_memory() as store:
+        first = Scheduler(store=store, logger=False).run(give_and_use(kind))
+        assert hashed
+        del hashed[:]
+        assert Scheduler(store=store, logger=False).run(give_and_use(kind)) == first
+    assert not hashed

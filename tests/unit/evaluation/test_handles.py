@@ -535,3 +535,16 @@ def test_a_call_after_a_merge_depends_on_every_branch(runs: Runs) -> None:
     assert runs.done == ["b", "end"]
     runs(program())
     assert runs.done == []
+
+
+def test_the_order_of_a_call_is_looked_up_however_many_take_the_handle() -> None:
+    from redun.evaluation.handles import Uses
+    from redun.evaluation.node import Scope
+
+    uses = Uses(Scope(None))
+    source = ("handle", "h")
+    assert [uses.order(source, call, 0) for call in (7, 8, 7, 9)] == [1, 2, 1, 3]
+    # A second time by the same call, and another source.
+    assert uses.order(source, 8, 1) == 4
+    assert uses.order(source, 8, 0) == 2
+    assert uses.order(("expression", 1), 8, 0) == 1
