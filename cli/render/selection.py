@@ -285,8 +285,8 @@ class LogView:
         for execution in self._executions(of_executions):
             try:
                 jobs = self._provenance.jobs(execution)
-                found = [job for job in jobs if _job_fits(job, filters)] if filters.any() else jobs
-                yield from [job for job in found if self._values_fit(job, filters)] if filters.result or filters.arg else found
+                found = (job for job in jobs if _job_fits(job, filters))
+                yield from (job for job in found if self._values_fit(job, filters)) if filters.result or filters.arg else found
             except NotRecorded:
                 continue
 
