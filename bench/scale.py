@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from bench.measure import BenchError, Sample, folder_bytes
-from bench.report import conditions
+from bench.report import conditions, said
 from bench.sides import ROOT, tree_side
 from bench.site import Site
 
@@ -185,7 +185,9 @@ def main(args: Sequence[str]) -> None:
             asked.keep.write_text(json.dumps(found, indent=1) + "\n")
     if asked.plot:
         asked.plot.write_text(plot(found))
-    print(f"{conditions('python -m bench.scale ' + ' '.join(args))}\n\nCPU, peak memory, store afterwards\n\n{table(found)}")
+    print(
+        f"{said(conditions('python -m bench.scale ' + ' '.join(args)))}\n\nCPU, peak memory, store afterwards\n\n{table(found)}"
+    )
 
 
 if __name__ == "__main__":

@@ -231,3 +231,20 @@ def test_the_budget_of_a_job_is_told_by_steps():
     assert set(floors()) <= {step for step, _ in STEPS}
     assert "Commits: 1 cold" in done.stdout or "Commits: 2 cold" in done.stdout
     assert "Alive when the evaluation ends, replay: " in done.stdout
+
+
+def test_scale_goes_through_the_whole_life_of_a_run(tmp_path: Path) -> None:
+    keep, plot = tmp_path / "figures.json", tmp_path / "scale.svg"
+    words = ["--sizes", "3", "5", "--trees", "9", "--keep", str(keep), "--plot", str(plot)]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.scale", *words], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(keep.read_text())
+    assert list(figures) == ["fanout 3", "fanout 5", "tree 3"]
+    steps = list(figures["fanout 5"])
+    assert {"cold", "replay", "redun log -", "push", "pull", "gc --keep-last 0"} < set(steps)
+    assert all(list(row) == steps for row in figures.values())
+    assert all(figure["cpu_s"] > 0 and figure["store_bytes"] > 0 for row in figures.values() for figure in row.values())
+    assert "| 3 jobs | 5 jobs | 12 jobs (tree) |" in done.stdout
+    assert plot.read_text().count("<circle") == 2 * 10
