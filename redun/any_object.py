@@ -18,7 +18,7 @@ from redun.class_names import full_name, importable_name, module_name, resolve
 from redun.codecs import INLINE_BUFFER_MAX, Buffer
 from redun.errors import EncodeError, UnknownTypeError
 from redun.extensions import UserExt
-from redun.store.codec import Form
+from redun.store.plain_types import Form
 from redun.value import MADE_IN_PYTHON
 
 if TYPE_CHECKING:

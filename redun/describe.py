@@ -14,9 +14,10 @@ from redun.content import KEPT
 from redun.decoding import ValueDecoder
 from redun.errors import RedunError
 from redun.extensions import UserExt
-from redun.store.codec import BYTES_PIECE, TEXT_PIECE, Ext, ext_header
+from redun.store.codec import BYTES_PIECE, TEXT_PIECE, ext_header
 from redun.store.ids import LINK_MARK, ref_id
 from redun.store.objects import Codec, Flag, Kind, header, split
+from redun.store.plain_types import Ext
 from redun.user_types import REVIVE, REVIVE_BYTES
 from redun.value import MEMBERS
 

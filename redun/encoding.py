@@ -25,9 +25,10 @@ from redun.extensions import UserExt
 from redun.graph import LINK_ABOVE, GraphWriter, LinkTo
 from redun.large_values import LARGE_BYTES, LOOKS, LargeValues
 from redun.nested import EXPRESSION_TYPES, iter_leaves
-from redun.store.codec import PIECE_MAX, Encoder, Form
+from redun.store.codec import PIECE_MAX, Encoder
 from redun.store.ids import INLINE_MAX, Pieces, checksum, link_ref, object_id, ref_id
 from redun.store.objects import Codec, Flag, Kind, LinkTable, with_links
+from redun.store.plain_types import Form
 from redun.user_types import REVIVE, value_form
 from redun.value import Function, Value, get_type_registry
 

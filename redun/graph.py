@@ -38,7 +38,8 @@ from redun.expression import (
 )
 from redun.extensions import UserExt
 from redun.nested import ATOMS, holds_expression
-from redun.store.codec import Encoder, Form, array_header, ext_header
+from redun.store.codec import Encoder, array_header, ext_header
+from redun.store.plain_types import Form
 
 if TYPE_CHECKING:
     from redun.task import Task

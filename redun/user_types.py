@@ -36,7 +36,8 @@ from redun.codecs import revive as _revive_foreign
 from redun.errors import EncodeError, UnknownTypeError
 from redun.extensions import UserExt
 from redun.nested import dataclass_fields
-from redun.store.codec import Encoder, Form
+from redun.store.codec import Encoder
+from redun.store.plain_types import Form
 from redun.value import MADE_IN_PYTHON, ProxyValue, Value, get_type_registry
 
 

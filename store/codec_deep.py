@@ -15,20 +15,9 @@ from typing import Any
 import msgpack
 
 from redun.store import codec
-from redun.store.codec import (
-    BYTES_PIECE,
-    SETS,
-    TEXT_PIECE,
-    Ext,
-    Form,
-    Spill,
-    array_header,
-    encode_float,
-    ext_header,
-    join_sorted,
-    map_header,
-)
+from redun.store.codec import BYTES_PIECE, SETS, TEXT_PIECE, Spill, array_header, ext_header, join_sorted, map_header
 from redun.store.errors import CyclicError, DecodeError, EncodeError
+from redun.store.plain_types import Ext, Form, encode_float
 
 _SCALARS = frozenset((type(None), bool, int, str, bytes))
 _NATIVE_INT = range(-(1 << 63), 1 << 64)

@@ -24,8 +24,9 @@ from redun.expression import (
 )
 from redun.extensions import UserExt
 from redun.nested import find_expressions
-from redun.store.codec import Encoder, Form
+from redun.store.codec import Encoder
 from redun.store.ids import ID_BYTES
+from redun.store.plain_types import Form
 from redun.task import Task
 from redun.user_types import value_form
 

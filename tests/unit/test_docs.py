@@ -15,10 +15,10 @@ import redun.library
 import redun.scheduler  # noqa: F401
 from redun.decoding import ValueDecoder
 from redun.extensions import UserExt
-from redun.store.codec import Ext
 from redun.store.ids import INLINE_MAX
 from redun.store.journal import Status
 from redun.store.objects import FORMAT_VERSION, Codec, Flag, Kind
+from redun.store.plain_types import Ext
 from redun.store.rows import BLOB_ABOVE
 from redun.store.upgrades import STORE_FORMAT
 from redun.value import get_type_registry
