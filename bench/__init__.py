@@ -1,5 +1,6 @@
-"""Measurements of the whole `redun run`, beside the existing package or beside another revision: `python -m bench --help`.
+"""Measurements of this tree, beside its baseline, other revisions, the existing package and other tools: `python -m bench --help`.
 
-Everything is measured from outside, in a subprocess, as a user runs it: start of Python, imports, opening the store, a full log
-to a file, full provenance. So the same workflow and the same figures serve any program with this command line.
+What can be measured from outside is: in a subprocess, as a user runs it, with the start of Python, imports, opening the store, a full
+log to a file and full provenance. So the same workflows (`bench/flows/`) and the same figures serve any program with this command line.
+docs/performance.md tells how to use it and what came of it.
 """

@@ -1,8 +1,9 @@
-"""`python -m bench list | run | baseline | compare REV REV | peer`."""
+"""`python -m bench list | run | baseline | page | compare REV REV | peer`."""
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,6 +52,7 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     baseline = commands.add_parser(
         "baseline", help="this tree; writes bench/BASELINE.json and the table in docs/performance.md"
     )
+    commands.add_parser("page", help="measure nothing; make the table in docs/performance.md anew from the baseline")
     compare = commands.add_parser("compare", help="revisions of this repository beside one another")
     compare.add_argument(
         "revisions", nargs="+", metavar="REVISION", help="whatever git knows; `.` is this tree as it lies here"
@@ -112,6 +114,9 @@ def main(args: Sequence[str]) -> None:
     if asked.command == "list":
         show_list()
         return
+    if asked.command == "page":
+        goals.write(Baseline())
+        return
     where = conditions(" ".join(["python -m bench", *args]))
     names = asked.names or []
     if asked.command == "compare":
@@ -154,6 +159,8 @@ def beside(ours: Side, asked: argparse.Namespace, where: dict[str, str]) -> None
 
 
 if __name__ == "__main__":
+    # Told to end, it tidies up: scratch folders may hold gigabytes.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main(sys.argv[1:])
     except BenchError as error:

@@ -123,9 +123,7 @@ def test_the_baseline_is_set_in_units_of_the_reference(pushing: Workload, tmp_pa
 
 def test_the_page_shows_the_baseline(pushing: Workload, tmp_path: Path) -> None:
     text = goals.PAGE.read_text()
-    assert goals.put_between(text, goals.BEGIN, goals.table(Baseline())) == text, (
-        "`python -m bench baseline` makes the table anew"
-    )
+    assert goals.put_between(text, goals.BEGIN, goals.table(Baseline())) == text, "`python -m bench page` makes the table anew"
     for name, keys in goals.SHOWN.items():
         assert set(keys) <= {metric.key for metric in workloads()[name].metrics if metric.goal is None}
     baseline = Baseline(tmp_path / "BASELINE.json")
