@@ -20,7 +20,7 @@ from redun.evaluation.arguments import Arguments
 from redun.evaluation.attempts import Attempt, Attempts
 from redun.evaluation.job import Column, Job
 from redun.evaluation.node import FINAL, Node, Outcome, Scope, Settled, State
-from redun.evaluation.recorder import NoRecorder, Recorder
+from redun.evaluation.recorder import Recorder
 from redun.evaluation.recovery import Recoveries
 from redun.evaluation.undecoded import EncodedResult, Undecoded
 from redun.nested import ATOMS, holds_expression, leaf_kinds
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from redun.evaluation.others import Others
     from redun.evaluation.outputs import Outputs
     from redun.evaluation.plans import Plans
+    from redun.evaluation.unrecorded import NoRecorder
     from redun.executors.collection import Executors
     from redun.expression import TaskExpression
 
@@ -87,7 +88,7 @@ class Calls:
         self.running = 0
         self.in_flight = 0
         self.evaluation: Evaluation
-        self.unrecorded = NoRecorder()
+        self._unrecorded: NoRecorder | None = None
         self.attempts = Attempts(self)
         self.handles: Handles | None = None
         self.outputs: Outputs | None = None
@@ -123,7 +124,8 @@ class Calls:
         parent = scope.job
         recorder = self.recorder if parent is None else parent.recorder
         # What is not recorded above cannot be below: there would be no call that it belongs to.
-        recorder = recorder if plan.records else self.unrecorded
+        if not plan.records:
+            recorder = self._no_recorder()
         self._numbers = number = self._numbers + 1
         job = Job(expr, scope, plan, number, recorder)
         if parent is None and self.root_job is None:
@@ -135,6 +137,13 @@ class Calls:
         plan.counts[_PENDING] += 1
         recorder.created(job)
         return job
+
+    def _no_recorder(self) -> NoRecorder:
+        if self._unrecorded is None:
+            from redun.evaluation.unrecorded import NoRecorder
+
+            self._unrecorded = NoRecorder()
+        return self._unrecorded
 
     def take_handles(self) -> Handles:
         """Return what takes handles through calls, made when the first one comes: most runs have none."""

@@ -21,7 +21,7 @@ from redun.encoding import value_id
 from redun.errors import CircularCall, DryRunResult, InternalError, RedunError, SchedulerError
 from redun.evaluation.defaults import Default, DefaultExpression
 from redun.evaluation.job import Job, new_job_id
-from redun.evaluation.node import FINAL, Node, Operation, Root, Scope, Settled, State
+from redun.evaluation.node import FINAL, Known, Node, Operation, Refused, Root, Scope, Settled, State
 from redun.evaluation.waiting import Waiting
 from redun.expression import Expression, SchedulerExpression, SimpleExpression, TaskExpression, ValueExpression
 from redun.nested import find_expressions
@@ -311,13 +311,13 @@ class Evaluation:
                 return self.calls.new_job(expr, scope)  # type: ignore[arg-type]
             except Exception as error:
                 # An option that cannot work, an executor that is not there: the call fails like any other.
-                return _Refused(expr, scope, error)
+                return Refused(expr, scope, error)
         if kind is SimpleExpression:
             return Operation(expr, scope)
         if kind is SchedulerExpression:
             return self._new_form(expr, scope)  # type: ignore[arg-type]
         if kind is ValueExpression:
-            return _Known(expr, scope)
+            return Known(expr, scope)
         if kind is DefaultExpression:
             return Default(expr, scope)
         raise InternalError(f"expression of type {kind.__qualname__!r} cannot be evaluated")
@@ -480,31 +480,3 @@ class Evaluation:
 
 def _sooner(one_s: float | None, other_s: float | None) -> float | None:
     return one_s if other_s is None else other_s if one_s is None else min(one_s, other_s)
-
-
-class _Refused(Node):
-    """A call that cannot even become a job."""
-
-    __slots__ = ("reason",)
-
-    def __init__(self, expr: Any, scope: Scope, reason: Exception) -> None:
-        super().__init__(expr, scope)
-        self.reason = reason
-
-    def begin(self, run: Evaluation) -> None:
-        """Fail."""
-        run.fail(self, self.reason)
-
-
-class _Known(Node):
-    """A `ValueExpression`: its value may itself hold expressions."""
-
-    __slots__ = ()
-
-    def begin(self, run: Evaluation) -> None:
-        """Wait for the expressions in the value."""
-        run.demand(self, [self.expr.value], self.scope)
-
-    def step(self, run: Evaluation) -> None:
-        """Take over the value."""
-        run.succeed(self, self.scope.value(self.expr.value))

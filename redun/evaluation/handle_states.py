@@ -34,7 +34,8 @@ from redun.store.journal import HandleEvent, decode_segment
 from redun.store.objects import Flag, links
 
 if TYPE_CHECKING:
-    from redun.evaluation.recorder import NoRecorder, Recorder
+    from redun.evaluation.recorder import Recorder
+    from redun.evaluation.unrecorded import NoRecorder
     from redun.store.repository import Store
 
 _PREFIX = "executions/"

@@ -13,7 +13,8 @@ from redun.nested import ATOMS
 if TYPE_CHECKING:
     from redun.evaluation.evaluation import Evaluation
     from redun.evaluation.plan import Plan
-    from redun.evaluation.recorder import NoRecorder, Recorder
+    from redun.evaluation.recorder import Recorder
+    from redun.evaluation.unrecorded import NoRecorder
     from redun.expression import TaskExpression
     from redun.task import Task
 

@@ -298,3 +298,31 @@ class Root(Node):
         """Take over its value."""
         self.value = self.scope.value(self.expr)
         self.move(State.DONE)
+
+
+class Refused(Node):
+    """A call that cannot even become a job."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, expr: Any, scope: Scope, reason: Exception) -> None:
+        super().__init__(expr, scope)
+        self.reason = reason
+
+    def begin(self, run: Evaluation) -> None:
+        """Fail."""
+        run.fail(self, self.reason)
+
+
+class Known(Node):
+    """A `ValueExpression`: its value may itself hold expressions."""
+
+    __slots__ = ()
+
+    def begin(self, run: Evaluation) -> None:
+        """Wait for the expressions in the value."""
+        run.demand(self, [self.expr.value], self.scope)
+
+    def step(self, run: Evaluation) -> None:
+        """Take over the value."""
+        run.succeed(self, self.scope.value(self.expr.value))

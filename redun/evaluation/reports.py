@@ -11,15 +11,21 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from redun.errors import DryRunResult
 from redun.evaluation.events import EventLog
 from redun.evaluation.status import format_status_table
+from redun.evaluation.text import error_text
 from redun.store.journal import Status
+
+if TYPE_CHECKING:
+    from redun.evaluation.calls import Calls
 
 COLUMNS = (Status.PENDING, Status.RUNNING, Status.FAILED, Status.CACHED, Status.DONE)
 
 _INFO = 20  # logging.INFO
+_MOST_FAILURES = 20
 
 
 class Reports:
@@ -30,12 +36,14 @@ class Reports:
 
     Attributes:
         on_leave: called before the process leaves at once, for whoever has something on the screen.
+        use_task_traceback: the traceback of a failure begins with the jobs that led there.
         all_frames: tracebacks show redun's own frames, too.
         line_width: columns that a line of the log has where it is read, None for any number.
     """
 
     on_leave: Callable[[], None] | None = None
     line_width: int | None = None
+    use_task_traceback = True
     all_frames = False
 
     def __init__(self, logger: Any = None) -> None:
@@ -111,6 +119,24 @@ class Reports:
         self.log_job_statuses()
         if self._log is not None:
             self._log.flush()
+
+    def _tell_failure(self, calls: Calls, error: BaseException | None, log: EventLog) -> None:
+        """Tell why a run has failed, with the jobs that led there; and what else has failed, if it was to go on."""
+        if error is None:
+            return
+        if isinstance(error, DryRunResult):
+            log.line("Dryrun: Additional jobs would run.")
+            return
+        from redun.evaluation.failure import job_traceback
+
+        log.line("*** Execution failed. Traceback (most recent task last):")
+        for line in job_traceback(calls.origin(error) if self.use_task_traceback else None, error, self.all_frames):
+            log.line(line)
+        others = calls.uncaught(error) if calls.evaluation.keep_going else []
+        for job, other in others[:_MOST_FAILURES]:
+            log.line(f"*** Failed as well: Job {job.short_id} {job.task_name}: {type(other).__qualname__}: {error_text(other)}")
+        if len(others) > _MOST_FAILURES:
+            log.line(f"*** and {len(others) - _MOST_FAILURES} more: redun log --job --status FAILED lists them")
 
 
 def _logging_in_use() -> bool:

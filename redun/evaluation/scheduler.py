@@ -25,7 +25,7 @@ from redun.evaluation.limits import Limits
 from redun.evaluation.node import Node
 from redun.evaluation.outputs import Outputs, kept_characters
 from redun.evaluation.plans import Plans
-from redun.evaluation.recorder import DryRecorder, NoRecorder, Recorder
+from redun.evaluation.recorder import Recorder
 from redun.evaluation.reports import Reports
 from redun.evaluation.status import StatusClock, status_interval_s
 from redun.evaluation.text import error_text, format_value
@@ -53,12 +53,10 @@ if TYPE_CHECKING:
     from redun.evaluation.handle_states import HandleStates
     from redun.evaluation.job import Job
     from redun.evaluation.progress import Progress
+    from redun.evaluation.unrecorded import NoRecorder
     from redun.promise import Promise
     from redun.remotes import Repo
     from redun.store.repository import Store
-
-
-_MOST_FAILURES = 20
 
 
 class Scheduler(Reports, TakesBack):
@@ -327,14 +325,13 @@ class Scheduler(Reports, TakesBack):
         self._must_not_be_running()
         root = as_root(expr)
         recorder: Recorder | NoRecorder
-        if dryrun:
-            recorder = DryRecorder(self.store.source, self._execution(expr, None, (), None))
-        elif self._root_records(root, {}):
+        records = self._root_records(root, {})
+        if records and not dryrun:
             from redun.evaluation.extension import ExtensionRecorder
 
             recorder = ExtensionRecorder(self.store.source, above)
         else:
-            recorder = NoRecorder()
+            recorder = self._recorder(self._execution(expr, None, (), None), records, dryrun)
         evaluation = self._new_evaluation(recorder, dryrun, cache, context or {}, {})
         calls = evaluation.calls
         calls.log.line(f"Start sub-run of Execution {above.execution}")
@@ -395,9 +392,11 @@ class Scheduler(Reports, TakesBack):
         return options.get("prov") is not False
 
     def _recorder(self, execution: ExecutionRecord, records: bool, dryrun: bool) -> Recorder | NoRecorder:
-        if dryrun:
-            return DryRecorder(self.store.source, execution)
-        return Recorder(self.store.source, execution) if records else NoRecorder()
+        if records and not dryrun:
+            return Recorder(self.store.source, execution)
+        from redun.evaluation.unrecorded import DryRecorder, NoRecorder
+
+        return DryRecorder(self.store.source, execution) if dryrun else NoRecorder()
 
     def _run(self, evaluation: Evaluation, root_expr: Any, lease: AbstractContextManager[Any]) -> Node:
         """Run an evaluation to its end and report; return the root node."""
@@ -436,7 +435,8 @@ class Scheduler(Reports, TakesBack):
                 calls.record_outputs()
                 self._close(recorder, root)
             self._report(calls, log, time.monotonic() - started)
-            self._tell_failure(calls, root, log)
+            self.failure = root.error
+            self._tell_failure(calls, root.error, log)
             if calls.root_job is not None and calls.root_job.call is not None:
                 self.last_call = calls.root_job.call.hex()
             return root
@@ -479,24 +479,6 @@ class Scheduler(Reports, TakesBack):
                 "or namespace=... in @task, or say ignore_warnings = namespace in section [scheduler] of redun.ini"
             )
         log.line(f"Execution duration: {duration_s:.2f} seconds")
-
-    def _tell_failure(self, calls: Calls, root: Node, log: EventLog) -> None:
-        self.failure = error = root.error
-        if error is None:
-            return
-        if isinstance(error, DryRunResult):
-            log.line("Dryrun: Additional jobs would run.")
-            return
-        from redun.evaluation.failure import job_traceback
-
-        log.line("*** Execution failed. Traceback (most recent task last):")
-        for line in job_traceback(calls.origin(error) if self.use_task_traceback else None, error, self.all_frames):
-            log.line(line)
-        others = calls.uncaught(error) if calls.evaluation.keep_going else []
-        for job, other in others[:_MOST_FAILURES]:
-            log.line(f"*** Failed as well: Job {job.short_id} {job.task_name}: {type(other).__qualname__}: {error_text(other)}")
-        if len(others) > _MOST_FAILURES:
-            log.line(f"*** and {len(others) - _MOST_FAILURES} more: redun log --job --status FAILED lists them")
 
     def _execution(
         self, expr: Any, argv: list[str] | None, tags: Iterable[tuple[str, Any]], execution_id: str | None

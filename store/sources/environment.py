@@ -117,7 +117,10 @@ class Environment:
                         "one has here, and its database tells processes by their pids: run again in a container that shares the host's "
                         "pids (docker run --pid=host), or as a child of another process"
                     ) from error
-                if not isinstance(error, MemoryError | lmdb.MemoryError) and error_code(error) not in (errno.ENOMEM, errno.EINVAL):
+                if not isinstance(error, MemoryError | lmdb.MemoryError) and error_code(error) not in (
+                    errno.ENOMEM,
+                    errno.EINVAL,
+                ):
                     raise unavailable("open store", self.folder, error) from error
                 last = error
         raise unavailable("map store", self.folder, last) from last
