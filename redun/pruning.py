@@ -9,7 +9,7 @@ was merged with it: what the runs that went have abandoned must not seem valid a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from redun.store.repository import Store
     from redun.store.sources.base import Table
 
-_AT_ONCE = 1000
+_AT_ONCE = 5000
+_LISTED_AT_ONCE = 50_000
 _SEEN = b"seen"
 
 
@@ -67,7 +68,7 @@ def prune(store: Store, plan: Plan, progress: Progress = silent) -> int:
     ]
     count = 0
     for place, (table, holds) in enumerate(tests):
-        count += _delete(table, (key for key, row in table.scan() if not holds(key, row)))
+        count += _delete_where(table, _opposite(holds))
         progress("tidying", place + 1, len(tests) + 1)
     count += _prune_handles(plan, source.table("handles"))
     return count
@@ -83,19 +84,28 @@ def _is_there(key: bytes, runs: set[bytes], index: Index, stays: Callable[[bytes
     return stays(entity) or (kind == 4 and next(iter(index.values.scan(entity)), None) is not None)
 
 
-def _delete(table: Table, keys: Iterator[bytes]) -> int:
-    count = 0
-    # What is to go is listed first: a scan holds an old state of the store, and with it the pages that deleting wants.
-    for part in _parts(list(keys)):
-        table.delete_many(part)
-        count += len(part)
-    return count
+def _opposite(holds: Callable[[bytes, bytes], bool]) -> Callable[[bytes, bytes], bool]:
+    return lambda key, row: not holds(key, row)
 
 
-def _parts(keys: Iterable[bytes]) -> Iterator[list[bytes]]:
-    iterator = iter(keys)
-    while part := list(islice(iterator, _AT_ONCE)):
-        yield part
+def _delete_where(table: Table, goes: Callable[[bytes, bytes], bool]) -> int:
+    count, start = 0, b""
+    while True:
+        # A part of what is to go is listed first: a scan holds an old state of the store, and with it the pages that deleting wants.
+        rows = table.scan(start=start)
+        keys = list(islice((key for key, row in rows if goes(key, row)), _LISTED_AT_ONCE))
+        # Nobody else has it: that ends it.
+        del rows
+        if not keys:
+            return count
+        count += _delete(table, keys)
+        start = keys[-1]
+
+
+def _delete(table: Table, keys: list[bytes]) -> int:
+    for at in range(0, len(keys), _AT_ONCE):
+        table.delete_many(keys[at : at + _AT_ONCE])
+    return len(keys)
 
 
 def _prune_handles(plan: Plan, table: Table) -> int:
@@ -113,7 +123,7 @@ def _prune_handles(plan: Plan, table: Table) -> int:
             if state not in kept:
                 kept.add(state)
                 stack.append(state)
-    return _delete(table, (key for key in rows if key[:ID_BYTES] not in kept))
+    return _delete(table, [key for key in rows if key[:ID_BYTES] not in kept])
 
 
 def _states(plan: Plan) -> Iterator[bytes]:

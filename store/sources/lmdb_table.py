@@ -180,6 +180,9 @@ def scan(
                 yield key, row
             if count is None:
                 return
+            if count == _MORE_ROWS:
+                # Who reads all of a large table would have all of it mapped in the end.
+                source.give_back()
             count = _MORE_ROWS
     finally:
         pinned.drop()
