@@ -5,6 +5,8 @@
 
 The work, in a forked child, on the store of `ROOT/store`: runs of a workflow with small, middle and large values; taking in exported
 lines; garbage collection; compaction. After each round the store is checked in full, and what was acknowledged must be there.
+
+With REDUN_FAULT_SLICES set every commit is written in slices of a page (`redun.store.sources.lmdb_commit`), as only large ones are else.
 """
 
 from __future__ import annotations
@@ -37,6 +39,11 @@ from redun.store.errors import StoreError  # noqa: E402
 from redun.store.gc import Plan  # noqa: E402
 from redun.store.journal import decode_extra  # noqa: E402
 from redun.store.repository import Store  # noqa: E402
+from redun.store.sources import lmdb_commit, slices  # noqa: E402
+
+if os.environ.get("REDUN_FAULT_SLICES"):
+    lmdb_commit._SLICED_ABOVE = 1
+    slices.PAGES_AT_ONCE = slices.MOST_PAGES = 1
 
 redun_namespace = "faults"
 

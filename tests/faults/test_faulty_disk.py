@@ -22,8 +22,12 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("shim"))
 
 
+@pytest.mark.parametrize("sliced", ["", "1"], ids=["whole", "sliced"])
 @pytest.mark.parametrize(("what", "status"), [("kill", "status -9"), ("enospc", "status 1"), ("eio", "status 1")])
-def test_at_any_change(library: Path, tmp_path: Path, what: str, status: str) -> None:
+def test_at_any_change(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, status: str, sliced: str
+) -> None:
+    monkeypatch.setenv("REDUN_FAULT_SLICES", sliced)
     (tmp_path / "root").mkdir()
     happened = json.loads(run_program(library, tmp_path / "root", "faults", what, SEED, str(ROUNDS)))
     print(what, happened)

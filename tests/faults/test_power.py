@@ -59,7 +59,9 @@ def each_cut(root: Path, log: Path, count: int, look: Callable[[Path, list[str]]
         shutil.rmtree(after)
 
 
-def test_runs(library: Path, root: Path) -> None:
+@pytest.mark.parametrize("sliced", ["", "1"], ids=["whole", "sliced"])
+def test_runs(library: Path, root: Path, monkeypatch: pytest.MonkeyPatch, sliced: str) -> None:
+    monkeypatch.setenv("REDUN_FAULT_SLICES", sliced)
     log = root.parent / "log"
     run_program(library, root, "record", "8", log=log)
 
