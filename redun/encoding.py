@@ -25,7 +25,7 @@ from redun.extensions import UserExt
 from redun.graph import LINK_ABOVE, GraphWriter, LinkTo
 from redun.large_values import LARGE_BYTES, LOOKS, LargeValues
 from redun.nested import EXPRESSION_TYPES, iter_leaves
-from redun.store.codec import PIECE_MAX, Encoder
+from redun.store.codec import BUFFER_BYTES, PIECE_MAX, Encoder
 from redun.store.ids import INLINE_MAX, Pieces, checksum, link_ref, object_id, ref_id
 from redun.store.objects import Codec, Flag, Kind, LinkTable, with_links
 from redun.store.plain_types import Form
@@ -92,7 +92,7 @@ class ValueEncoder:
         self._counter: ValueEncoder | None = None
         self._writes_beside = beside and not by_hash
         self._encoder = Encoder(self._extend, self._spill)
-        self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass").pack
+        self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass", buf_size=BUFFER_BYTES).pack
         self._links = LinkTable()
         self._blocks: set[bytes] = set()
         self._linked: dict[int, tuple[Any, LinkTo | None]] = {}

@@ -39,6 +39,11 @@ _CONTAINERS = (list, dict)
 PIECE_MAX = 0xFFFF_FFFF
 """Bytes of the longest text, bytes or extension: msgpack has 32 bits for a length. Longer ones are spilled (`Encoder`)."""
 
+BUFFER_BYTES = 1024
+"""What a packer begins with; it grows. msgpack would take 256 KiB, which is much for one that packs a single expression."""
+
+_BUFFER_KEPT = 16 << 20
+
 TEXT_PIECE = 0
 BYTES_PIECE = 128
 """What a spilled piece is, where it is no extension."""
@@ -80,7 +85,7 @@ class Encoder:
         self._pack = self._packers[0].pack
 
     def _new_packer(self) -> msgpack.Packer:
-        return msgpack.Packer(strict_types=True, unicode_errors="surrogatepass", default=self._extension)
+        return msgpack.Packer(strict_types=True, unicode_errors="surrogatepass", default=self._extension, buf_size=BUFFER_BYTES)
 
     def encode(self, value: Any) -> bytes:
         """Return the canonical bytes of a value.
@@ -94,6 +99,9 @@ class Encoder:
                 _refuse_impostors(value)
             if len(data) > PIECE_MAX:
                 _refuse_long(value)
+            if len(data) > _BUFFER_KEPT:
+                # A packer never makes its buffer smaller.
+                self._reset()
             return data
         except BaseException as error:
             # A packer that was left in the middle keeps what it had; the next use must start clean.

@@ -24,7 +24,7 @@ from redun.expression import (
 )
 from redun.extensions import UserExt
 from redun.nested import find_expressions
-from redun.store.codec import Encoder
+from redun.store.codec import BUFFER_BYTES, Encoder
 from redun.store.ids import ID_BYTES
 from redun.store.plain_types import Form
 from redun.task import Task
@@ -40,7 +40,7 @@ class Identity:
         self._digests: dict[int, bytes] = {}
         self._forms: dict[int | bytes, Form] = {}
         self._encoder = Encoder(self._form)
-        self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass").pack
+        self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass", buf_size=BUFFER_BYTES).pack
         self._waiting: list[Expression[Any]] = []
 
     def digest(self, value: Any) -> bytes:
@@ -87,7 +87,7 @@ class Identity:
                 return packed
             except (OverflowError, ValueError):
                 # A number or a text of unusual size.
-                self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass").pack
+                self._pack = msgpack.Packer(strict_types=True, unicode_errors="surrogatepass", buf_size=BUFFER_BYTES).pack
         return self._encoder.encode(fields)
 
     def _form(self, value: Any) -> Form:

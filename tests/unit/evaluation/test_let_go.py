@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import tracemalloc
 
 import pytest
 
@@ -45,3 +46,21 @@ def test_an_expression_that_was_encoded_is_not_held(no_collector, wrap):
         encoder.encode(wrap(expr))
     encoder.encode(None)
     assert sys.getrefcount(expr) == before
+
+
+def traced_bytes(work) -> int:
+    gc.collect()
+    tracemalloc.start()
+    try:
+        kept = work()
+        return tracemalloc.get_traced_memory()[0] - sys.getsizeof(kept)
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_encoder_takes_little_and_gives_a_large_buffer_back():
+    encoders = traced_bytes(lambda: [ValueEncoder() for _ in range(100)])
+    assert encoders < 100 * 8192
+    encoder = ValueEncoder()
+    large = ["x" * 1000] * 40_000
+    assert traced_bytes(lambda: encoder.object(large)[:0]) < 10 << 20
