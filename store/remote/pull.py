@@ -285,12 +285,15 @@ class _Pull:
                     if not self._fetcher.has(place):
                         fetch.append(place)
             self._fetcher.fetch(fetch)
+            # Children of a call stand in the order of their ids, in packs in that of their making: read as they lie there.
+            later.sort(key=lambda oid: (graph[oid].pack, graph[oid].offset))
             below: list[bytes] = []
             # What is at hand already is walked at once; only what has to be fetched waits for the next round.
             while later:
                 part = later[-_WALKED_AT_ONCE:]
                 del later[-_WALKED_AT_ONCE:]
                 links = self._links_below(part, graph, seen)
+                at_hand: list[bytes] = []
                 for link, found in self._known_places(links):
                     if found is None or not found.pack:
                         below.append(link)
@@ -300,9 +303,11 @@ class _Pull:
                         leaves[link] = found
                     elif self._fetcher.has(found):
                         graph[link] = found
-                        later.append(link)
+                        at_hand.append(link)
                     else:
                         below.append(link)
+                at_hand.sort(key=lambda oid: (graph[oid].pack, graph[oid].offset))
+                later.extend(at_hand)
             frontier = below
         self._done.left = len(self._away)
         self._done.left_bytes = sum(self._away.values())
@@ -432,9 +437,10 @@ class _Pull:
                     continue
                 data = read(oid, place)
                 links = links_of(data)
-                below = [link for link in reversed(links) if link in graph]
+                below = [link for link in links if link in graph]
                 if below:
                     stack.append((oid, place, data if len(data) <= KEEP_BYTES else b""))
+                    below.sort(key=lambda link: (graph[link].pack, graph[link].offset), reverse=True)
                     stack += below
                     continue
             else:

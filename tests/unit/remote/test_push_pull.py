@@ -16,6 +16,7 @@ from redun.store.errors import (
     RemoteRolledBack,
     StoreError,
 )
+from redun.store.remote import pack as pack_module
 from redun.store.remote import push as push_module
 from redun.store.remote.backends.folder import FolderBackend
 from redun.store.remote.index import read_index
@@ -497,3 +498,25 @@ def test_requests_of_small_pushes(site: Sites) -> None:
     wrapped.calls.clear()
     push_all(a)
     assert len(wrapped.calls) <= 5, wrapped.calls
+
+
+def test_frames_are_expanded_a_few_times_whatever_the_order_of_links(site: Sites, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls are packed in the order of their making, and linked by the call above them in that of their ids."""
+    a, b = site("a"), site("b")
+    shared, data = a.value()
+    calls = dict([a.value(1000, (shared,)) for _ in range(3000)])
+    first, first_data = a.value(10, tuple(calls))
+    by_id, by_id_data = a.value(10, tuple(sorted(calls)))
+    a.pin(first, {shared: data, **calls, first: first_data})
+    a.pin(by_id, {by_id: by_id_data})
+    push_all(a)
+    expanded = []
+    expand = pack_module.expand
+    monkeypatch.setattr(pack_module, "expand", lambda *args: expanded.append(1) or expand(*args))
+    with b.remote() as remote:
+        assert remote.refresh()
+        wanted = {name: oid for name, oid in remote.refs().items() if oid == by_id}
+        assert pull(b.source, remote, wanted, everything=True).objects == 3002
+        frames = sum(len(pack.raw) for pack in remote.mirror.packs())
+    assert frames > 10
+    assert len(expanded) < 4 * frames
