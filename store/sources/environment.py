@@ -12,6 +12,8 @@ What LMDB demands, and what experiments taught on top:
   turns a full disk into SIGBUS.
 - **The map is 1 TiB**, less where address space is limited; it then grows when it is full, and follows when another process
   made it grow. No transaction of this process may be open then, so all are dropped (an unfinished scan says so).
+
+More than 500 lines, since opening, growing, writing and forking share the one environment and are only right together.
 """
 
 from __future__ import annotations
@@ -82,7 +84,9 @@ class Environment:
         self.holders: weakref.WeakSet[Any] = weakref.WeakSet()
         self._env: Any = None
         self._tables: dict[str, Any] = {}
+        # Why nothing more is written by this process; and what the last write failed with, if it failed.
         self._failed = ""
+        self._last_failure = ""
         self._alone: ExclusiveLock | None = None
         if exclusive and not readonly:
             from redun.store.exclusive import ExclusiveLock
@@ -318,7 +322,9 @@ class Environment:
         try:
             while True:
                 try:
-                    return self._write_once(work)
+                    result = self._write_once(work)
+                    self._last_failure = ""
+                    return result
                 except lmdb.MapFullError:
                     self._grow(wanted_bytes)
                 except lmdb.MapResizedError:
@@ -328,6 +334,10 @@ class Environment:
         except (lmdb.Error, MemoryError) as error:
             cause = without_room(error, self.folder, wanted_bytes)
             made = unavailable("write to store", self.folder, cause, wanted_bytes)
+            if isinstance(error, lmdb.PanicError) and self._last_failure:
+                # LMDB only says that it has given up; why was said by the write before.
+                made = StoreUnavailable(self._last_failure)
+            self._last_failure = str(made)
             if error_code(cause) == errno.EIO or isinstance(error, lmdb.PanicError):
                 # What a failed fsync left in the system's cache cannot be trusted: nothing more is written by this process.
                 self._failed = str(made)
