@@ -21,6 +21,7 @@ from redun.store.objects import FORMAT_VERSION, Codec, Flag, Kind
 from redun.store.plain_types import Ext
 from redun.store.rows import BLOB_ABOVE
 from redun.store.upgrades import STORE_FORMAT
+from redun.task import get_task_registry
 from redun.value import get_type_registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,7 +139,14 @@ def test_examples_run(page: Path, text: str, tmp_path: Path) -> None:
     # A task's source is read from a file.
     script = tmp_path / "example.py"
     script.write_text(text)
-    exec(compile(text, str(script), "exec"), {"__name__": "docs_example"})
+    registry = get_task_registry()
+    before = dict(registry._tasks)
+    try:
+        exec(compile(text, str(script), "exec"), {"__name__": "docs_example"})
+    finally:
+        # Whoever looks for the modules of all tasks next must not look for one of that name.
+        registry._tasks.clear()
+        registry._tasks.update(before)
 
 
 def test_there_are_examples_of_both_kinds() -> None:
