@@ -197,6 +197,8 @@ def measure(jobs: int, rounds: int) -> str:
         budget.fresh()
         for name in ("cold", "replay"):
             alive[name] = budget.alive()
+    if not all(found.total() for found in samples.values()):
+        raise BenchError(f"{jobs} jobs were over before the sampler looked: take more")
     per_job = {name: min(found) / jobs for name, found in totals.items()}
     floor = floors()
     lines = [

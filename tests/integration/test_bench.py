@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -217,7 +218,7 @@ def test_the_list_names_all(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_budget_of_a_job_is_told_by_steps():
     done = subprocess.run(
-        [sys.executable, "-m", "bench.budget", "--jobs", "200", "--rounds", "1"],
+        [sys.executable, "-m", "bench.budget", "--jobs", "5000", "--rounds", "1"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -227,7 +228,7 @@ def test_the_budget_of_a_job_is_told_by_steps():
     rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
     assert [row.split("|")[1].strip() for row in rows[2:-1]] == [step for step, _ in STEPS]
     assert set(floors()) <= {step for step, _ in STEPS}
-    assert "Commits: 1 cold" in done.stdout or "Commits: 2 cold" in done.stdout
+    assert re.search(r"Commits: [1-9]\d* cold, [1-9]\d* replayed", done.stdout)
     assert "Alive when the evaluation ends, replay: " in done.stdout
 
 
