@@ -80,22 +80,30 @@ def main(argv: Sequence[str] | None = None) -> int:
             _leave_when_interrupted()
         return status
     except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) and argv is None:
+            _leave_when_interrupted()
         from redun.cli.errors import INTERRUPTED, report
 
         debug, colour = (False, None) if session is None else (session.log_level == "DEBUG", session.colour)
         status = report(error, debug, colour)
         if status == INTERRUPTED and argv is None:
-            # Not waiting for threads that tasks have started, as Python would.
-            _remove_temporary()
-            os._exit(status)
+            _leave(status)
         return status
 
 
+def _leave(status: int) -> None:
+    """End, not waiting for threads that tasks have started, as Python would."""
+    try:
+        _remove_temporary()
+    finally:
+        os._exit(status)
+
+
 def _leave_when_interrupted() -> None:
-    """All is done and told: while Python ends, maybe waiting for threads that tasks have started, Ctrl-C just leaves."""
+    """All is done, or was interrupted before: while that is told, or Python waits for threads of tasks, Ctrl-C just leaves."""
     from redun.cli.errors import INTERRUPTED
 
-    _handle(lambda *_: os._exit(INTERRUPTED))
+    _handle(lambda *_: _leave(INTERRUPTED))
 
 
 def _ignore_signals() -> None:

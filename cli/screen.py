@@ -105,8 +105,9 @@ class Screen:
         # Make room first, which may scroll; then the place of the cursor can be saved.
         room = "\x1bD" * count + f"\x1b[{count}A" if count else ""
         below = "".join(["\r\n" + line for line in self._lines])
-        self._put(f"{_ERASE}{room}\x1b7{below}\x1b8" if count else _ERASE)
+        # Before it is so: a signal handler that comes right after the writing has to know that there is something to erase.
         self._drawn = bool(count)
+        self._put(f"{_ERASE}{room}\x1b7{below}\x1b8" if count else _ERASE)
         self._drawn_at = time.monotonic()
 
     def _erase(self) -> None:

@@ -454,10 +454,10 @@ class Scheduler(Reports, TakesBack):
             set_current_scheduler(before)
 
     def _leave(self) -> None:
-        # In a signal handler nothing is imported; without the module no script runs.
-        scripting = sys.modules.get("redun.scripting")
-        if scripting is not None:
-            scripting.kill_scripts()
+        # In a signal handler nothing is imported. Without the module no script runs, nor while it is just being imported.
+        kill_scripts = getattr(sys.modules.get("redun.scripting"), "kill_scripts", None)
+        if kill_scripts is not None:
+            kill_scripts()
         if self.on_leave is not None:
             self.on_leave()
 
